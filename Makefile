@@ -1,0 +1,50 @@
+# `make help` lists what can be made. Python 3.11 or later and make are all a machine needs.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help run test check unit bench soak lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+
+.venv/run.stamp: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@ .venv/run.stamp
+
+run: .venv/run.stamp ## install, load the sample city, do the main job, serve the portal on loopback
+	$(BIN)/siji run
+
+test: .venv/dev.stamp ## install and start what the tests need, then all tests
+	$(BIN)/siji lab up postgres rabbitmq chromium
+	$(BIN)/pytest -n 3 --dist loadgroup
+
+check: .venv/dev.stamp ## lint, types, imports, unit tests: what every commit must pass
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/unit tests/architecture -m "not browser" --cov --cov-report=
+
+bench: .venv/dev.stamp ## measure, as ratios against baselines, on the lab's PostgreSQL
+	$(BIN)/siji lab up postgres
+	$(BIN)/python -m bench
+
+soak: .venv/dev.stamp ## the long counts of the fault tests, by the same code, with printed seeds
+	$(BIN)/siji lab up postgres rabbitmq
+	$(BIN)/pytest -m soak tests -s
+
+lock: .venv/dev.stamp ## resolve the lock files again
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra build pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove what `make` made here, the sample city included
+	-test ! -x $(BIN)/siji || $(BIN)/siji lab down
+	rm -rf .venv var .lab

@@ -1,0 +1,1 @@
+"""The online approval hall: cases, their steps, decisions and work-day limits."""

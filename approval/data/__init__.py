@@ -1,0 +1,1 @@
+"""The items (事项) that this product ships, as data: items.json."""

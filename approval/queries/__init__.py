@@ -1,0 +1,56 @@
+"""SELECTs of approval: rows and views for faces and for the use cases; no decisions."""
+
+from approval.queries.cases import (
+    CaseView,
+    deciders,
+    find_active_step,
+    find_case_of,
+    find_step,
+    get_case,
+    get_item,
+    item_of,
+    list_cases,
+    list_round,
+    view_case,
+)
+from approval.queries.clocks import (
+    ClockView,
+    answer_is_late,
+    clock_stands,
+    list_alarms,
+    list_silent,
+    list_unanswered,
+    running_clocks,
+    suspensions_of,
+    telling_stands,
+    view_clock,
+)
+from approval.queries.inbox import InboxRow, holds_role, list_inbox, list_notices
+
+__all__ = [
+    "CaseView",
+    "ClockView",
+    "InboxRow",
+    "answer_is_late",
+    "clock_stands",
+    "deciders",
+    "find_active_step",
+    "find_case_of",
+    "find_step",
+    "get_case",
+    "get_item",
+    "holds_role",
+    "item_of",
+    "list_alarms",
+    "list_cases",
+    "list_inbox",
+    "list_notices",
+    "list_round",
+    "list_silent",
+    "list_unanswered",
+    "running_clocks",
+    "suspensions_of",
+    "telling_stands",
+    "view_case",
+    "view_clock",
+]

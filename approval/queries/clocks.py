@@ -1,0 +1,139 @@
+"""SELECTs on clocks, suspensions and alarms; due dates are computed here, never stored."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from approval.deadline import Card, Standing, Suspension, WorkCalendar, card, due_on, halts, standing
+from approval.flow import State
+from approval.models import (
+    Alarm,
+    Case,
+    CaseClock,
+    CaseSuspension,
+    Item,
+    Supplement,
+)
+from infra.clock import city_date
+
+
+@dataclass(frozen=True)
+class ClockView:
+    """A clock as it stands: `stands` is the due date, or why there is none yet."""
+
+    kind: str
+    step_key: str | None
+    budget_days: int
+    start_on: date
+    stands: Standing
+    card: Card
+    ended_at: datetime | None
+
+
+def suspensions_of(session: Session, case_ids: Iterable[int]) -> dict[int, list[CaseSuspension]]:
+    """The suspensions of many cases at once, by case."""
+    found: dict[int, list[CaseSuspension]] = {case_id: [] for case_id in case_ids}
+    query = select(CaseSuspension).where(CaseSuspension.case_id.in_(found)).order_by(CaseSuspension.id)
+    for suspension in session.scalars(query):
+        found[suspension.case_id].append(suspension)
+    return found
+
+
+def clock_stands(clock: CaseClock, suspensions: Iterable[CaseSuspension], calendar: WorkCalendar) -> Standing:
+    """The due date of a clock, or why there is none."""
+    applying = [
+        Suspension(each.first_on, each.last_on) for each in suspensions if halts(each.kind, clock.kind)
+    ]
+    return standing(clock.start_on, clock.budget_days, applying, calendar)
+
+
+def view_clock(
+    clock: CaseClock,
+    step_key: str | None,
+    suspensions: Iterable[CaseSuspension],
+    calendar: WorkCalendar,
+    on: date,
+) -> ClockView:
+    """A clock as it stands on `on`, or stood when it ended."""
+    stands = clock_stands(clock, suspensions, calendar)
+    judged_on = on if clock.ended_at is None else city_date(clock.ended_at)
+    return ClockView(
+        kind=clock.kind,
+        step_key=step_key,
+        budget_days=clock.budget_days,
+        start_on=clock.start_on,
+        stands=stands,
+        card=card(stands, on=judged_on, budget_days=clock.budget_days, calendar=calendar),
+        ended_at=clock.ended_at,
+    )
+
+
+def running_clocks(session: Session) -> Iterator[tuple[CaseClock, Case, list[CaseSuspension]]]:
+    """Every clock that runs, oldest first, with its case and the case's suspensions."""
+    query = select(CaseClock, Case).join(Case, Case.id == CaseClock.case_id)
+    rows = session.execute(query.where(CaseClock.ended_at.is_(None)).order_by(CaseClock.id)).all()
+    suspended: dict[int, list[CaseSuspension]] = {}
+    for suspension in session.scalars(select(CaseSuspension).order_by(CaseSuspension.id)):
+        suspended.setdefault(suspension.case_id, []).append(suspension)
+    for clock, case in rows:
+        yield clock, case, suspended.get(case.id, [])
+
+
+def telling_stands(session: Session, case: Case, item: Item, calendar: WorkCalendar) -> Standing | None:
+    """Until when a submitted case may be asked for a supplement; past it, it counts as accepted."""
+    clock = session.scalar(
+        select(CaseClock).where(
+            CaseClock.case_id == case.id, CaseClock.kind == "acceptance", CaseClock.ended_at.is_(None)
+        )
+    )
+    if clock is None:
+        return None
+    waits = [Suspension(each.first_on, each.last_on) for each in suspensions_of(session, [case.id])[case.id]]
+    return standing(clock.start_on, item.supplement_days, waits, calendar)
+
+
+def list_silent(session: Session, *, at: datetime, calendar: WorkCalendar) -> list[int]:
+    """Cases that were submitted, and nobody answered within the limit of their item."""
+    query = select(Case, Item).join(Item, Item.id == Case.item_id).where(Case.state == State.submitted)
+    today = city_date(at)
+    silent = []
+    for case, item in session.execute(query.order_by(Case.id)).all():
+        if case.submitted_at and city_date(case.submitted_at) + timedelta(days=item.supplement_days) < today:
+            stands = telling_stands(session, case, item, calendar)
+            if isinstance(stands, date) and stands < today:
+                silent.append(case.id)
+    return silent
+
+
+def list_unanswered(session: Session, *, at: datetime, calendar: WorkCalendar) -> list[int]:
+    """Cases whose supplement did not come within the limit of their item."""
+    query = (
+        select(Case.id, Supplement.asked_at, Item.supplement_answer_days)
+        .join(Supplement, Supplement.case_id == Case.id)
+        .join(Item, Item.id == Case.item_id)
+        .where(Case.state == State.supplement, Supplement.answered_at.is_(None))
+        .order_by(Case.id)
+    )
+    rows = session.execute(query).all()
+    return [
+        case_id
+        for case_id, asked_at, days in rows
+        if answer_is_late(asked_at, days, at=at, calendar=calendar)
+    ]
+
+
+def answer_is_late(asked_at: datetime, days: int, *, at: datetime, calendar: WorkCalendar) -> bool:
+    """Whether the `days` work days to answer a supplement asked for at `asked_at` are over."""
+    due = due_on(city_date(asked_at), days, (), calendar)
+    return isinstance(due, date) and due < city_date(at)
+
+
+def list_alarms(session: Session, *, after_id: int = 0, limit: int = 50) -> Sequence[tuple[Alarm, Case]]:
+    """A page of the alarms that are not cleared, oldest first, with their cases."""
+    query = select(Alarm, Case).join(Case, Case.id == Alarm.case_id)
+    open_ones = query.where(Alarm.cleared_at.is_(None), Alarm.id > after_id)
+    rows = session.execute(open_ones.order_by(Alarm.id).limit(limit))
+    return [(alarm, case) for alarm, case in rows]

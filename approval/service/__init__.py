@@ -1,0 +1,35 @@
+"""Use cases of approval: plain functions, session first. They commit nothing and call no network."""
+
+from approval.service.cases import edit_case, open_case, submit_case, withdraw
+from approval.service.clocks import refresh_alarms
+from approval.service.decisions import accept, decide
+from approval.service.items import load_items
+from approval.service.record import notify
+from approval.service.reminders import read_notice, send_reminders
+from approval.service.supplements import (
+    abandon_supplement,
+    accept_by_silence,
+    answer_supplement,
+    ask_supplement,
+)
+from approval.service.suspensions import resume, suspend
+
+__all__ = [
+    "abandon_supplement",
+    "accept",
+    "accept_by_silence",
+    "answer_supplement",
+    "ask_supplement",
+    "decide",
+    "edit_case",
+    "load_items",
+    "notify",
+    "open_case",
+    "read_notice",
+    "refresh_alarms",
+    "resume",
+    "send_reminders",
+    "submit_case",
+    "suspend",
+    "withdraw",
+]

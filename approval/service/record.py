@@ -1,0 +1,114 @@
+"""What every act on a case leaves behind: its journal entry, its notices, its Outcome."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from approval.errors import NotApplicant, WrongState
+from approval.flow import Outcome, State, allows
+from approval.models import Alarm, Case, CaseCounter, Notice
+from approval.queries import find_active_step
+from approval.wording import ACTS, STATES, both
+from identity.actor import INSTALLATION
+from infra.errors import Stale
+from infra.journal import append
+
+
+def record(
+    session: Session,
+    case: Case,
+    *,
+    person_id: int | None,
+    act: str,
+    at: datetime,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> Outcome:
+    """Journal the act of a person (None: the platform itself) on the case; returns where the case now is."""
+    session.flush()
+    step = find_active_step(session, case)
+    after = {"state": case.state, "revision": case.revision, "round": case.round, **(after or {})}
+    append(
+        session,
+        actor=INSTALLATION.journal_id if person_id is None else f"person:{person_id}",
+        act=f"case.{act}",
+        subject=f"case:{case.id}",
+        bureau_id=case.bureau_id,
+        at=at,
+        before=before,
+        after=after,
+    )
+    return Outcome(
+        case_id=case.id,
+        number=case.number,
+        state=State(case.state),
+        outcome=case.outcome,  # type: ignore[arg-type]  # the table's constraint holds it to the two outcomes
+        revision=case.revision,
+        next_step=step.key if step else None,
+        next_bureau_id=step.bureau_id if step else None,
+        subject_kind=case.subject_kind,
+        subject_id=case.subject_id,
+    )
+
+
+def check_act(case: Case, act: str) -> None:
+    """Raises WrongState unless `act` is possible where the case is."""
+    if not allows(act, case.state):
+        raise wrong_state(case, act)
+
+
+def check_applicant(case: Case, person_id: int, act: str) -> None:
+    """Raises NotApplicant unless the person applied."""
+    if case.applicant_id != person_id:
+        raise NotApplicant(number=case.number, **both(ACTS[act], "act"))
+
+
+def check_revision(case: Case, revision_seen: int) -> None:
+    """Raises Stale if the case was edited since the person looked."""
+    if case.revision != revision_seen:
+        raise Stale(seen=revision_seen, now=case.revision)
+
+
+def wrong_state(case: Case, act: str) -> WrongState:
+    """The refusal of `act` where the case is."""
+    return WrongState(number=case.number, **both(STATES[case.state], "state"), **both(ACTS[act], "act"))
+
+
+def notify(
+    session: Session,
+    *,
+    key: str,
+    code: str,
+    facts: dict[str, Any],
+    subject_kind: str,
+    subject_id: int,
+    at: datetime,
+    person_id: int | None = None,
+    role: str | None = None,
+    bureau_id: int | None = None,
+) -> bool:
+    """Leave a notice for a person or a bureau's role, once per `key`; whether it was new."""
+    return insert_once(
+        session,
+        Notice,
+        key=key,
+        code=code,
+        facts=facts,
+        subject_kind=subject_kind,
+        subject_id=subject_id,
+        made_at=at,
+        person_id=person_id,
+        role=role,
+        bureau_id=bureau_id,
+    )
+
+
+def insert_once(session: Session, table: type[Notice | Alarm | CaseCounter], **values: Any) -> bool:
+    """Insert a row unless a unique index has its like; whether it was inserted."""
+    on_postgres = session.get_bind().dialect.name == "postgresql"
+    insert = postgresql.insert(table) if on_postgres else sqlite.insert(table)
+    key = table.__mapper__.primary_key[0]
+    new = session.execute(insert.values(**values).on_conflict_do_nothing().returning(key))
+    return new.first() is not None

@@ -1,0 +1,58 @@
+"""Yellow and red cards as notices: 'due and not yet sent'; missed runs lose none, double ones double none."""
+
+from datetime import date, datetime
+
+from sqlalchemy.orm import Session
+
+from approval.deadline import Card, card, reminders_due
+from approval.flow import State, StepRule
+from approval.models import Case, CaseClock, Notice
+from approval.queries import clock_stands, find_active_step, item_of, running_clocks
+from approval.service.record import notify
+from approval.service.steps import rules_of, step_facts, tell_step
+from infra.clock import city_date
+from infra.errors import NotFound
+from infra.workdays import load_calendar
+
+
+def send_reminders(session: Session, *, at: datetime) -> int:
+    """Leave the reminders that are due and not yet sent, once per clock, kind and due date; how many."""
+    calendar, today, sent = load_calendar(session), city_date(at), 0
+    for clock, case, suspensions in running_clocks(session):
+        stands = clock_stands(clock, suspensions, calendar)
+        shown = card(stands, on=today, budget_days=clock.budget_days, calendar=calendar)
+        if shown is not Card.none and isinstance(stands, date):
+            sent += sum(_remind(session, case, clock, code, stands, at) for code in reminders_due(shown))
+    return sent
+
+
+def read_notice(session: Session, *, notice_id: int, at: datetime) -> None:
+    """Mark a notice as read, for all who see it; NotFound."""
+    notice = session.get(Notice, notice_id)
+    if notice is None:
+        raise NotFound(what_zh="通知", what_en="notice", key=notice_id)
+    notice.read_at = notice.read_at or at
+    session.flush()
+
+
+def _remind(session: Session, case: Case, clock: CaseClock, code: str, due: date, at: datetime) -> bool:
+    key = f"{code}:clock:{clock.id}:{due.isoformat()}"
+    step = find_active_step(session, case)
+    if step is not None and case.state != State.returned:
+        rule = rules_of(session, case)[step.key] if clock.kind != "handling" else _whole(session, case)
+        return tell_step(session, case, step, rule, code=code, key=key, at=at, due_on=due.isoformat())
+    return notify(
+        session,
+        key=key,
+        code=code,
+        facts={"number": case.number, **step_facts(_whole(session, case)), "due_on": due.isoformat()},
+        subject_kind="case",
+        subject_id=case.id,
+        at=at,
+        person_id=case.applicant_id,
+    )
+
+
+def _whole(session: Session, case: Case) -> StepRule:
+    item = item_of(session, case)
+    return StepRule(item.code, item.name_zh, item.name_en, None, item.asked_of, item.promised_days, ())

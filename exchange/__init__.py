@@ -1,0 +1,1 @@
+"""Datasets that bureaus share: catalogue, subscriptions, publish and deliver."""

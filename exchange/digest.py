@@ -1,0 +1,63 @@
+"""Digests: SM3 of RFC 8785 canonical JSON per record, and SM3 over record digests in order. Pure."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import rfc8785
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785 canonical JSON of `value`; ValueError if it has none (NaN, ±2^53, lone surrogates)."""
+    return rfc8785.dumps(value)
+
+
+def sm3(data: bytes) -> bytes:
+    """SM3 (GB/T 32905) of `data`, 32 bytes."""
+    return hashlib.new("sm3", data).digest()
+
+
+def keyed_sm3(key: bytes, data: bytes) -> bytes:
+    """HMAC-SM3 of `data`, 32 bytes."""
+    return hmac.new(key, data, "sm3").digest()
+
+
+def record_digest(value: Mapping[str, Any], *, delete: bool = False) -> bytes:
+    """Digest of one record: of its value, or, of a delete, of `{"$delete": <its key items>}`."""
+    return sm3(canonical({"$delete": dict(value)} if delete else dict(value)))
+
+
+def chain(digests: Iterable[bytes]) -> str:
+    """SM3, in hex, over record digests in order: the digest of a batch or a delivery in one partition."""
+    running = hashlib.new("sm3")
+    for digest in digests:
+        running.update(digest)
+    return running.hexdigest()
+
+
+def combine(by_partition: Mapping[int, str]) -> str:
+    """SM3, in hex, over `<partition>:<its digest>` lines in order of partition: one digest for all."""
+    return sm3("\n".join(f"{p}:{by_partition[p]}" for p in sorted(by_partition)).encode()).hex()
+
+
+def chain_by_partition(digests: Iterable[tuple[int, bytes]]) -> dict[int, str]:
+    """`chain` of each partition's record digests, given as (partition, digest) in order."""
+    running: dict[int, Any] = {}
+    for partition, digest in digests:
+        running.setdefault(partition, hashlib.new("sm3")).update(digest)
+    return {partition: running[partition].hexdigest() for partition in sorted(running)}
+
+
+def uncanonical(value: Any) -> bytes:
+    """Some fixed ASCII text of a value that has no canonical JSON."""
+    try:
+        return json.dumps(value, sort_keys=True, ensure_ascii=True, default=ascii).encode()
+    except (TypeError, ValueError, RecursionError):
+        return ascii(type(value)).encode()
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a record key; the same key always has the same one, so its order holds."""
+    return int.from_bytes(sm3(key)[:8], "big") % partitions

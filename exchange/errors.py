@@ -1,0 +1,131 @@
+"""Refusals of the exchange. None of them ever carries a value of a record, only places and names of items."""
+
+from infra.errors import Kind, SijiError
+
+
+class CatalogueInvalid(SijiError):
+    """A catalogue entry, or its items, breaks a rule."""
+
+    code = "catalogue_invalid"
+    zh = "目录“{dataset}”不符合要求:{why_zh}。"
+    en = "The catalogue entry “{dataset}” is not acceptable: {why_en}."
+
+
+class DatasetExists(SijiError):
+    """Another dataset has that code."""
+
+    kind = Kind.conflict
+    code = "dataset_exists"
+    zh = "数据集代码“{dataset}”已被使用,请换一个代码。"
+    en = "The dataset code “{dataset}” is taken; choose another."
+
+
+class Incompatible(SijiError):
+    """New items would make records refused that the present version accepts."""
+
+    kind = Kind.conflict
+    code = "schema_incompatible"
+    zh = "数据集“{dataset}”的新版信息项与第 {version} 版不向后兼容:{why_zh}。"
+    en = "The new items of dataset “{dataset}” are not backward compatible with version {version}: {why_en}."
+
+
+class NotShared(SijiError):
+    """The dataset is catalogued as not shared."""
+
+    kind = Kind.forbidden
+    code = "not_shared"
+    zh = "数据集“{dataset}”属于不予共享类,依据:{basis}。"
+    en = "The dataset “{dataset}” is not shared with anyone, on this basis: {basis}."
+
+
+class SubscriptionInvalid(SijiError):
+    """What a subscription asks for cannot be given as asked."""
+
+    code = "subscription_invalid"
+    zh = "对数据集“{dataset}”的共享申请不符合要求:{why_zh}。"
+    en = "The subscription to dataset “{dataset}” is not acceptable: {why_en}."
+
+
+class SubscriptionExists(SijiError):
+    """The system has a live subscription to the dataset already."""
+
+    kind = Kind.conflict
+    code = "subscription_exists"
+    zh = "该系统对数据集“{dataset}”已有共享申请(编号 {subscription})。"
+    en = "The system already has subscription {subscription} to dataset “{dataset}”."
+
+
+class SubscriptionState(SijiError):
+    """The act does not fit the state the subscription is in."""
+
+    kind = Kind.conflict
+    code = "subscription_state"
+    zh = "共享申请 {subscription} 当前为“{state_zh}”,不能执行该操作。"
+    en = "Subscription {subscription} is {state}, so this cannot be done to it."
+
+
+class NotEntitled(SijiError):
+    """The subscription gives nothing now: expired, revoked, paused, not granted, or another system's."""
+
+    kind = Kind.forbidden
+    code = "not_entitled"
+    zh = "共享申请 {subscription} 不能取数:{why_zh}。"
+    en = "Subscription {subscription} cannot be pulled: {why_en}."
+
+
+class CursorInvalid(SijiError):
+    """A cursor that this subscription was never given."""
+
+    code = "cursor_invalid"
+    zh = "共享申请 {subscription} 的游标无效:它不是由本申请的取数结果给出的,请从上一次取得的游标继续。"
+    en = "The cursor is not one that subscription {subscription} was given; go on from the last one received."
+
+
+class NotProvider(SijiError):
+    """A system publishes to a dataset of another bureau."""
+
+    kind = Kind.forbidden
+    code = "not_provider"
+    zh = "系统“{system}”不属于数据集“{dataset}”的提供部门,不能向其发布数据。"
+    en = "The system “{system}” is not one of the provider of dataset “{dataset}” and cannot publish to it."
+
+
+class KeyReused(SijiError):
+    """An idempotency key came again with other records."""
+
+    kind = Kind.conflict
+    code = "idempotency_key_reused"
+    zh = "幂等键“{key}”已用于数据集“{dataset}”的另一批数据(回执 {batch}),内容不同;请为新数据使用新的幂等键。"
+    en = (
+        "The idempotency key “{key}” was used for another batch of dataset “{dataset}” (receipt {batch}) "
+        "with different records; give new records a new key."
+    )
+
+
+class BatchInProgress(SijiError):
+    """Another process is storing the same batch at this moment."""
+
+    kind = Kind.conflict
+    code = "batch_in_progress"
+    zh = "幂等键“{key}”的同一批数据正由另一进程写入数据集“{dataset}”,请稍后原样重发以取得回执。"
+    en = (
+        "The same batch, key “{key}”, is being stored in dataset “{dataset}” by another process; "
+        "send it again unchanged in a moment to get its receipt."
+    )
+
+
+class BatchRefused(SijiError):
+    """A batch that cannot be taken as a whole."""
+
+    code = "batch_refused"
+    zh = "数据集“{dataset}”未接收该批数据:{why_zh}。"
+    en = "Dataset “{dataset}” did not take the batch: {why_en}."
+
+
+class BatchTooLarge(SijiError):
+    """More records than one batch may have."""
+
+    kind = Kind.too_large
+    code = "batch_too_large"
+    zh = "该批数据有 {records} 条记录,超过单批上限 {limit} 条,请分批发布。"
+    en = "The batch has {records} records and one batch may have {limit}; publish it in parts."

@@ -1,0 +1,167 @@
+"""Tables of the catalogue, subscriptions, batches, quarantine and deliveries; the records are in the log."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from infra.database import Base, Key
+
+SHARE_TYPES = ("unconditional", "conditional", "none")
+UPDATE_MODES = ("incremental", "full")
+LIVE_STATES = ("pending", "active", "paused")
+LIVE = text("state IN ('pending', 'active', 'paused')")
+CLAIMED = text("state = 'claimed'")
+
+
+class Dataset(Base):
+    """A catalogue entry as it is now; `version` is that of its newest items, `revision` counts edits."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (
+        CheckConstraint("share_type IN ('unconditional', 'conditional', 'none')", name="share_type"),
+        CheckConstraint("update_mode IN ('incremental', 'full')", name="update_mode"),
+        CheckConstraint("partitions BETWEEN 1 AND 1000", name="partitions"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(255))
+    classification: Mapped[str] = mapped_column(String(255), default="")
+    bureau_id: Mapped[int] = mapped_column(Key, ForeignKey("bureaus.id"), index=True)
+    summary: Mapped[str] = mapped_column(String(4000), default="")
+    data_format: Mapped[str] = mapped_column(String(64), default="")
+    share_type: Mapped[str] = mapped_column(String(16))
+    share_condition: Mapped[str] = mapped_column(String(2000), default="")
+    legal_basis: Mapped[str] = mapped_column(String(2000), default="")
+    is_open: Mapped[bool] = mapped_column(default=False)
+    update_cycle: Mapped[str] = mapped_column(String(64), default="")
+    published_on: Mapped[date | None]
+    related_code: Mapped[str] = mapped_column(String(64), default="")
+    update_mode: Mapped[str] = mapped_column(String(16))
+    key_items: Mapped[list[str]]
+    partitions: Mapped[int] = mapped_column(default=1)
+    topic: Mapped[str] = mapped_column(String(249), unique=True)
+    topic_made_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)
+    revision: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+
+
+class DatasetVersion(Base):
+    """The items of one version of a dataset, as `Item.document` writes them; never changed."""
+
+    __tablename__ = "dataset_versions"
+    __table_args__ = (UniqueConstraint("dataset_id", "version"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(Key, ForeignKey("datasets.id"))
+    version: Mapped[int]
+    items: Mapped[list[Any]]
+    created_at: Mapped[datetime]
+
+
+class Subscription(Base):
+    """A system's right to items of a dataset until a date, inclusive. `mask_key` keys its digests.
+
+    `masks` by item go before the catalogue's own; null there is an item released as it is.
+    """
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('pending', 'active', 'paused', 'refused', 'withdrawn', 'revoked', 'expired')",
+            name="state",
+        ),
+        Index(
+            "uq_subscriptions_live",
+            "dataset_id",
+            "system_id",
+            unique=True,
+            postgresql_where=LIVE,
+            sqlite_where=LIVE,
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(Key, ForeignKey("datasets.id"), index=True)
+    system_id: Mapped[int] = mapped_column(Key, ForeignKey("systems.id"), index=True)
+    bureau_id: Mapped[int] = mapped_column(Key, ForeignKey("bureaus.id"), index=True)
+    items: Mapped[list[str]]
+    masks: Mapped[dict[str, Any]]
+    purpose: Mapped[str] = mapped_column(String(2000))
+    basis: Mapped[str] = mapped_column(String(2000))
+    until_on: Mapped[date]
+    state: Mapped[str] = mapped_column(String(16), default="pending")
+    reason: Mapped[str] = mapped_column(String(2000), default="")
+    mask_key: Mapped[str] = mapped_column(String(64))
+    case_id: Mapped[int | None] = mapped_column(Key, ForeignKey("cases.id"), index=True)
+    requested_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(default=1)
+
+
+class Batch(Base):
+    """A batch claimed by its idempotency key, and its receipt; `spans` are there once it is settled."""
+
+    __tablename__ = "batches"
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "publisher_id", "key"),
+        CheckConstraint("state IN ('claimed', 'settled')", name="state"),
+        Index("ix_batches_dataset_id_state_id", "dataset_id", "state", "id"),
+        Index("ix_batches_claimed", "claimed_at", postgresql_where=CLAIMED, sqlite_where=CLAIMED),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(Key, ForeignKey("datasets.id"))
+    publisher_id: Mapped[int] = mapped_column(Key, ForeignKey("systems.id"))
+    key: Mapped[str] = mapped_column(String(200))
+    marker: Mapped[str] = mapped_column(String(64))
+    request_digest: Mapped[str] = mapped_column(String(64))
+    update_mode: Mapped[str] = mapped_column(String(16))
+    version: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), default="claimed")
+    received: Mapped[int]
+    upserts: Mapped[int]
+    deletes: Mapped[int]
+    quarantined: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64))
+    digests: Mapped[dict[str, Any]]
+    spans: Mapped[dict[str, Any] | None]
+    claimed_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+
+
+class QuarantinedRecord(Base):
+    """A record that broke the rules: its place in the batch (from 1), why, and `raw` for its provider."""
+
+    __tablename__ = "quarantined_records"
+    __table_args__ = (UniqueConstraint("batch_id", "place"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    batch_id: Mapped[int] = mapped_column(Key, ForeignKey("batches.id"))
+    place: Mapped[int]
+    is_delete: Mapped[bool]
+    reasons: Mapped[list[Any]]
+    raw: Mapped[str] = mapped_column(Text)
+
+
+class Delivery(Base):
+    """What a subscriber was handed: `ranges` are [first, last] offsets by partition, digests after masks."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (Index("ix_deliveries_subscription_id_at", "subscription_id", "at"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(Key, ForeignKey("subscriptions.id"))
+    system_id: Mapped[int] = mapped_column(Key, ForeignKey("systems.id"))
+    at: Mapped[datetime]
+    way: Mapped[str] = mapped_column(String(16))
+    items: Mapped[list[str]]
+    generation: Mapped[int | None] = mapped_column(Key, ForeignKey("batches.id"))
+    ranges: Mapped[dict[str, Any]]
+    count: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64))
+    digests: Mapped[dict[str, Any]]

@@ -1,0 +1,209 @@
+"""SELECTs of the exchange; no decisions. What pages takes `after`, the last id seen, and `limit`."""
+
+from datetime import date, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from exchange.models import (
+    LIVE_STATES,
+    Batch,
+    Dataset,
+    DatasetVersion,
+    Delivery,
+    QuarantinedRecord,
+    Subscription,
+)
+from exchange.schema import Item, read_item
+from infra.errors import NotFound
+
+
+def find_dataset(session: Session, *, code: str) -> Dataset | None:
+    """The dataset of that code."""
+    return session.scalars(select(Dataset).where(Dataset.code == code)).one_or_none()
+
+
+def get_dataset(session: Session, *, dataset_id: int, lock: bool = False) -> Dataset:
+    """The dataset, its row locked until the transaction ends if asked; NotFound."""
+    found = session.get(Dataset, dataset_id, with_for_update=lock or None)
+    if found is None:
+        raise NotFound(what_zh="数据集", what_en="dataset", key=dataset_id)
+    return found
+
+
+def list_datasets(
+    session: Session, *, bureau_id: int | None = None, search: str = "", after: int = 0, limit: int = 50
+) -> list[Dataset]:
+    """Datasets by id, of one provider if given, whose code or name contains `search`."""
+    query = select(Dataset).where(Dataset.id > after).order_by(Dataset.id).limit(limit)
+    if bureau_id is not None:
+        query = query.where(Dataset.bureau_id == bureau_id)
+    if search:
+        query = query.where(
+            Dataset.code.icontains(search, autoescape=True) | Dataset.name.icontains(search, autoescape=True)
+        )
+    return list(session.scalars(query))
+
+
+def get_items(session: Session, *, dataset_id: int, version: int) -> tuple[Item, ...]:
+    """The items of one version of a dataset; NotFound."""
+    found = session.scalars(
+        select(DatasetVersion).where(
+            DatasetVersion.dataset_id == dataset_id, DatasetVersion.version == version
+        )
+    ).one_or_none()
+    if found is None:
+        raise NotFound(what_zh="数据集版本", what_en="version of the dataset", key=version)
+    return tuple(read_item(document) for document in found.items)
+
+
+def list_versions(session: Session, *, dataset_id: int) -> list[DatasetVersion]:
+    """All versions of a dataset's items, oldest first."""
+    query = (
+        select(DatasetVersion).where(DatasetVersion.dataset_id == dataset_id).order_by(DatasetVersion.version)
+    )
+    return list(session.scalars(query))
+
+
+def list_datasets_without_topic(session: Session) -> list[int]:
+    """Ids of datasets whose topic nobody has made yet."""
+    return list(
+        session.scalars(select(Dataset.id).where(Dataset.topic_made_at.is_(None)).order_by(Dataset.id))
+    )
+
+
+def get_subscription(session: Session, *, subscription_id: int, lock: bool = False) -> Subscription:
+    """The subscription, its row locked until the transaction ends if asked; NotFound."""
+    found = session.get(Subscription, subscription_id, with_for_update=lock or None)
+    if found is None:
+        raise NotFound(what_zh="共享申请", what_en="subscription", key=subscription_id)
+    return found
+
+
+def find_live_subscription(session: Session, *, dataset_id: int, system_id: int) -> Subscription | None:
+    """The system's subscription to the dataset that is pending, active or paused, if there is one."""
+    query = select(Subscription).where(
+        Subscription.dataset_id == dataset_id,
+        Subscription.system_id == system_id,
+        Subscription.state.in_(LIVE_STATES),
+    )
+    return session.scalars(query).one_or_none()
+
+
+def find_subscription_of_case(session: Session, *, case_id: int) -> Subscription | None:
+    """The subscription that a case of approval is about."""
+    return session.scalars(select(Subscription).where(Subscription.case_id == case_id)).one_or_none()
+
+
+def list_subscriptions(
+    session: Session,
+    *,
+    dataset_id: int | None = None,
+    bureau_id: int | None = None,
+    system_id: int | None = None,
+    provider_id: int | None = None,
+    states: tuple[str, ...] = (),
+    after: int = 0,
+    limit: int = 50,
+) -> list[Subscription]:
+    """Subscriptions by id: to a dataset, of a bureau or system, or to datasets of a provider bureau."""
+    query = select(Subscription).where(Subscription.id > after).order_by(Subscription.id).limit(limit)
+    if dataset_id is not None:
+        query = query.where(Subscription.dataset_id == dataset_id)
+    if bureau_id is not None:
+        query = query.where(Subscription.bureau_id == bureau_id)
+    if system_id is not None:
+        query = query.where(Subscription.system_id == system_id)
+    if provider_id is not None:
+        query = query.join(Dataset, Dataset.id == Subscription.dataset_id).where(
+            Dataset.bureau_id == provider_id
+        )
+    if states:
+        query = query.where(Subscription.state.in_(states))
+    return list(session.scalars(query))
+
+
+def list_overdue_subscriptions(session: Session, *, today: date) -> list[int]:
+    """Ids of active and paused subscriptions whose last day is past."""
+    query = select(Subscription.id).where(
+        Subscription.state.in_(("active", "paused")), Subscription.until_on < today
+    )
+    return list(session.scalars(query.order_by(Subscription.id)))
+
+
+def count_live_subscriptions(session: Session, *, bureau_id: int) -> int:
+    """How many live subscriptions a bureau holds, or others hold to its datasets."""
+    query = (
+        select(func.count())
+        .select_from(Subscription)
+        .join(Dataset, Dataset.id == Subscription.dataset_id)
+        .where(Subscription.state.in_(LIVE_STATES))
+        .where((Subscription.bureau_id == bureau_id) | (Dataset.bureau_id == bureau_id))
+    )
+    return session.scalars(query).one()
+
+
+def find_batch(session: Session, *, dataset_id: int, publisher_id: int, key: str) -> Batch | None:
+    """The batch with that idempotency key."""
+    query = select(Batch).where(
+        Batch.dataset_id == dataset_id, Batch.publisher_id == publisher_id, Batch.key == key
+    )
+    return session.scalars(query).one_or_none()
+
+
+def get_batch(session: Session, *, batch_id: int, lock: bool = False) -> Batch:
+    """The batch, its row locked until the transaction ends if asked; NotFound."""
+    found = session.get(Batch, batch_id, with_for_update=lock or None)
+    if found is None:
+        raise NotFound(what_zh="批次回执", what_en="receipt", key=batch_id)
+    return found
+
+
+def list_batches(
+    session: Session, *, dataset_id: int, before: int | None = None, limit: int = 50
+) -> list[Batch]:
+    """Batches of a dataset, newest first; `before` is the last id seen."""
+    query = select(Batch).where(Batch.dataset_id == dataset_id).order_by(Batch.id.desc()).limit(limit)
+    return list(session.scalars(query if before is None else query.where(Batch.id < before)))
+
+
+def list_claims(session: Session, *, claimed_before: datetime) -> list[tuple[int, str, str]]:
+    """(batch id, topic, marker) of batches that were claimed before then and are not settled."""
+    query = (
+        select(Batch.id, Dataset.topic, Batch.marker)
+        .join(Dataset, Dataset.id == Batch.dataset_id)
+        .where(Batch.state == "claimed", Batch.claimed_at <= claimed_before)
+        .order_by(Batch.id)
+    )
+    return [(row[0], row[1], row[2]) for row in session.execute(query)]
+
+
+def find_generation(session: Session, *, dataset_id: int) -> Batch | None:
+    """The newest settled full batch; one whose records were all bad replaces nothing and is none."""
+    query = select(Batch).where(
+        Batch.dataset_id == dataset_id,
+        Batch.state == "settled",
+        Batch.update_mode == "full",
+        (Batch.upserts > 0) | (Batch.received == 0),
+    )
+    return session.scalars(query.order_by(Batch.id.desc()).limit(1)).one_or_none()
+
+
+def list_quarantined(
+    session: Session, *, batch_id: int, after: int = 0, limit: int = 50
+) -> list[QuarantinedRecord]:
+    """Quarantined records of a batch in order of place, behind `after`; `raw` is for the provider only."""
+    query = select(QuarantinedRecord).where(
+        QuarantinedRecord.batch_id == batch_id, QuarantinedRecord.place > after
+    )
+    return list(session.scalars(query.order_by(QuarantinedRecord.place).limit(limit)))
+
+
+def list_deliveries(
+    session: Session, *, subscription_id: int, before: int | None = None, limit: int = 50
+) -> list[Delivery]:
+    """Deliveries under a subscription, newest first; `before` is the last id seen."""
+    query = select(Delivery).where(Delivery.subscription_id == subscription_id)
+    if before is not None:
+        query = query.where(Delivery.id < before)
+    return list(session.scalars(query.order_by(Delivery.id.desc()).limit(limit)))

@@ -1,0 +1,237 @@
+"""Catalogue entries: making, editing and giving them new items; and the topic behind each."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from exchange.broker.driver import Broker
+from exchange.compatibility import backward_breaks
+from exchange.errors import CatalogueInvalid, DatasetExists, Incompatible
+from exchange.models import SHARE_TYPES, UPDATE_MODES, Dataset, DatasetVersion
+from exchange.queries import find_dataset, get_dataset, get_items
+from exchange.schema import BadItems, Item, check_items
+from infra.database import reading, transaction
+from infra.errors import Stale
+from infra.jobs import enqueue
+from infra.journal import append
+
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}")
+EDITABLE = (
+    "name",
+    "classification",
+    "summary",
+    "data_format",
+    "share_type",
+    "share_condition",
+    "legal_basis",
+    "is_open",
+    "update_cycle",
+    "published_on",
+    "related_code",
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A new catalogue entry (信息资源目录, GB/T 21063)."""
+
+    code: str
+    name: str
+    bureau_id: int
+    share_type: str
+    update_mode: str
+    items: Sequence[Item]
+    key_items: Sequence[str]
+    classification: str = ""
+    summary: str = ""
+    data_format: str = ""
+    share_condition: str = ""
+    legal_basis: str = ""
+    is_open: bool = False
+    update_cycle: str = ""
+    published_on: date | None = None
+    related_code: str = ""
+    partitions: int = 1
+
+
+def create_dataset(session: Session, entry: Entry, *, actor: str, at: datetime) -> Dataset:
+    """Catalogue a dataset, version 1; a worker makes its topic. CatalogueInvalid, DatasetExists."""
+    _check_entry(entry)
+    if find_dataset(session, code=entry.code):
+        raise DatasetExists(dataset=entry.code)
+    slug = re.sub(r"[^a-z0-9]+", "-", entry.code.lower()).strip("-")
+    dataset = Dataset(
+        code=entry.code,
+        bureau_id=entry.bureau_id,
+        update_mode=entry.update_mode,
+        key_items=list(entry.key_items),
+        partitions=entry.partitions,
+        topic=f"dataset.{slug}.{secrets.token_hex(8)}",
+        version=1,
+        revision=1,
+        created_at=at,
+        **{name: getattr(entry, name) for name in EDITABLE},
+    )
+    session.add(dataset)
+    session.flush()
+    _add_version(session, dataset, entry.items, at=at)
+    _record(session, dataset, "dataset.created", actor=actor, at=at, before=None, after=_facts(dataset))
+    enqueue(session, "exchange.make_topic", dataset.id)
+    return dataset
+
+
+def edit_dataset(
+    session: Session, *, dataset_id: int, revision: int, changes: dict[str, Any], actor: str, at: datetime
+) -> Dataset:
+    """Change descriptive fields (`EDITABLE`) of the entry as `revision` showed it. CatalogueInvalid, Stale.
+
+    Subscriptions that were granted stay; another share type counts for those to come.
+    """
+    dataset = get_dataset(session, dataset_id=dataset_id, lock=True)
+    _check_revision(dataset, revision)
+    if unknown := sorted(set(changes) - set(EDITABLE)):
+        names = ", ".join(unknown)
+        raise CatalogueInvalid(
+            dataset=dataset.code, why_zh=f"不能修改:{names}", why_en=f"{names} cannot be changed"
+        )
+    before = _facts(dataset)
+    for name, value in changes.items():
+        setattr(dataset, name, value)
+    _check_sharing(
+        dataset.code, dataset.name, dataset.share_type, dataset.share_condition, dataset.legal_basis
+    )
+    dataset.revision += 1
+    _record(session, dataset, "dataset.edited", actor=actor, at=at, before=before, after=_facts(dataset))
+    return dataset
+
+
+def add_version(
+    session: Session, *, dataset_id: int, revision: int, items: Sequence[Item], actor: str, at: datetime
+) -> Dataset:
+    """Give the dataset new items, as its next version. CatalogueInvalid, Incompatible, Stale.
+
+    Subscribers go on seeing the items released to them and no new one.
+    """
+    dataset = get_dataset(session, dataset_id=dataset_id, lock=True)
+    _check_revision(dataset, revision)
+    _check_items(dataset.code, items, dataset.key_items)
+    present = get_items(session, dataset_id=dataset.id, version=dataset.version)
+    if breaks := backward_breaks(present, items):
+        raise Incompatible(
+            dataset=dataset.code,
+            version=dataset.version,
+            why_zh=";".join(found.zh for found in breaks),
+            why_en="; ".join(found.en for found in breaks),
+        )
+    before = _facts(dataset)
+    dataset.version += 1
+    dataset.revision += 1
+    _add_version(session, dataset, items, at=at)
+    after = _facts(dataset) | {"items": [item.name for item in items]}
+    _record(session, dataset, "dataset.version_added", actor=actor, at=at, before=before, after=after)
+    return dataset
+
+
+def make_topic(engine: Engine, broker: Broker, *, dataset_id: int, at: datetime) -> None:
+    """Make the dataset's topic in the log and note it; may be repeated. NotFound, the broker's failures."""
+    with reading(engine) as session:
+        dataset = get_dataset(session, dataset_id=dataset_id)
+        topic, partitions, made = dataset.topic, dataset.partitions, dataset.topic_made_at
+    if made is None:
+        broker.create_topic(topic, partitions=partitions)
+        with transaction(engine) as session:
+            get_dataset(session, dataset_id=dataset_id, lock=True).topic_made_at = at
+
+
+def _check_entry(entry: Entry) -> None:
+    if not CODE.fullmatch(entry.code):
+        raise CatalogueInvalid(
+            dataset=entry.code[:64],
+            why_zh="代码由字母、数字和 . _ / - 组成,以字母或数字开头,不超过 64 个字符",
+            why_en="a code has at most 64 letters, digits and . _ / -, and begins with a letter or digit",
+        )
+    if entry.update_mode not in UPDATE_MODES:
+        raise CatalogueInvalid(
+            dataset=entry.code,
+            why_zh="更新方式应为 incremental 或 full",
+            why_en="the update mode is incremental or full",
+        )
+    if not 1 <= entry.partitions <= 1000:
+        raise CatalogueInvalid(
+            dataset=entry.code, why_zh="分区数应为 1 至 1000", why_en="a dataset has 1 to 1000 partitions"
+        )
+    _check_sharing(entry.code, entry.name, entry.share_type, entry.share_condition, entry.legal_basis)
+    _check_items(entry.code, entry.items, entry.key_items)
+
+
+def _check_sharing(code: str, name: str, share_type: str, condition: str, basis: str) -> None:
+    """《政务信息资源目录编制指南》: conditional sharing states its condition, not sharing its legal basis."""
+    if not name.strip():
+        raise CatalogueInvalid(dataset=code, why_zh="缺少名称", why_en="it has no name")
+    if share_type not in SHARE_TYPES:
+        raise CatalogueInvalid(
+            dataset=code,
+            why_zh="共享类型应为 unconditional、conditional 或 none",
+            why_en="the share type is unconditional, conditional or none",
+        )
+    if share_type == "conditional" and not condition.strip():
+        raise CatalogueInvalid(
+            dataset=code, why_zh="有条件共享须注明共享条件", why_en="conditional sharing needs its condition"
+        )
+    if share_type == "none" and not basis.strip():
+        raise CatalogueInvalid(
+            dataset=code, why_zh="不予共享须注明法律依据", why_en="not sharing needs its legal basis"
+        )
+
+
+def _check_items(code: str, items: Sequence[Item], key_items: Sequence[str]) -> None:
+    try:
+        check_items(items, key_items)
+    except BadItems as error:
+        raise CatalogueInvalid(dataset=code, why_zh=error.why_zh, why_en=error.why_en) from error
+
+
+def _check_revision(dataset: Dataset, seen: int) -> None:
+    if dataset.revision != seen:
+        raise Stale(seen=seen, now=dataset.revision)
+
+
+def _add_version(session: Session, dataset: Dataset, items: Sequence[Item], *, at: datetime) -> None:
+    documents = [item.document() for item in items]
+    session.add(
+        DatasetVersion(dataset_id=dataset.id, version=dataset.version, items=documents, created_at=at)
+    )
+    session.flush()
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    facts = {name: getattr(dataset, name) for name in ("code", *EDITABLE, "version", "revision")}
+    return facts | {"published_on": dataset.published_on.isoformat() if dataset.published_on else None}
+
+
+def _record(
+    session: Session,
+    dataset: Dataset,
+    act: str,
+    *,
+    actor: str,
+    at: datetime,
+    before: dict[str, Any] | None,
+    after: dict[str, Any],
+) -> None:
+    append(
+        session,
+        actor=actor,
+        act=act,
+        subject=f"dataset:{dataset.id}",
+        bureau_id=dataset.bureau_id,
+        at=at,
+        before=before,
+        after=after,
+    )

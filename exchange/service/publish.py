@@ -1,0 +1,244 @@
+"""Publishing a batch: claim it in the records, append it to the log, settle its receipt.
+
+Killed anywhere, the same batch sent again ends in the same receipt: the claim holds everything of it but the
+offsets, and the log stores a marker only once. No transaction is open while the log is called.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from exchange.batch import Change, Sorted, encode, request_digest, sort_batch
+from exchange.broker.driver import Broker, BrokerConflict, NewRecord, Span
+from exchange.digest import sm3
+from exchange.errors import BatchInProgress, BatchRefused, BatchTooLarge, KeyReused, NotProvider
+from exchange.models import Batch, Dataset, QuarantinedRecord
+from exchange.queries import find_batch, get_batch, get_dataset, get_items, list_claims
+from exchange.schema import RecordRules
+from exchange.service.catalogue import make_topic
+from identity.models import System
+from infra.database import reading, transaction
+from infra.errors import NotFound
+
+MAX_BATCH_RECORDS = 200_000
+CLAIM_PATIENCE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a batch. `spans` are offsets by partition, None until it is `settled`."""
+
+    id: int
+    dataset_id: int
+    publisher_id: int
+    key: str
+    state: str
+    update_mode: str
+    version: int
+    received: int
+    upserts: int
+    deletes: int
+    quarantined: int
+    digest: str
+    digests: dict[int, str]
+    spans: dict[int, Span] | None
+    claimed_at: datetime
+    settled_at: datetime | None
+
+
+def publish_batch(
+    engine: Engine,
+    broker: Broker,
+    *,
+    dataset_id: int,
+    publisher_id: int,
+    key: str,
+    changes: Sequence[Change],
+    at: datetime,
+) -> Receipt:
+    """Store a batch of the provider's system `publisher_id` once, however often its idempotency `key` comes.
+
+    Bad records go to quarantine. A full batch whose records are all bad replaces nothing. Raises
+    BatchTooLarge, BatchRefused, NotProvider, KeyReused, BatchInProgress, NotFound and the broker's failures;
+    after one that is retryable, send the same again.
+    """
+    _check_request(dataset_id, key, changes)
+    encoded = encode(changes)
+    digest = request_digest(changes, encoded)
+    with reading(engine) as session:
+        dataset = _provided_dataset(session, dataset_id=dataset_id, publisher_id=publisher_id)
+        claim = find_batch(session, dataset_id=dataset_id, publisher_id=publisher_id, key=key)
+        if claim and (receipt := _known(claim, digest, dataset)):
+            return receipt
+        version = claim.version if claim else dataset.version
+        items = get_items(session, dataset_id=dataset_id, version=version)
+        session.expunge_all()
+    rules, full = RecordRules(items, dataset.key_items), dataset.update_mode == "full"
+    batch = sort_batch(changes, encoded, rules=rules, partitions=dataset.partitions, full=full)
+    if claim is None:
+        claim = _claim(
+            engine, dataset, batch, version=version, publisher_id=publisher_id, key=key, digest=digest, at=at
+        )
+        if receipt := _known(claim, digest, dataset):
+            return receipt
+        if claim.version != version:  # claimed by another process, just after the items changed
+            raise BatchInProgress(key=key, dataset=dataset.code)
+    make_topic(engine, broker, dataset_id=dataset_id, at=at)
+    spans = _append(broker, dataset, claim, batch)
+    return _settle(engine, batch_id=claim.id, spans=spans, at=at)
+
+
+def settle_claims(engine: Engine, broker: Broker, *, at: datetime) -> int:
+    """Settle batches that reached the log although their publisher died; how many.
+
+    A claim that did not reach it stays: it was never acknowledged, and its publisher sends it again.
+    """
+    with reading(engine) as session:
+        claims = list_claims(session, claimed_before=at - CLAIM_PATIENCE)
+    settled = 0
+    for batch_id, topic, marker in claims:
+        if broker.partitions(topic) is None:
+            continue
+        spans = broker.find_batch(topic, marker=marker)
+        if spans is not None:
+            _settle(engine, batch_id=batch_id, spans=spans, at=at)
+            settled += 1
+    return settled
+
+
+def get_receipt(session: Session, *, batch_id: int) -> Receipt:
+    """The receipt of a batch; NotFound."""
+    return _receipt(get_batch(session, batch_id=batch_id))
+
+
+def _check_request(dataset_id: int, key: str, changes: Sequence[Change]) -> None:
+    if len(changes) > MAX_BATCH_RECORDS:
+        raise BatchTooLarge(records=len(changes), limit=MAX_BATCH_RECORDS)
+    if not 1 <= len(key) <= 200 or not key.isprintable():
+        raise BatchRefused(
+            dataset=dataset_id,
+            why_zh="幂等键应为 1 至 200 个可打印字符",
+            why_en="the idempotency key has 1 to 200 printable characters",
+        )
+
+
+def _provided_dataset(session: Session, *, dataset_id: int, publisher_id: int) -> Dataset:
+    dataset = get_dataset(session, dataset_id=dataset_id)
+    system = session.get(System, publisher_id)
+    if system is None:
+        raise NotFound(what_zh="信息系统", what_en="information system", key=publisher_id)
+    if system.bureau_id != dataset.bureau_id or system.retired_at is not None:
+        raise NotProvider(system=system.name, dataset=dataset.code)
+    return dataset
+
+
+def _known(claim: Batch, digest: str, dataset: Dataset) -> Receipt | None:
+    """The receipt of a batch that is settled, None for one that is not; KeyReused if it is another."""
+    if claim.request_digest != digest:
+        raise KeyReused(key=claim.key, dataset=dataset.code, batch=claim.id)
+    return _receipt(claim) if claim.state == "settled" else None
+
+
+def _claim(
+    engine: Engine,
+    dataset: Dataset,
+    batch: Sorted,
+    *,
+    version: int,
+    publisher_id: int,
+    key: str,
+    digest: str,
+    at: datetime,
+) -> Batch:
+    """Transaction 1: all of the receipt but the offsets; or the claim that another process made meanwhile."""
+    claim = Batch(
+        dataset_id=dataset.id,
+        publisher_id=publisher_id,
+        key=key,
+        marker=sm3(f"{publisher_id}\n{key}".encode()).hex(),
+        request_digest=digest,
+        update_mode=dataset.update_mode,
+        version=version,
+        state="claimed",
+        received=len(batch.good) + len(batch.bad),
+        upserts=batch.upserts,
+        deletes=len(batch.good) - batch.upserts,
+        quarantined=len(batch.bad),
+        digest=batch.digest,
+        digests={str(p): chained for p, chained in batch.digests.items()},
+        claimed_at=at,
+    )
+    try:
+        with transaction(engine) as session:
+            session.add(claim)
+            session.flush()
+            session.add_all(
+                QuarantinedRecord(
+                    batch_id=claim.id,
+                    place=bad.place,
+                    is_delete=bad.delete,
+                    reasons=[reason.document() for reason in bad.reasons],
+                    raw=bad.raw,
+                )
+                for bad in batch.bad
+            )
+    except IntegrityError:
+        with reading(engine) as session:
+            other = find_batch(session, dataset_id=dataset.id, publisher_id=publisher_id, key=key)
+            session.expunge_all()
+        if other is None:
+            raise
+        return other
+    return claim
+
+
+def _append(broker: Broker, dataset: Dataset, claim: Batch, batch: Sorted) -> dict[int, Span]:
+    headers = {
+        "batch": claim.marker,
+        "schema": dataset.code,
+        "version": str(claim.version),
+        "at": claim.claimed_at.isoformat(),
+    }
+    records = [NewRecord(good.partition, good.key, good.value, headers) for good in batch.good]
+    try:
+        return broker.append(dataset.topic, marker=claim.marker, records=records)
+    except BrokerConflict as error:
+        spans = broker.find_batch(dataset.topic, marker=claim.marker)
+        if spans is None:
+            raise BatchInProgress(key=claim.key, dataset=dataset.code) from error
+        return spans
+
+
+def _settle(engine: Engine, *, batch_id: int, spans: dict[int, Span], at: datetime) -> Receipt:
+    """Transaction 2: the offsets; whoever comes second finds it done."""
+    with transaction(engine) as session:
+        batch = get_batch(session, batch_id=batch_id, lock=True)
+        if batch.state == "claimed":
+            batch.state, batch.settled_at = "settled", at
+            batch.spans = {str(p): [span.first, span.last, span.count] for p, span in spans.items()}
+        return _receipt(batch)
+
+
+def _receipt(batch: Batch) -> Receipt:
+    return Receipt(
+        id=batch.id,
+        dataset_id=batch.dataset_id,
+        publisher_id=batch.publisher_id,
+        key=batch.key,
+        state=batch.state,
+        update_mode=batch.update_mode,
+        version=batch.version,
+        received=batch.received,
+        upserts=batch.upserts,
+        deletes=batch.deletes,
+        quarantined=batch.quarantined,
+        digest=batch.digest,
+        digests={int(p): digest for p, digest in batch.digests.items()},
+        spans=None if batch.spans is None else {int(p): Span(*span) for p, span in batch.spans.items()},
+        claimed_at=batch.claimed_at,
+        settled_at=batch.settled_at,
+    )

@@ -1,0 +1,331 @@
+"""Pulling by cursor: read the log, mask what was released, record the delivery, then hand it out.
+
+An incremental dataset is read from its beginning on. A full one is read by generations: a reader finishes the
+one it began and goes on with the newest, so that it never mixes two; `complete` says that it has all of one.
+"""
+
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from exchange.broker.driver import Broker, LogRecord
+from exchange.digest import canonical, chain_by_partition, combine, keyed_sm3, record_digest, sm3
+from exchange.errors import CursorInvalid, NotEntitled, SubscriptionInvalid
+from exchange.masking import Mask, apply_masks, read_mask
+from exchange.models import Batch, Delivery, Subscription
+from exchange.queries import find_generation, get_batch, get_dataset, get_items, get_subscription
+from exchange.schema import PERSONAL, Item
+from infra.clock import city_date
+from infra.database import reading, transaction
+from infra.journal import append
+
+MAX_PAGE = 10_000
+SIGNATURE_BYTES = 16
+WHY_NOT = {
+    "pending": ("尚未批准", "it is not granted yet"),
+    "paused": ("已暂停", "it is paused"),
+    "refused": ("已被拒绝", "it was refused"),
+    "withdrawn": ("已撤回", "it was withdrawn"),
+    "revoked": ("已被撤销", "it was revoked"),
+    "expired": ("已到期", "it has expired"),
+}
+
+
+@dataclass(frozen=True)
+class DeliveredRecord:
+    """A record as its subscriber sees it. `ref` stands for its key, for this subscriber only."""
+
+    partition: int
+    offset: int
+    op: str
+    ref: str
+    value: dict[str, Any]
+    published_at: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one pull hands out. `cursor` goes on behind it; `complete`: nothing more was there, or, of a full
+    dataset, this `generation` (its receipt's id) is whole. `delivery_id` is None if nothing was delivered."""
+
+    records: tuple[DeliveredRecord, ...]
+    cursor: str
+    complete: bool
+    generation: int | None
+    digest: str
+    digests: dict[int, str]
+    delivery_id: int | None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What a cursor holds: offsets to go on from, whose turn it is, and the generation of a full dataset."""
+
+    positions: dict[int, int]
+    turn: int = 0
+    generation: int | None = None
+
+
+@dataclass(frozen=True)
+class _View:
+    """What the subscription shows of which topic."""
+
+    topic: str
+    partitions: int
+    bureau_id: int
+    full: bool
+    items: tuple[str, ...]
+    masks: dict[str, Mask]
+    personal: bool
+    key: bytes
+
+
+def pull(
+    engine: Engine,
+    broker: Broker,
+    *,
+    subscription_id: int,
+    system_id: int,
+    actor: str,
+    at: datetime,
+    cursor: str | None = None,
+    limit: int = 1_000,
+    items: Sequence[str] | None = None,
+    way: str = "pull",
+) -> Page:
+    """The next at most `limit` records for the subscribing system, from the beginning without a `cursor`.
+
+    `items` narrows what was released. The delivery is recorded before it is handed out. Raises NotFound,
+    NotEntitled, CursorInvalid, SubscriptionInvalid and the broker's failures.
+    """
+    with reading(engine) as session:
+        subscription = _entitled(session, subscription_id, system_id, at)
+        view = _view(session, subscription, items)
+        place = _read_cursor(cursor, view.key, subscription_id)
+        batch = _generation(session, subscription.dataset_id, place) if view.full else None
+        session.expunge_all()
+    limit = max(1, min(limit, MAX_PAGE))
+    found: list[LogRecord] = []
+    after, complete = place, True
+    if broker.partitions(view.topic) is not None:
+        if batch is not None:
+            found, after, complete = _read_generation(broker, view, batch, place, limit)
+        elif not view.full:
+            found, after, complete = _read_on(broker, view, place, limit)
+    records = tuple(_show(record, view) for record in found)
+    digests = chain_by_partition((r.partition, bytes.fromhex(r.digest)) for r in records)
+    page = Page(
+        records=records,
+        cursor=_write_cursor(after, view.key, subscription_id),
+        complete=complete,
+        generation=after.generation,
+        digest=combine(digests),
+        digests=digests,
+        delivery_id=None,
+    )
+    with transaction(engine) as session:
+        _entitled(session, subscription_id, system_id, at)
+        delivery_id = _record(session, page, view, subscription_id, system_id, actor=actor, at=at, way=way)
+    return replace(page, delivery_id=delivery_id)
+
+
+def _entitled(session: Session, subscription_id: int, system_id: int, at: datetime) -> Subscription:
+    subscription = get_subscription(session, subscription_id=subscription_id)
+    if subscription.system_id != system_id:
+        raise NotEntitled(
+            subscription=subscription_id, why_zh="属于其他系统", why_en="it is another system's"
+        )
+    state = subscription.state
+    if state == "active" and city_date(at) > subscription.until_on:
+        state = "expired"
+    if state != "active":
+        why_zh, why_en = WHY_NOT[state]
+        raise NotEntitled(subscription=subscription_id, why_zh=why_zh, why_en=why_en)
+    return subscription
+
+
+def _view(session: Session, subscription: Subscription, items: Sequence[str] | None) -> _View:
+    dataset = get_dataset(session, dataset_id=subscription.dataset_id)
+    known = {item.name: item for item in get_items(session, dataset_id=dataset.id, version=dataset.version)}
+    wanted = subscription.items if items is None else list(items)
+    if not set(wanted) <= set(subscription.items):
+        raise SubscriptionInvalid(
+            dataset=dataset.code,
+            why_zh="所选信息项中有未授权项",
+            why_en="an item was selected that is not released to it",
+        )
+    masks = {name: mask for name in wanted if (mask := _mask(known[name], subscription))}
+    shown = [known[name] for name in wanted if name not in masks or masks[name].kind != "drop"]
+    return _View(
+        topic=dataset.topic,
+        partitions=dataset.partitions,
+        bureau_id=subscription.bureau_id,
+        full=dataset.update_mode == "full",
+        items=tuple(wanted),
+        masks=masks,
+        personal=any(item.sensitivity in PERSONAL for item in shown),
+        key=bytes.fromhex(subscription.mask_key),
+    )
+
+
+def _mask(item: Item, subscription: Subscription) -> Mask | None:
+    """The subscription's own word on the item, else the catalogue's."""
+    if item.name not in subscription.masks:
+        return item.mask
+    document = subscription.masks[item.name]
+    return None if document is None else read_mask(document)
+
+
+def _generation(session: Session, dataset_id: int, place: _Place) -> Batch | None:
+    """The full batch to read: the one begun unless it is finished, then the newest."""
+    if place.generation is not None:
+        begun = get_batch(session, batch_id=place.generation)
+        if _unread(begun, place):
+            return begun
+    return find_generation(session, dataset_id=dataset_id)
+
+
+def _unread(batch: Batch, place: _Place) -> list[tuple[int, int, int]]:
+    """(partition, next offset, last offset) of what is left of a generation."""
+    own = place.positions if place.generation == batch.id else {}
+    spans = {int(p): span for p, span in (batch.spans or {}).items()}
+    left = [(p, max(first, own.get(p, 0)), last) for p, (first, last, _count) in sorted(spans.items())]
+    return [(p, position, last) for p, position, last in left if position <= last]
+
+
+def _read_on(broker: Broker, view: _View, place: _Place, limit: int) -> tuple[list[LogRecord], _Place, bool]:
+    found: list[LogRecord] = []
+    positions, turn = dict(place.positions), place.turn
+    for step in range(view.partitions):
+        partition = (place.turn + step) % view.partitions
+        part = broker.read(
+            view.topic, partition=partition, offset=positions.get(partition, 0), limit=limit - len(found)
+        )
+        found += part.records
+        positions[partition] = part.next_offset
+        if len(found) >= limit:
+            turn = (partition + 1) % view.partitions
+            break
+    ends = broker.end_offsets(view.topic) if len(found) >= limit else {}
+    complete = all(positions.get(partition, 0) >= end for partition, end in ends.items())
+    return found, _Place(positions, turn), complete
+
+
+def _read_generation(
+    broker: Broker, view: _View, batch: Batch, place: _Place, limit: int
+) -> tuple[list[LogRecord], _Place, bool]:
+    found: list[LogRecord] = []
+    positions = dict(place.positions) if place.generation == batch.id else {}
+    for partition, start, last in _unread(batch, place):
+        position = start
+        while position <= last and len(found) < limit:
+            part = broker.read(view.topic, partition=partition, offset=position, limit=limit - len(found))
+            if not part.records:
+                position = last + 1
+                break
+            own = [r for r in part.records if r.offset <= last and r.headers.get("batch") == batch.marker]
+            found += own
+            position = part.next_offset
+        positions[partition] = position
+    after = _Place(positions, generation=batch.id)
+    return found, after, not _unread(batch, after)
+
+
+def _show(record: LogRecord, view: _View) -> DeliveredRecord:
+    delete = record.value is None
+    value = json.loads(record.key if record.value is None else record.value)
+    seen = apply_masks(value, items=view.items, masks=view.masks, key=view.key)
+    return DeliveredRecord(
+        partition=record.partition,
+        offset=record.offset,
+        op="delete" if delete else "upsert",
+        ref=keyed_sm3(sm3(b"ref" + view.key), record.key).hex(),
+        value=seen,
+        published_at=record.headers.get("at", ""),
+        digest=record_digest(seen, delete=delete).hex(),
+    )
+
+
+def _record(
+    session: Session,
+    page: Page,
+    view: _View,
+    subscription_id: int,
+    system_id: int,
+    *,
+    actor: str,
+    at: datetime,
+    way: str,
+) -> int | None:
+    if not page.records:
+        return None
+    ranges: dict[str, list[int]] = {}
+    for record in page.records:
+        span = ranges.setdefault(str(record.partition), [record.offset, record.offset])
+        span[1] = record.offset
+    delivery = Delivery(
+        subscription_id=subscription_id,
+        system_id=system_id,
+        at=at,
+        way=way,
+        items=list(view.items),
+        generation=page.generation,
+        ranges=ranges,
+        count=len(page.records),
+        digest=page.digest,
+        digests={str(p): digest for p, digest in page.digests.items()},
+    )
+    session.add(delivery)
+    session.flush()
+    if view.personal:
+        append(
+            session,
+            actor=actor,
+            act="dataset.delivered",
+            subject=f"subscription:{subscription_id}",
+            bureau_id=view.bureau_id,
+            at=at,
+            after={
+                "delivery": delivery.id,
+                "count": delivery.count,
+                "items": delivery.items,
+                "digest": page.digest,
+            },
+            personal=True,
+        )
+    return delivery.id
+
+
+def _write_cursor(place: _Place, key: bytes, subscription_id: int) -> str:
+    content = canonical(
+        {"p": {str(p): at for p, at in place.positions.items()}, "t": place.turn, "g": place.generation}
+    )
+    signed = _signature(content, key, subscription_id) + content
+    return base64.urlsafe_b64encode(signed).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None, key: bytes, subscription_id: int) -> _Place:
+    if not cursor:
+        return _Place({})
+    try:
+        signed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise CursorInvalid(subscription=subscription_id) from error
+    signature, content = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
+    if not hmac.compare_digest(signature, _signature(content, key, subscription_id)):
+        raise CursorInvalid(subscription=subscription_id)
+    told = json.loads(content)
+    return _Place({int(p): at for p, at in told["p"].items()}, told["t"], told["g"])
+
+
+def _signature(content: bytes, key: bytes, subscription_id: int) -> bytes:
+    return keyed_sm3(sm3(b"cursor" + key), b"%d:" % subscription_id + content)[:SIGNATURE_BYTES]

@@ -1,0 +1,31 @@
+"""Celery's entries of the exchange: topics to make, and a sweep over everything that waits or has run out."""
+
+from celery import shared_task
+
+from exchange.broker.connect import connect_broker
+from exchange.broker.driver import BrokerRetryable
+from exchange.service.catalogue import make_topic
+from exchange.service.sweep import sweep
+from infra.jobs import here
+
+
+@shared_task(name="exchange.make_topic", autoretry_for=(BrokerRetryable,), retry_backoff=True, max_retries=5)
+def make_dataset_topic(dataset_id: int) -> None:
+    """Make the topic of a dataset that was catalogued."""
+    place = here()
+    broker = connect_broker(place.settings)
+    try:
+        make_topic(place.engine, broker, dataset_id=dataset_id, at=place.clock.now())
+    finally:
+        broker.close()
+
+
+@shared_task(name="exchange.sweep")
+def sweep_exchange() -> None:
+    """Topics not made, claims not settled, subscriptions past their last day."""
+    place = here()
+    broker = connect_broker(place.settings)
+    try:
+        sweep(place.engine, broker, at=place.clock.now())
+    finally:
+        broker.close()

@@ -1,0 +1,239 @@
+"""Reads of the tree and of the information systems, as they are or as they were. No decisions, no writes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import CTE, ColumnElement, Select, and_, func, literal, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from identity.models import Bureau, BureauVersion, System, SystemOwner
+from infra.errors import NotFound
+
+MAX_DEPTH = 64
+PAGE = 50
+
+
+@dataclass(frozen=True)
+class UnitThen:
+    """What a bureau was called and where it stood at an instant."""
+
+    bureau_id: int
+    code: str
+    name: str
+    level: str
+    parent_id: int | None
+
+
+def find_bureau(session: Session, *, code: str) -> Bureau | None:
+    """The bureau with this code now, abolished or not."""
+    return session.scalar(select(Bureau).where(Bureau.code == code))
+
+
+def get_bureau(session: Session, *, code: str) -> Bureau:
+    """The bureau with this code now, abolished or not. Raises: NotFound."""
+    found = find_bureau(session, code=code)
+    if found is None:
+        raise NotFound(what_zh="单位", what_en="bureau", key=code)
+    return found
+
+
+def get_bureau_by_id(session: Session, *, bureau_id: int) -> Bureau:
+    """The bureau with this id. Raises: NotFound."""
+    found = session.get(Bureau, bureau_id)
+    if found is None:
+        raise NotFound(what_zh="单位", what_en="bureau", key=bureau_id)
+    return found
+
+
+def list_bureaus(
+    session: Session,
+    *,
+    within: int | None = None,
+    parent_id: int | None = None,
+    level: str | None = None,
+    name_part: str | None = None,
+    with_abolished: bool = False,
+    after_code: str = "",
+    limit: int = PAGE,
+) -> Sequence[Bureau]:
+    """A page of bureaus by code, those after `after_code`; `within` a bureau's subtree, itself included."""
+    query = select(Bureau).where(Bureau.code > after_code).order_by(Bureau.code).limit(limit)
+    if within is not None:
+        query = query.where(Bureau.id.in_(subtree_ids(within)))
+    if parent_id is not None:
+        query = query.where(Bureau.parent_id == parent_id)
+    if level is not None:
+        query = query.where(Bureau.level == level)
+    if name_part:
+        query = query.where(Bureau.name.contains(name_part, autoescape=True))
+    if not with_abolished:
+        query = query.where(Bureau.abolished_at.is_(None))
+    return session.scalars(query).all()
+
+
+def list_children(session: Session, *, bureau_id: int, with_abolished: bool = False) -> Sequence[Bureau]:
+    """The bureau's children by code."""
+    query = select(Bureau).where(Bureau.parent_id == bureau_id).order_by(Bureau.code)
+    return session.scalars(query if with_abolished else query.where(Bureau.abolished_at.is_(None))).all()
+
+
+def list_tops(session: Session) -> Sequence[Bureau]:
+    """The living bureaus without a parent, by code."""
+    living = select(Bureau).where(Bureau.parent_id.is_(None), Bureau.abolished_at.is_(None))
+    return session.scalars(living.order_by(Bureau.code)).all()
+
+
+def subtree(bureau_id: int, *, name: str = "subtree") -> CTE:
+    """A table expression with the one column `id`: the bureau and all below it, abolished ones too."""
+    top = select(Bureau.id.label("id")).where(Bureau.id == bureau_id).cte(name, recursive=True)
+    return top.union(select(Bureau.id).where(Bureau.parent_id == top.c.id))
+
+
+def subtree_ids(bureau_id: int) -> Select[tuple[int]]:
+    """A SELECT of the ids of the bureau and all below it, for `in_`."""
+    return select(subtree(bureau_id).c.id)
+
+
+def chain(bureau_id: int, *, name: str = "chain") -> CTE:
+    """A table expression with `id`, `parent_id` and `height`: the bureau (0) and all above it (1, 2, …)."""
+    start = (
+        select(Bureau.id.label("id"), Bureau.parent_id.label("parent_id"), literal(0).label("height"))
+        .where(Bureau.id == bureau_id)
+        .cte(name, recursive=True)
+    )
+    above = aliased(Bureau)
+    return start.union_all(
+        select(above.id, above.parent_id, start.c.height + 1).where(
+            above.id == start.c.parent_id, start.c.height < MAX_DEPTH
+        )
+    )
+
+
+def list_chain(session: Session, *, bureau_id: int) -> Sequence[Bureau]:
+    """The bureau and all above it, itself first, the root last."""
+    up = chain(bureau_id)
+    return session.scalars(select(Bureau).join(up, up.c.id == Bureau.id).order_by(up.c.height)).all()
+
+
+def list_chain_ids(session: Session, *, bureau_id: int) -> Sequence[int]:
+    """The ids of the bureau and all above it, its own first."""
+    up = chain(bureau_id)
+    return session.scalars(select(up.c.id).order_by(up.c.height)).all()
+
+
+def list_ancestor_ids(session: Session, bureau_id: int) -> Sequence[int]:
+    """The ids of all above the bureau, its parent's first."""
+    return list_chain_ids(session, bureau_id=bureau_id)[1:]
+
+
+def list_descendant_ids(session: Session, bureau_id: int) -> Sequence[int]:
+    """The ids of all below the bureau, abolished ones too, without its own; in no order."""
+    below = subtree(bureau_id)
+    return session.scalars(select(below.c.id).where(below.c.id != bureau_id)).all()
+
+
+def list_ancestors(session: Session, *, bureau_id: int) -> Sequence[Bureau]:
+    """All above the bureau, its parent first."""
+    return list_chain(session, bureau_id=bureau_id)[1:]
+
+
+def list_descendants(session: Session, *, bureau_id: int, with_abolished: bool = False) -> Sequence[Bureau]:
+    """All below the bureau, itself not included, by code."""
+    query = select(Bureau).where(Bureau.id.in_(subtree_ids(bureau_id)), Bureau.id != bureau_id)
+    query = query if with_abolished else query.where(Bureau.abolished_at.is_(None))
+    return session.scalars(query.order_by(Bureau.code)).all()
+
+
+def is_within(session: Session, *, bureau_id: int, top_id: int) -> bool:
+    """Whether the bureau is `top_id` or stands below it."""
+    up = chain(bureau_id)
+    return session.scalar(select(up.c.id).where(up.c.id == top_id)) is not None
+
+
+def count_by_level(session: Session, *, within: int | None = None) -> dict[str, int]:
+    """How many living bureaus each level has."""
+    query = select(Bureau.level, func.count()).where(Bureau.abolished_at.is_(None)).group_by(Bureau.level)
+    if within is not None:
+        query = query.where(Bureau.id.in_(subtree_ids(within)))
+    return {level: count for level, count in session.execute(query)}
+
+
+def list_tree_at(session: Session, *, at: datetime, top_id: int | None = None) -> list[UnitThen]:
+    """The tree as it stood at `at`, by code; below and with `top_id` only, if given."""
+    version = BureauVersion
+    query = select(version.bureau_id, version.code, version.name, version.level, version.parent_id).where(
+        _holds_at(version, at)
+    )
+    if top_id is not None:
+        below = select(Bureau.id.label("id")).where(Bureau.id == top_id).cte("subtree_then", recursive=True)
+        then = aliased(BureauVersion)
+        below = below.union(select(then.bureau_id).where(then.parent_id == below.c.id, _holds_at(then, at)))
+        query = query.where(version.bureau_id.in_(select(below.c.id)))
+    return [UnitThen(*row) for row in session.execute(query.order_by(version.code))]
+
+
+def find_unit_at(session: Session, *, bureau_id: int, at: datetime) -> UnitThen | None:
+    """What the bureau was at `at`; None before it was founded and after it was abolished."""
+    version = BureauVersion
+    row = session.execute(
+        select(version.bureau_id, version.code, version.name, version.level, version.parent_id).where(
+            version.bureau_id == bureau_id, _holds_at(version, at)
+        )
+    ).one_or_none()
+    return None if row is None else UnitThen(*row)
+
+
+def list_versions(session: Session, *, bureau_id: int) -> Sequence[BureauVersion]:
+    """The bureau's history, the oldest first."""
+    query = select(BureauVersion).where(BureauVersion.bureau_id == bureau_id)
+    return session.scalars(query.order_by(BureauVersion.valid_from, BureauVersion.id)).all()
+
+
+def find_system(session: Session, *, code: str) -> System | None:
+    """The information system with this code, retired or not."""
+    return session.scalar(select(System).where(System.code == code))
+
+
+def get_system(session: Session, *, code: str) -> System:
+    """The information system with this code, retired or not. Raises: NotFound."""
+    found = find_system(session, code=code)
+    if found is None:
+        raise NotFound(what_zh="信息系统", what_en="information system", key=code)
+    return found
+
+
+def get_system_by_id(session: Session, *, system_id: int) -> System:
+    """The information system with this id. Raises: NotFound."""
+    found = session.get(System, system_id)
+    if found is None:
+        raise NotFound(what_zh="信息系统", what_en="information system", key=system_id)
+    return found
+
+
+def list_systems(
+    session: Session,
+    *,
+    within: int | None = None,
+    bureau_id: int | None = None,
+    with_retired: bool = False,
+    after_code: str = "",
+    limit: int = PAGE,
+) -> Sequence[System]:
+    """A page of systems by code, of one bureau or of a whole subtree."""
+    query = select(System).where(System.code > after_code).order_by(System.code).limit(limit)
+    if within is not None:
+        query = query.where(System.bureau_id.in_(subtree_ids(within)))
+    if bureau_id is not None:
+        query = query.where(System.bureau_id == bureau_id)
+    return session.scalars(query if with_retired else query.where(System.retired_at.is_(None))).all()
+
+
+def list_system_owners(session: Session, *, system_id: int) -> Sequence[SystemOwner]:
+    """Which bureaus owned the system, the first one first."""
+    query = select(SystemOwner).where(SystemOwner.system_id == system_id)
+    return session.scalars(query.order_by(SystemOwner.valid_from, SystemOwner.id)).all()
+
+
+def _holds_at(version: type[BureauVersion], at: datetime) -> ColumnElement[bool]:
+    return and_(version.valid_from <= at, or_(version.valid_to.is_(None), version.valid_to > at))

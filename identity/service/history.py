@@ -1,0 +1,80 @@
+"""Keeps `BureauVersion` in step with `Bureau`: one open interval for each living bureau, none for others."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from identity.errors import OutOfOrder
+from identity.guard import chunks
+from identity.models import Bureau, BureauVersion
+
+
+def begin(session: Session, *, bureaus: Iterable[Bureau], at: datetime) -> None:
+    """Open an interval for bureaus that have none open: founded or restored ones."""
+    session.add_all(_version(bureau, at) for bureau in bureaus)
+    session.flush()
+
+
+def turn_over(session: Session, *, bureaus: Sequence[Bureau], at: datetime) -> None:
+    """Close the open interval of changed bureaus at `at` and open one that says what they are now.
+
+    A second change at the same instant amends the interval that began then. Raises: OutOfOrder.
+    """
+    open_versions = _open_versions(session, bureaus, at)
+    later: list[Bureau] = []
+    for bureau in bureaus:
+        version = open_versions[bureau.id]
+        if version.valid_from == at:
+            version.code, version.name = bureau.code, bureau.name
+            version.level, version.parent_id = bureau.level, bureau.parent_id
+        else:
+            version.valid_to = at
+            later.append(bureau)
+    session.flush()
+    begin(session, bureaus=later, at=at)
+
+
+def end(session: Session, *, bureaus: Sequence[Bureau], at: datetime) -> None:
+    """Close the open interval of bureaus that are abolished at `at`. Raises: OutOfOrder."""
+    for version in _open_versions(session, bureaus, at).values():
+        version.valid_to = at
+    session.flush()
+
+
+def as_recorded(bureau: Bureau) -> dict[str, Any]:
+    """What the journal keeps of a bureau before and after a change."""
+    return {
+        "code": bureau.code,
+        "name": bureau.name,
+        "level": bureau.level,
+        "parent_id": bureau.parent_id,
+        "abolished_at": bureau.abolished_at,
+    }
+
+
+def _open_versions(session: Session, bureaus: Sequence[Bureau], at: datetime) -> dict[int, BureauVersion]:
+    found: dict[int, BureauVersion] = {}
+    for ids in chunks([bureau.id for bureau in bureaus]):
+        query = select(BureauVersion).where(
+            BureauVersion.bureau_id.in_(ids), BureauVersion.valid_to.is_(None)
+        )
+        found.update((version.bureau_id, version) for version in session.scalars(query))
+    for bureau in bureaus:
+        last = found[bureau.id].valid_from
+        if last > at:
+            raise OutOfOrder(bureau=bureau.code, last=last.isoformat(), at=at.isoformat())
+    return found
+
+
+def _version(bureau: Bureau, at: datetime) -> BureauVersion:
+    return BureauVersion(
+        bureau_id=bureau.id,
+        code=bureau.code,
+        name=bureau.name,
+        level=bureau.level,
+        parent_id=bureau.parent_id,
+        valid_from=at,
+    )

@@ -1,0 +1,313 @@
+"""Tokens of systems' service accounts: issue, present, rotate, revoke. Digests alone are kept."""
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from hmac import compare_digest
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from identity.actor import Actor
+from identity.errors import (
+    Forbidden,
+    InvalidDatasets,
+    InvalidExpiry,
+    InvalidOverlap,
+    InvalidScopes,
+    SystemRetired,
+    TokenEnded,
+    TokenRefused,
+)
+from identity.models import System, Token
+from identity.roles import PERMISSION_NAMES, Permission, TokenScope
+from identity.service.access import authorise, place_facts, scope_of
+from identity.service.people import clean_name
+from infra import journal
+from infra.clock import city_date
+from infra.errors import NotFound
+
+PREFIX = "siji"
+SECRET_BYTES = 32
+LONGEST_LIFE_DAYS = 400
+DEFAULT_OVERLAP_DAYS = 7
+LONGEST_OVERLAP_DAYS = 30
+TOUCH_EVERY = timedelta(minutes=1)
+MOST_DATASETS = 200
+MOST_SCOPES_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class IssuedToken:
+    """A token's row and its text, `siji_<id>_<secret>`, shown this once and kept nowhere."""
+
+    token: Token
+    text: str
+
+
+@dataclass(frozen=True)
+class Presented:
+    """Who a token stands for, and whether its last-seen is due to be written."""
+
+    token_id: int
+    actor: Actor
+    needs_touch: bool
+
+
+def issue_token(
+    session: Session,
+    *,
+    actor: Actor,
+    system_id: int,
+    label: str,
+    scopes: Collection[str],
+    expires_on: date,
+    at: datetime,
+    datasets: Collection[str] | None = None,
+) -> IssuedToken:
+    """Issue a token to a system's service account, good until the end of `expires_on` in the city.
+
+    `datasets` are codes that narrow the scopes on datasets; None: all that the system may. Raises Forbidden,
+    NotFound, SystemRetired, InvalidName, InvalidScopes, InvalidDatasets, InvalidExpiry.
+    """
+    system = _get_system(session, system_id)
+    authorise(session, actor, Permission.tokens_issue, bureau_id=system.bureau_id)
+    _check_issuer(session, actor, system)
+    issued = _make(
+        session,
+        actor=actor,
+        system=system,
+        label=clean_name(label),
+        scopes=_check_scopes(scopes),
+        datasets=_check_datasets(datasets),
+        expires_on=_check_expiry(expires_on, at),
+        at=at,
+        rotated_from=None,
+    )
+    _journal(session, actor, "token.issue", issued.token, system, at, after=_describe(issued.token))
+    return issued
+
+
+def rotate_token(
+    session: Session,
+    *,
+    actor: Actor,
+    token_id: int,
+    expires_on: date,
+    at: datetime,
+    overlap_days: int = DEFAULT_OVERLAP_DAYS,
+) -> IssuedToken:
+    """Issue a successor with the same label, scopes and datasets; the old one ends after the overlap.
+
+    Without overlap it ends now. Raises Forbidden, NotFound, SystemRetired, InvalidExpiry, InvalidOverlap,
+    and TokenEnded, also for a token that was rotated already.
+    """
+    if not 0 <= overlap_days <= LONGEST_OVERLAP_DAYS:
+        raise InvalidOverlap(days=overlap_days, maximum=LONGEST_OVERLAP_DAYS)
+    old = _lock_token(session, token_id)
+    system = _get_system(session, old.system_id)
+    authorise(session, actor, Permission.tokens_issue, bureau_id=system.bureau_id)
+    _check_issuer(session, actor, system)
+    if old.ends_at is not None or not is_good(old, at):
+        raise TokenEnded(token_id=old.id)
+    issued = _make(
+        session,
+        actor=actor,
+        system=system,
+        label=old.label,
+        scopes=old.scopes,
+        datasets=old.datasets,
+        expires_on=_check_expiry(expires_on, at),
+        at=at,
+        rotated_from=old.id,
+    )
+    old.ends_at = at + timedelta(days=overlap_days)
+    after = {**_describe(issued.token), "old_ends_at": old.ends_at.isoformat()}
+    _journal(session, actor, "token.rotate", issued.token, system, at, before={"token": old.id}, after=after)
+    return issued
+
+
+def revoke_token(session: Session, *, actor: Actor, token_id: int, at: datetime) -> Token:
+    """End a token at once; one that is revoked already stays as it is. Raises Forbidden, NotFound."""
+    token = _lock_token(session, token_id)
+    system = session.get_one(System, token.system_id)
+    authorise(session, actor, Permission.tokens_revoke, bureau_id=system.bureau_id)
+    if token.revoked_at is None:
+        token.revoked_at = at
+        session.flush()
+        _journal(session, actor, "token.revoke", token, system, at, before=_describe(token))
+    return token
+
+
+def present_token(session: Session, *, text: str, at: datetime) -> Presented:
+    """Who the token stands for; writes nothing. Raises TokenRefused if it is unknown, over or revoked."""
+    prefix, _, rest = text.partition("_")
+    number, _, secret = rest.partition("_")
+    if prefix != PREFIX or not (number.isascii() and number.isdigit() and len(number) < 19) or not secret:
+        raise TokenRefused()
+    row = session.execute(
+        select(Token, System).join(System, System.id == Token.system_id).where(Token.id == int(number))
+    ).one_or_none()
+    if row is None or not compare_digest(row[0].digest, _digest(secret)):
+        raise TokenRefused()
+    token, system = row
+    if not is_good(token, at) or system.retired_at is not None:
+        raise TokenRefused()
+    actor = Actor(
+        "service",
+        token.id,
+        f"{system.name} · {token.label}",
+        system.bureau_id,
+        scopes=tuple(token.scopes),
+        datasets=None if token.datasets is None else tuple(token.datasets),
+        system_id=system.id,
+    )
+    return Presented(token.id, actor, token.seen_at is None or at - token.seen_at >= TOUCH_EVERY)
+
+
+def touch_token(session: Session, *, token_id: int, at: datetime) -> None:
+    """Note when the token was last seen, at most once a minute."""
+    session.execute(
+        update(Token)
+        .where(Token.id == token_id, or_(Token.seen_at.is_(None), Token.seen_at <= at - TOUCH_EVERY))
+        .values(seen_at=at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def is_good(token: Token, at: datetime) -> bool:
+    """Whether the token may be used at `at`: not revoked, not past its overlap, not past its last day."""
+    return (
+        token.revoked_at is None
+        and (token.ends_at is None or at < token.ends_at)
+        and city_date(at) <= token.expires_on
+    )
+
+
+def list_tokens(session: Session, *, actor: Actor, system_id: int) -> list[Token]:
+    """All tokens of a system, ended ones too, newest first; raises Forbidden, NotFound."""
+    system = session.get(System, system_id)
+    scope = scope_of(session, actor, Permission.tokens_see)
+    if system is None or not (scope is None or system.bureau_id in scope):
+        raise NotFound(what_zh="信息系统", what_en="information system", key=system_id)
+    return list(session.scalars(select(Token).where(Token.system_id == system_id).order_by(Token.id.desc())))
+
+
+def _make(
+    session: Session,
+    *,
+    actor: Actor,
+    system: System,
+    label: str,
+    scopes: list[str],
+    datasets: list[str] | None,
+    expires_on: date,
+    at: datetime,
+    rotated_from: int | None,
+) -> IssuedToken:
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    token = Token(
+        system_id=system.id,
+        label=label,
+        digest=_digest(secret),
+        scopes=list(scopes),
+        datasets=None if datasets is None else list(datasets),
+        issued_by=actor.id,
+        issued_at=at,
+        expires_on=expires_on,
+        rotated_from=rotated_from,
+    )
+    session.add(token)
+    session.flush()
+    return IssuedToken(token, f"{PREFIX}_{token.id}_{secret}")
+
+
+def _check_issuer(session: Session, actor: Actor, system: System) -> None:
+    """A token names the person who issued it; no service and no console issues one."""
+    if actor.kind != "person":
+        zh, en = PERMISSION_NAMES[Permission.tokens_issue]
+        place = place_facts(session, bureau_id=system.bureau_id)
+        raise Forbidden(permission=Permission.tokens_issue.value, permission_zh=zh, permission_en=en, **place)
+
+
+def _get_system(session: Session, system_id: int) -> System:
+    system = session.get(System, system_id)
+    if system is None:
+        raise NotFound(what_zh="信息系统", what_en="information system", key=system_id)
+    if system.retired_at is not None:
+        raise SystemRetired(name=system.name, code=system.code)
+    return system
+
+
+def _lock_token(session: Session, token_id: int) -> Token:
+    query = select(Token).where(Token.id == token_id).with_for_update(key_share=True)
+    token = session.scalar(query.execution_options(populate_existing=True))
+    if token is None:
+        raise NotFound(what_zh="令牌", what_en="token", key=token_id)
+    return token
+
+
+def _check_scopes(scopes: Collection[str]) -> list[str]:
+    known = [scope.value for scope in TokenScope]
+    if not scopes or not set(scopes) <= set(known):
+        given = ", ".join(sorted(map(str, scopes)))[:MOST_SCOPES_SHOWN] or "-"
+        raise InvalidScopes(given=given, known=", ".join(known))
+    return sorted({TokenScope(scope).value for scope in scopes})
+
+
+def _check_datasets(datasets: Collection[str] | None) -> list[str] | None:
+    if datasets is None:
+        return None
+    codes = sorted({code.strip() for code in datasets})
+    if not codes or "" in codes or len(codes) > MOST_DATASETS:
+        raise InvalidDatasets(maximum=MOST_DATASETS)
+    return codes
+
+
+def _check_expiry(expires_on: date, at: datetime) -> date:
+    earliest = city_date(at)
+    latest = earliest + timedelta(days=LONGEST_LIFE_DAYS)
+    if not earliest <= expires_on <= latest:
+        raise InvalidExpiry(
+            expires_on=expires_on.isoformat(), earliest=earliest.isoformat(), latest=latest.isoformat()
+        )
+    return expires_on
+
+
+def _digest(secret: str) -> str:
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _describe(token: Token) -> dict[str, object]:
+    return {
+        "system_id": token.system_id,
+        "label": token.label,
+        "scopes": token.scopes,
+        "datasets": token.datasets,
+        "expires_on": token.expires_on.isoformat(),
+    }
+
+
+def _journal(
+    session: Session,
+    actor: Actor,
+    act: str,
+    token: Token,
+    system: System,
+    at: datetime,
+    *,
+    before: dict[str, object] | None = None,
+    after: dict[str, object] | None = None,
+) -> None:
+    journal.append(
+        session,
+        actor=actor.journal_id,
+        act=act,
+        subject=f"token:{token.id}",
+        bureau_id=system.bureau_id,
+        at=at,
+        before=before,
+        after=after,
+    )

@@ -1,0 +1,138 @@
+"""Records: the engine, the declarative root, and the one place that commits.
+
+PostgreSQL and SQLite (WAL) alike. Writers on SQLite take the write lock at once, so that a transaction
+never fails half-way because another one wrote first.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+Key = BigInteger().with_variant(Integer(), "sqlite")
+Document = JSON().with_variant(JSONB(), "postgresql")
+
+LOCK_TIMEOUT_MS = 30_000
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant; a naive one is refused rather than guessed at."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive instants; store UTC."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"a naive instant cannot be stored: {value!r}")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """SQLite forgets the zone; it was UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Root of all tables."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: Instant(),
+        dict[str, Any]: Document,
+        list[Any]: Document,
+        list[str]: Document,
+    }
+
+
+def open_database(url: str, *, pool_size: int = 5) -> Engine:
+    """An engine for `url` (postgresql+psycopg://… or sqlite:///…)."""
+    if url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_MS / 1000, "isolation_level": None})
+        event.listen(engine, "connect", _tune_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={"options": f"-c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC"},
+    )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """The one place that commits: all of the block, or nothing of it; then its after-commit calls."""
+    session = Session(engine, expire_on_commit=False)
+    with session:
+        with session.begin():
+            yield session
+        calls = session.info.pop("after_commit", [])
+    for call in calls:
+        call()
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """A session for SELECTs only: one consistent snapshot, waits for no writer, commits nothing."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            connection = connection.execution_options(siji_reading=True)
+        else:
+            connection = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with Session(connection, autoflush=False) as session:
+            yield session
+
+
+def after_commit(session: Session, call: Callable[[], None]) -> None:
+    """Run `call` once, after the session's `transaction` has committed; never if it rolls back."""
+    session.info.setdefault("after_commit", []).append(call)
+
+
+def serialise(session: Session, name: str, *, shared: bool = False) -> None:
+    """Let one transaction at a time pass here for `name`; the others wait for its end.
+
+    `shared` ones pass together, and wait only for one that is not.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        session.execute(text(f"SELECT {lock}(hashtextextended(:name, 0))"), {"name": name})
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    tuning = ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", f"busy_timeout={LOCK_TIMEOUT_MS}")
+    for pragma in tuning:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    deferred = connection.get_execution_options().get("siji_reading")
+    connection.exec_driver_sql("BEGIN" if deferred else "BEGIN IMMEDIATE")

@@ -1,0 +1,34 @@
+"""The journal of every act: the append-only rows (entries), their chain (chain), its signed heads (heads)."""
+
+from infra.journal.chain import Break, Verification, Why, seal, verify
+from infra.journal.entries import JournalEntry, JournalSeal, UnsealedEntry, append
+from infra.journal.heads import (
+    Head,
+    HeadBeyondJournal,
+    JournalKeyMissing,
+    load_public_key,
+    make_or_load_key,
+    public_key_file,
+    read_heads,
+    sign_head,
+)
+
+__all__ = [
+    "Break",
+    "Head",
+    "HeadBeyondJournal",
+    "JournalEntry",
+    "JournalKeyMissing",
+    "JournalSeal",
+    "UnsealedEntry",
+    "Verification",
+    "Why",
+    "append",
+    "load_public_key",
+    "make_or_load_key",
+    "public_key_file",
+    "read_heads",
+    "seal",
+    "sign_head",
+    "verify",
+]

@@ -1,0 +1,230 @@
+"""The journal's chain: the sealer that adds committed entries to it, and the verification of all of it.
+
+A seal's digest is SM3 over the previous digest and the entry as canonical JSON (RFC 8785).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, Literal
+
+import rfc8785
+from sqlalchemy import ColumnElement, Engine, Integer, Row, Text, cast, delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from infra.database import reading, serialise, transaction
+from infra.journal.entries import DIGEST_CHARACTERS, JournalEntry, JournalSeal, UnsealedEntry
+from infra.journal.heads import Head
+
+BATCH = 1000
+BEGINNING = "0" * DIGEST_CHARACTERS
+LARGEST_EXACT_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles
+
+Why = Literal["changed", "missing", "tail_cut", "head_mismatch"]
+
+
+@dataclass(frozen=True)
+class Break:
+    """Where the chain first fails: the place in it, the entry if one is known there, and the reason."""
+
+    why: Why
+    seq: int | None
+    entry_id: int | None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a pass over the whole journal found, as of one snapshot."""
+
+    sealed: int
+    unsealed: int
+    heads: int
+    broken: Break | None
+    forged_head_line: int | None
+
+    @property
+    def whole(self) -> bool:
+        """Nothing was changed, removed or forged."""
+        return self.broken is None and self.forged_head_line is None
+
+
+def seal(engine: Engine, *, at: datetime) -> int:
+    """Chain all committed entries that are not yet sealed, in the order of their ids; returns how many.
+
+    One sealer passes at a time, in transactions of at most `BATCH` entries. An entry that commits later
+    than one with a greater id is sealed by a later pass.
+    """
+    sealed = 0
+    while _somebody_waits(engine):
+        with transaction(engine) as session:
+            count = _seal_batch(session, at=at)
+        sealed += count
+        if count < BATCH:
+            break
+    return sealed
+
+
+def verify(engine: Engine, heads: Iterable[Head] = ()) -> Verification:
+    """Check the whole chain and every signed head of it against one snapshot, in bounded memory."""
+    with reading(engine) as session:
+        last = session.scalar(select(func.max(JournalSeal.seq))) or 0
+        breaks = [_first_break_in_chain(session)]
+        count, forged = 0, None
+        remaining = iter(heads)
+        while batch := list(islice(remaining, BATCH)):
+            count += len(batch)
+            forged = forged or next((head.line for head in batch if not head.genuine), None)
+            breaks.append(_first_break_by_heads(session, [head for head in batch if head.genuine], last=last))
+        found = [one for one in breaks if one is not None]
+        sealed_too = select(JournalSeal.seq).where(JournalSeal.entry_id == JournalEntry.id).exists()
+        unsealed = select(func.count()).select_from(JournalEntry).where(~sealed_too)
+        return Verification(
+            sealed=session.scalar(select(func.count()).select_from(JournalSeal)) or 0,
+            unsealed=session.scalar(unsealed) or 0,
+            heads=count,
+            broken=min(found, key=lambda one: one.seq or last + 1, default=None)
+            or _lost_while_waiting(session),
+            forged_head_line=forged,
+        )
+
+
+def _somebody_waits(engine: Engine) -> bool:
+    """Asked without the sealer's lock, so that an idle pass disturbs no writer of SQLite."""
+    with reading(engine) as session:
+        return session.scalar(select(UnsealedEntry.entry_id).limit(1)) is not None
+
+
+def _seal_batch(session: Session, *, at: datetime) -> int:
+    serialise(session, "siji.journal.seal")
+    waiting = (
+        select(*_content(session))
+        .join(UnsealedEntry, UnsealedEntry.entry_id == JournalEntry.id)
+        .order_by(JournalEntry.id)
+        .limit(BATCH)
+    )
+    last = session.execute(
+        select(JournalSeal.seq, JournalSeal.digest).order_by(JournalSeal.seq.desc()).limit(1)
+    ).first()
+    seq, digest = (last.seq, last.digest) if last else (0, BEGINNING)
+    seals = []
+    for row in session.execute(waiting):
+        seq, digest = seq + 1, _digest(digest, row)
+        seals.append({"seq": seq, "entry_id": row.id, "digest": digest, "sealed_at": at})
+    if seals:
+        session.execute(insert(JournalSeal), seals)
+        done = [one["entry_id"] for one in seals]
+        session.execute(delete(UnsealedEntry).where(UnsealedEntry.entry_id.in_(done)))
+    return len(seals)
+
+
+def _first_break_in_chain(session: Session) -> Break | None:
+    previous = BEGINNING
+    for expected, row in enumerate(_sealed_rows(session), start=1):
+        if row.seq != expected:
+            return Break("missing", expected, None)
+        if row.id is None:
+            return Break("missing", row.seq, row.entry_id)
+        previous = _digest(previous, row)
+        if row.digest != previous:
+            return Break("changed", row.seq, row.entry_id)
+    return None
+
+
+def _sealed_rows(session: Session) -> Iterator[Row[Any]]:
+    """Every seal in order beside its entry, whose columns are None if it is gone."""
+    page = (
+        select(JournalSeal.seq, JournalSeal.entry_id, JournalSeal.digest, *_content(session))
+        .outerjoin(JournalEntry, JournalEntry.id == JournalSeal.entry_id)
+        .order_by(JournalSeal.seq)
+        .limit(BATCH)
+    )
+    rows = session.execute(page).all()
+    while rows:
+        yield from rows
+        rows = session.execute(page.where(JournalSeal.seq > rows[-1].seq)).all()
+
+
+def _first_break_by_heads(session: Session, heads: list[Head], *, last: int) -> Break | None:
+    """The earliest seal that is not what a head says; `last` is the greatest seq that the chain has now."""
+    seals = select(JournalSeal.seq, JournalSeal.digest, JournalSeal.entry_id).where(
+        JournalSeal.seq.in_([head.seq for head in heads])
+    )
+    there = {row.seq: row for row in session.execute(seals)}
+    breaks = []
+    for head in heads:
+        if head.seq > last:
+            breaks.append(Break("tail_cut", last + 1, None))
+        elif head.seq not in there:
+            breaks.append(Break("missing", head.seq, None))
+        elif there[head.seq].digest != head.digest:
+            breaks.append(Break("head_mismatch", head.seq, there[head.seq].entry_id))
+    return min(breaks, key=lambda one: one.seq or 0, default=None)
+
+
+def _lost_while_waiting(session: Session) -> Break | None:
+    """An entry that was queued for the sealer and is no longer there."""
+    lost = (
+        select(func.min(UnsealedEntry.entry_id))
+        .outerjoin(JournalEntry, JournalEntry.id == UnsealedEntry.entry_id)
+        .where(JournalEntry.id.is_(None))
+    )
+    entry_id = session.scalar(lost)
+    return None if entry_id is None else Break("missing", None, entry_id)
+
+
+def _content(session: Session) -> list[ColumnElement[Any]]:
+    """An entry's columns; documents and instants as text, so that nothing forced in there stops a reader."""
+    entry = JournalEntry
+    at: ColumnElement[str]
+    if session.get_bind().dialect.name == "postgresql":
+        at = func.to_char(func.timezone("UTC", entry.at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"', type_=Text)
+    else:
+        at = func.replace(cast(entry.at, Text), " ", "T", type_=Text).concat("Z")
+    return [
+        entry.id.label("id"),
+        at.label("at"),
+        entry.actor.label("actor"),
+        entry.act.label("act"),
+        entry.subject.label("subject"),
+        entry.bureau_id.label("bureau_id"),
+        cast(entry.before, Text).label("before"),
+        cast(entry.after, Text).label("after"),
+        cast(entry.personal, Integer).label("personal"),
+    ]
+
+
+def _digest(previous: str, row: Row[Any]) -> str:
+    content = {
+        "id": row.id,
+        "at": row.at,
+        "actor": row.actor,
+        "act": row.act,
+        "subject": row.subject,
+        "bureau_id": row.bureau_id,
+        "before": _document(row.before),
+        "after": _document(row.after),
+        "personal": bool(row.personal),
+    }
+    try:
+        canonical = rfc8785.dumps(content)
+    except (rfc8785.CanonicalizationError, RecursionError):
+        canonical = ascii([getattr(row, name) for name in content]).encode()
+    return hashlib.new("sm3", bytes.fromhex(previous) + canonical).hexdigest()
+
+
+def _document(stored: str | None) -> Any:
+    """The stored JSON; integers that a double cannot hold become an object that names their digits."""
+    try:
+        return None if stored is None else json.loads(stored, parse_int=_exact_integer, parse_constant=str)
+    except (ValueError, RecursionError):
+        return {"$unreadable": stored}
+
+
+def _exact_integer(digits: str) -> int | dict[str, str]:
+    number = int(digits) if len(digits) < len(str(LARGEST_EXACT_INTEGER)) + 2 else None
+    if number is None or abs(number) > LARGEST_EXACT_INTEGER:
+        return {"$integer": digits}
+    return number

@@ -1,0 +1,194 @@
+"""Signed heads: how long the chain was and with which digest, kept in a file outside the database.
+
+Who can rewrite the database can rewrite the chain; whoever lacks the key cannot rewrite its heads.
+"""
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from sqlalchemy import Engine, select
+
+from infra.database import reading
+from infra.errors import Kind, SijiError
+from infra.journal.entries import JournalSeal
+
+LONGEST_LINE_BYTES = 4096
+
+
+class HeadBeyondJournal(SijiError):
+    """The last signed head is not in the journal any more: signing another one would bury the break."""
+
+    kind = Kind.conflict
+    code = "journal_head_beyond"
+    zh = "未签名:签名文件 {file} 最后的第 {seq} 条在日志中已缺失或改变,请运行 siji journal verify"
+    en = (
+        "No head was signed: number {seq}, the last in {file}, is gone from the journal or changed there; "
+        "run siji journal verify"
+    )
+
+
+class JournalKeyMissing(SijiError):
+    """Heads cannot be checked without the key they were signed with."""
+
+    kind = Kind.not_found
+    code = "journal_key_missing"
+    zh = "无法核对签名:{file} 不是 Ed25519 密钥或不存在"
+    en = "The signed heads cannot be checked: {file} is not there or is not an Ed25519 key"
+
+
+@dataclass(frozen=True)
+class Head:
+    """One line of the heads file; `genuine` only if the signature holds. `line` counts from 1."""
+
+    seq: int
+    digest: str
+    at: str
+    line: int
+    genuine: bool
+
+
+def make_or_load_key(key_file: Path) -> Ed25519PrivateKey:
+    """The signing key in `key_file`; made at first use (mode 0600), its public half beside it."""
+    if not key_file.exists():
+        key_file.parent.mkdir(parents=True, exist_ok=True)
+        made = Ed25519PrivateKey.generate()
+        pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        _publish(key_file, pem, mode=0o600)
+    try:
+        key = load_pem_private_key(key_file.read_bytes(), password=None)
+    except ValueError:
+        raise JournalKeyMissing(file=str(key_file)) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise JournalKeyMissing(file=str(key_file))
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    _publish(public_key_file(key_file), public, mode=0o644)
+    return key
+
+
+def public_key_file(key_file: Path) -> Path:
+    """Where the public half of `key_file` lies."""
+    return key_file.with_suffix(".pub.pem")
+
+
+def load_public_key(file: Path) -> Ed25519PublicKey:
+    """The key that verifies heads; `JournalKeyMissing` if `file` holds none."""
+    try:
+        key = load_pem_public_key(file.read_bytes())
+    except (OSError, ValueError):
+        raise JournalKeyMissing(file=str(file)) from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise JournalKeyMissing(file=str(file))
+    return key
+
+
+def sign_head(engine: Engine, *, key: Ed25519PrivateKey, heads_file: Path, at: datetime) -> Head | None:
+    """Append the chain's present end to `heads_file`, on disk on return; None if there is nothing new.
+
+    `HeadBeyondJournal` if the last head of the file is not in the chain any more.
+    """
+    heads_file.parent.mkdir(parents=True, exist_ok=True)
+    with heads_file.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        number, signed = _last_line(file)
+        with reading(engine) as session:
+            end = session.execute(
+                select(JournalSeal.seq, JournalSeal.digest).order_by(JournalSeal.seq.desc()).limit(1)
+            ).first()
+            known = _parse(signed, number, key.public_key()) if signed else None
+            if known:
+                there = select(JournalSeal.digest).where(JournalSeal.seq == known.seq)
+                if not known.genuine or session.scalar(there) != known.digest:
+                    raise HeadBeyondJournal(file=str(heads_file), seq=known.seq)
+        if end is None or (known and known.seq == end.seq):
+            return None
+        stated = {"seq": end.seq, "digest": end.digest, "at": at.isoformat()}
+        signature = key.sign(rfc8785.dumps(stated)).hex()
+        file.write(json.dumps({**stated, "signature": signature}).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(heads_file.parent)
+    return Head(end.seq, end.digest, stated["at"], number + 1, genuine=True)
+
+
+def read_heads(heads_file: Path, public_key: Ed25519PublicKey) -> Iterator[Head]:
+    """Every head of the file in order, forged ones marked; a last line without its end was never finished."""
+    with heads_file.open("rb") as file:
+        for number, line in enumerate(_lines(file), start=1):
+            if line.endswith(b"\n"):
+                yield _parse(line, number, public_key)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Each line, of one that is too long to be a head only the beginning and the end of the line."""
+    while line := file.readline(LONGEST_LINE_BYTES):
+        rest = line
+        while len(rest) == LONGEST_LINE_BYTES and not rest.endswith(b"\n"):
+            rest = file.readline(LONGEST_LINE_BYTES)
+        yield line if rest is line else line + rest[-1:]
+
+
+def _parse(line: bytes, number: int, public_key: Ed25519PublicKey) -> Head:
+    try:
+        told = json.loads(line)
+        seq, digest, at = told["seq"], told["digest"], told["at"]
+        stated = rfc8785.dumps({"seq": seq, "digest": digest, "at": at})
+        public_key.verify(bytes.fromhex(told["signature"]), stated)
+    except (ValueError, KeyError, TypeError, RecursionError, InvalidSignature):
+        return Head(0, "", "", number, genuine=False)
+    return Head(seq, digest, at, number, genuine=True)
+
+
+def _last_line(file: BinaryIO) -> tuple[int, bytes]:
+    """How many whole lines there are, and the last; what an interrupted write left behind them is cut off."""
+    file.seek(0)
+    number, last, whole = 0, b"", 0
+    for line in file:
+        if line.endswith(b"\n"):
+            number, last, whole = number + 1, line, whole + len(line)
+    file.truncate(whole)
+    return number, last
+
+
+def _publish(file: Path, content: bytes, *, mode: int) -> None:
+    """Put `content` at `file` all at once, unless something is there already."""
+    if file.exists():
+        return
+    descriptor, making = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    with os.fdopen(descriptor, "wb") as opened:
+        os.fchmod(descriptor, mode)
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+    try:
+        os.link(making, file)
+    except FileExistsError:
+        pass
+    finally:
+        Path(making).unlink()
+    _sync_folder(file.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

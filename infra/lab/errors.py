@@ -1,0 +1,74 @@
+"""What can go wrong in the lab, told to the developer who asked for it."""
+
+from infra.errors import Kind, NotFound, SijiError
+
+
+class PackagesMissing(SijiError):
+    """Debian packages are absent and cannot be installed from here."""
+
+    kind = Kind.unavailable
+    code = "lab_packages_missing"
+    zh = "实验环境缺少软件包,且{reason_zh};请由管理员执行:apt-get install {packages}"
+    en = "The lab lacks packages, and {reason_en}; ask an administrator for: apt-get install {packages}"
+
+
+class InstallFailed(SijiError):
+    """apt-get was run and did not succeed."""
+
+    kind = Kind.unavailable
+    code = "lab_install_failed"
+    zh = "安装软件包 {packages} 失败;日志 {log} 的末尾:\n{tail}"
+    en = "Installing the packages {packages} failed; the end of {log}:\n{tail}"
+
+
+class CommandFailed(SijiError):
+    """A preparing command of an engine (initdb, rabbitmqctl) did not succeed."""
+
+    kind = Kind.unavailable
+    code = "lab_command_failed"
+    zh = "实验环境的命令 {command} 失败(退出码 {status}):\n{tail}"
+    en = "The lab's command {command} failed with exit status {status}:\n{tail}"
+
+
+class DidNotStart(SijiError):
+    """A server ended, or did not answer in time, after it was started."""
+
+    kind = Kind.unavailable
+    code = "lab_did_not_start"
+    zh = "{engine} 在 {seconds:.0f} 秒内未能提供服务({state});日志 {log} 的末尾:\n{tail}"
+    en = "{engine} did not answer within {seconds:.0f} s ({state}); the end of {log}:\n{tail}"
+
+
+class NotUp(SijiError):
+    """The engine is needed and is not running."""
+
+    kind = Kind.unavailable
+    code = "lab_not_up"
+    zh = "实验环境的 {engine} 未运行(目录 {folder});请执行:siji lab up {engine}"
+    en = "The lab's {engine} is not running in {folder}; start it with: siji lab up {engine}"
+
+
+class DataOfOtherVersion(SijiError):
+    """The lab's data was made by a version of the server that is gone."""
+
+    kind = Kind.conflict
+    code = "lab_data_of_other_version"
+    zh = "{folder} 中的数据由 {engine} {version} 建立,而该版本已不在本机;请安装该版本,或删除该目录后重试"
+    en = "The data in {folder} is of {engine} {version}, which is absent; install it or remove the folder"
+
+
+class FolderRefused(SijiError):
+    """The lab's folder in the system's temporary directory belongs to somebody else."""
+
+    kind = Kind.forbidden
+    code = "lab_folder_refused"
+    zh = "实验环境目录 {folder} 属于其他用户,不予使用;请删除该目录后重试"
+    en = "The lab's folder {folder} belongs to another user and is not used; remove it and try again"
+
+
+class UnknownEngine(NotFound):
+    """No engine of the lab has that name."""
+
+    code = "lab_unknown_engine"
+    zh = "实验环境没有名为 {key} 的引擎;可用的有:{known}"
+    en = "The lab has no engine {key}; there are: {known}"

@@ -1,0 +1,1 @@
+"""Reads of everything: capacity reports and figures for Prometheus."""

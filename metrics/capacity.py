@@ -1,0 +1,196 @@
+"""The capacity report: what is there, granted, used and left, by region, level, bureau or system.
+
+Whole numbers only. Every figure is an Int64; a missing one (NA) is unlimited, or, in the inventory of a
+dimension that no provider holds, not counted. It is never zero. How it is shown is in export.py.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import pandas as pd
+from sqlalchemy.orm import Session
+
+from identity.levels import LEVELS
+from metrics.queries import (
+    DIMENSION_KEYS,
+    list_accounts,
+    list_outermost_accounts,
+    list_region_names,
+    list_root_accounts,
+    read_bureaus,
+    read_inventory,
+    read_systems,
+    read_usage,
+)
+from provisioning.models import QuotaAccount
+from provisioning.quota import Limits, Room, total_of
+from provisioning.service.accounts import effective_limit, own_rooms
+from provisioning.service.regions import capacity_of
+
+Breakdown = Literal["region", "level", "bureau", "system"]
+STORAGE = "storage"
+STORAGE_PARTS = ("root_gib", "volume_gib")
+SHOWN_DIMENSIONS = [*DIMENSION_KEYS, STORAGE]
+
+
+def report_capacity(session: Session, *, by: Breakdown = "region", within: int | None = None) -> pd.DataFrame:
+    """A row for each key and each of SHOWN_DIMENSIONS, in order; give it a `reading` session.
+
+    `region`: total, reserved, capacity; granted to the tops; used, in_flight (part of used: claimed, not yet
+    settled); headroom = capacity − used.
+    `level`: granted from outside the level; used and in_flight by bureaus of the level itself; headroom =
+    those grants (or the freezes on them) − all that is used at the level and below it.
+    `bureau`: its grant; used and in_flight by itself; headroom = what its own account still lets it claim.
+    `system`: used and in_flight; a system has no grant.
+    A headroom below zero is an excess, as after a freeze or a lost host. `within` (a bureau's id) keeps a
+    report by bureau or system to its subtree. Raises: ValueError for `within` with any other.
+    """
+    if within is not None and by not in ("bureau", "system"):
+        raise ValueError(f"a report by {by} is of the whole city")
+    if by == "region":
+        return _by_region(session)
+    if by == "level":
+        return _by_level(session)
+    return _by_bureau(session, within) if by == "bureau" else _by_system(session, within)
+
+
+def _by_region(session: Session) -> pd.DataFrame:
+    regions = list_region_names(session)
+    keys = ["region"]
+    capacities = [((name,), capacity_of(session, region=name)) for name in regions]
+    roots = list_root_accounts(session)
+    granted = [((name,), total_of(a.limit for a in roots if a.region == name)) for name in regions]
+    inventory = read_inventory(session).astype({"total": "Int64", "reserved": "Int64"})
+    report = _long(capacities, keys, "capacity")
+    report = report.merge(inventory, how="left", on=[*keys, "dimension"])
+    report = report.merge(_long(granted, keys, "granted"), on=[*keys, "dimension"])
+    report = _with_usage(report, read_usage(session, by=keys), keys)
+    report = _with_storage(report, keys)
+    report["headroom"] = report["capacity"] - report["used"]
+    measures = ["total", "reserved", "capacity", "granted", "used", "in_flight", "headroom"]
+    return _ordered(report, keys, [*keys, "dimension", *measures])
+
+
+def _by_level(session: Session) -> pd.DataFrame:
+    keys = ["region", "level"]
+    places = [(name, level) for name in list_region_names(session) for level in LEVELS]
+    outermost = [((account.region, level), account) for level, account in list_outermost_accounts(session)]
+    granted = [(place, total_of(a.limit for at, a in outermost if at == place)) for place in places]
+    bounds = [(place, total_of(effective_limit(a) for at, a in outermost if at == place)) for place in places]
+    bureaus = read_bureaus(session)
+    usage = read_usage(session, by=["region", "bureau_id"])
+    report = _long(granted, keys, "granted").merge(_long(bounds, keys, "bound"), on=[*keys, "dimension"])
+    at_level = usage.merge(bureaus[["bureau_id", "level"]], on="bureau_id")
+    report = _with_usage(report, at_level, keys)
+    within = usage.merge(_levels_above(bureaus, usage["bureau_id"].unique().tolist()), on="bureau_id")
+    total = _melted(within, keys).groupby([*keys, "dimension"], as_index=False)[["used"]].sum()
+    report = report.merge(total.rename(columns={"used": "within"}), how="left", on=[*keys, "dimension"])
+    report["within"] = report["within"].fillna(0)
+    report = _with_storage(report, keys)
+    report["headroom"] = report["bound"] - report["within"]
+    report["rank"] = report["level"].map(LEVELS.index)
+    columns = [*keys, "dimension", "granted", "used", "in_flight", "headroom"]
+    return _ordered(report, ["region", "rank"], columns)
+
+
+def _by_bureau(session: Session, within: int | None) -> pd.DataFrame:
+    keys = ["region", "bureau_id"]
+    accounts = list_accounts(session, within=within)
+    limits = [((a.region, a.bureau_id), a.limit) for a in accounts]
+    report = _long(limits, keys, "granted")
+    report["headroom"] = _integers(_left(account, key) for account in accounts for key in DIMENSION_KEYS)
+    report = _with_usage(report, read_usage(session, by=keys, within=within), keys)
+    report = _with_storage(report, keys)
+    report = report.merge(read_bureaus(session), on="bureau_id")
+    columns = ["region", "level", "bureau_code", "bureau", "dimension"]
+    measures = ["granted", "used", "in_flight", "headroom"]
+    return _ordered(report, ["region", "bureau_code"], [*columns, *measures])
+
+
+def _by_system(session: Session, within: int | None) -> pd.DataFrame:
+    keys = ["region", "bureau_id", "system_id"]
+    usage = read_usage(session, by=keys, within=within)
+    report = usage[keys].drop_duplicates().merge(pd.DataFrame({"dimension": DIMENSION_KEYS}), how="cross")
+    report = _with_storage(_with_usage(report, usage, keys), keys)
+    report = report.merge(read_bureaus(session), on="bureau_id").merge(read_systems(session), on="system_id")
+    columns = ["region", "bureau_code", "bureau", "system_code", "system", "dimension", "used", "in_flight"]
+    return _ordered(report, ["region", "bureau_code", "system_code"], columns)
+
+
+def _left(account: QuotaAccount, key: str) -> int | None:
+    return min(
+        (left for room in own_rooms(account) if (left := _left_in(room, key)) is not None), default=None
+    )
+
+
+def _left_in(room: Room, key: str) -> int | None:
+    limit, used = room.limit[key], room.used[key]
+    if limit is None:
+        return None
+    return 0 if used is None else limit - used
+
+
+def _levels_above(bureaus: pd.DataFrame, of: list[int]) -> pd.DataFrame:
+    """Pairs of a bureau and each level that it or a bureau above it is of."""
+    ids = bureaus["bureau_id"].tolist()
+    levels = dict(zip(ids, bureaus["level"].tolist(), strict=True))
+    parents = {
+        bureau_id: None if pd.isna(parent) else int(parent)
+        for bureau_id, parent in zip(ids, bureaus["parent_id"].tolist(), strict=True)
+    }
+    pairs: list[tuple[int, str]] = []
+    for bureau_id in of:
+        found: set[str] = set()
+        above: int | None = bureau_id
+        while above is not None:
+            found.add(levels[above])
+            above = parents[above]
+        pairs.extend((bureau_id, level) for level in sorted(found))
+    frame = pd.DataFrame.from_records(pairs, columns=["bureau_id", "level"])
+    return frame.astype({"bureau_id": "int64"})
+
+
+def _with_usage(report: pd.DataFrame, usage: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    by = [*keys, "dimension"]
+    held = _melted(usage, keys)
+    used = held.groupby(by, as_index=False)[["used"]].sum()
+    flying = held[held["is_in_flight"]].groupby(by, as_index=False)[["used"]].sum()
+    report = report.merge(used, how="left", on=by)
+    report = report.merge(flying.rename(columns={"used": "in_flight"}), how="left", on=by)
+    report[["used", "in_flight"]] = report[["used", "in_flight"]].fillna(0)
+    return report
+
+
+def _melted(usage: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    long = usage.melt([*keys, "is_in_flight"], DIMENSION_KEYS, var_name="dimension", value_name="used")
+    return long.astype({"used": "Int64", "dimension": "str"})
+
+
+def _with_storage(report: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """With a row of root disks and volumes together; the sum with an unlimited part is unlimited."""
+    measures = [name for name in report.columns if name not in (*keys, "dimension")]
+    parts = report[report["dimension"].isin(STORAGE_PARTS)]
+    storage = parts.groupby(keys, as_index=False)[measures].sum(min_count=len(STORAGE_PARTS))
+    storage["dimension"] = STORAGE
+    return pd.concat([report, storage[report.columns]], ignore_index=True).astype(
+        dict.fromkeys(measures, "Int64")
+    )
+
+
+def _ordered(report: pd.DataFrame, by: list[str], columns: Sequence[str]) -> pd.DataFrame:
+    report["position"] = report["dimension"].map(SHOWN_DIMENSIONS.index)
+    return report.sort_values([*by, "position"], ignore_index=True)[list(columns)]
+
+
+def _long(rows: Iterable[tuple[tuple[object, ...], Limits]], keys: list[str], measure: str) -> pd.DataFrame:
+    held = list(rows)
+    data = [(*key, dimension) for key, _ in held for dimension in DIMENSION_KEYS]
+    frame = pd.DataFrame.from_records(data, columns=[*keys, "dimension"])
+    frame = frame.astype({key: "int64" if key.endswith("_id") else "str" for key in frame.columns})
+    frame[measure] = _integers(limits[dimension] for _, limits in held for dimension in DIMENSION_KEYS)
+    return frame
+
+
+def _integers(values: Iterable[int | None]) -> "pd.Series[int]":
+    """As Int64 without a detour over floats, which would round above 2⁵³."""
+    return pd.Series(pd.array(list(values), dtype="Int64"))

@@ -1,0 +1,1 @@
+"""The faces: REST API, pages and command line."""

@@ -1,0 +1,1 @@
+"""The `siji` command: one file per group of sub-commands."""

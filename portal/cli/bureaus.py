@@ -1,0 +1,133 @@
+"""`siji bureaus`: import the tree and show a unit of it; the work is in identity.service.tree."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from identity.actor import INSTALLATION
+from identity.errors import ImportRefused
+from identity.queries import count_by_level, get_bureau, list_chain, list_children, list_versions
+from identity.service.tree import ImportReport, import_tree, rehearse_import
+from infra.clock import CITY_ZONE
+from infra.database import reading, transaction
+from infra.textfile import read_bytes
+from portal.cli.local import language, open_local
+from portal.guards import TREE_GUARDS
+
+app = typer.Typer(no_args_is_help=True)
+
+SAID = {
+    "same": {
+        "zh": "部门树与文件一致({rows} 个单位),未作任何更改",
+        "en": "The tree is as the file says already ({rows} units); nothing was changed",
+    },
+    "done": {
+        "zh": (
+            "已导入 {rows} 个单位({encoding}):"
+            "新设 {created},调整 {reorganised}(其中改变上级 {moved}),"
+            "恢复 {restored},撤销 {abolished},未变 {unchanged}"
+        ),
+        "en": (
+            "Imported {rows} units ({encoding}): {created} created, {reorganised} reorganised "
+            "({moved} of them moved), {restored} restored, {abolished} abolished, {unchanged} as they were"
+        ),
+    },
+    "rehearsed": {"zh": "预演,未写入;如正式执行:", "en": "A rehearsal, nothing is written; in earnest: "},
+    "more": {"zh": "……另有 {more} 处问题未列出", "en": "… and {more} more faults"},
+    "unit": {
+        "zh": "{code} {name}({level},第 {revision} 版)",
+        "en": "{code} {name} ({level}, revision {revision})",
+    },
+    "abolished": {"zh": "已于 {at} 撤销", "en": "Abolished at {at}"},
+    "below": {
+        "zh": "直属 {children} 个;全部下级:{levels}",
+        "en": "{children} directly below; all below: {levels}",
+    },
+    "version": {
+        "zh": "{valid_from} 起:{code} {name}({level})",
+        "en": "Since {valid_from}: {code} {name} ({level})",
+    },
+}
+
+
+@app.command(name="import")
+def import_file(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV")],
+    encoding: Annotated[
+        str | None, typer.Option(help="文件编码 · the file's encoding: utf-8, gb18030, utf-16")
+    ] = None,
+    abolish_missing: Annotated[
+        bool,
+        typer.Option("--abolish-missing", help="撤销文件未列的下级 · abolish units left out"),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只预演 · rehearse only")] = False,
+) -> None:
+    """导入部门树 · Bring the tree to what FILE (code,parent_code,level,name) says: all of it or nothing."""
+    installation = open_local()
+    raw, at, actor = read_bytes(file), installation.clock.now(), INSTALLATION.journal_id
+    try:
+        if dry_run:
+            report = rehearse_import(
+                installation.engine,
+                raw=raw,
+                at=at,
+                actor=actor,
+                guards=TREE_GUARDS,
+                encoding=encoding,
+                abolish_missing=abolish_missing,
+            )
+        else:
+            with transaction(installation.engine) as session:
+                report = import_tree(
+                    session,
+                    raw=raw,
+                    at=at,
+                    actor=actor,
+                    guards=TREE_GUARDS,
+                    encoding=encoding,
+                    abolish_missing=abolish_missing,
+                )
+    except ImportRefused as refusal:
+        _tell_problems(refusal)
+        raise
+    typer.echo((_say("rehearsed") if dry_run else "") + _outcome(report))
+
+
+@app.command()
+def show(code: Annotated[str, typer.Argument(help="单位代码 · the unit's code")]) -> None:
+    """显示单位 · Show a unit, what is above and below it, and its history."""
+    with reading(open_local().engine) as session:
+        bureau = get_bureau(session, code=code)
+        for depth, unit in enumerate(reversed(list_chain(session, bureau_id=bureau.id))):
+            facts = {"code": unit.code, "name": unit.name, "level": unit.level, "revision": unit.revision}
+            typer.echo("  " * depth + _say("unit", **facts))
+        if bureau.abolished_at is not None:
+            typer.echo(_say("abolished", at=bureau.abolished_at.astimezone(CITY_ZONE).isoformat()))
+        children = list_children(session, bureau_id=bureau.id)
+        if children:
+            counts = count_by_level(session, within=bureau.id)
+            counts[bureau.level] -= bureau.abolished_at is None
+            levels = ", ".join(f"{level} {count}" for level, count in sorted(counts.items()) if count)
+            typer.echo(_say("below", children=len(children), levels=levels))
+        for version in list_versions(session, bureau_id=bureau.id):
+            since = version.valid_from.astimezone(CITY_ZONE).isoformat()
+            facts = {"code": version.code, "name": version.name, "level": version.level}
+            typer.echo(_say("version", valid_from=since, **facts))
+
+
+def _outcome(report: ImportReport) -> str:
+    return _say("same" if report.is_noop else "done", **asdict(report))
+
+
+def _tell_problems(refusal: ImportRefused) -> None:
+    shown = refusal.facts["problems"]
+    for problem in shown:
+        typer.echo(problem[language()], err=True)
+    if refusal.facts["total"] > len(shown):
+        typer.echo(_say("more", more=refusal.facts["total"] - len(shown)), err=True)
+
+
+def _say(what: str, **facts: object) -> str:
+    return SAID[what][language()].format_map(facts)

@@ -1,0 +1,67 @@
+"""`siji lab`: the private engines for tests, benchmarks and developers; the work is in infra.lab."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.errors import SijiError
+from infra.lab import engines
+from infra.lab.status import Status
+
+app = typer.Typer(no_args_is_help=True, help="Private engines for tests, benchmarks and developers.")
+
+KNOWN = " ".join(engines.ENGINES)
+COLUMNS = ("name", "state", "address", "data", "memory")
+
+
+@app.command()
+def up(names: Annotated[list[str], typer.Argument(help=f"Any of: {KNOWN}.")]) -> None:
+    """Install what is missing (as root, on Debian) and start the named engines."""
+    try:
+        engines.up(names, tell=lambda step: typer.echo(step, err=True))
+    except SijiError as error:
+        raise _refused(error) from error
+
+
+@app.command()
+def down(
+    names: Annotated[list[str] | None, typer.Argument(help=f"Any of: {KNOWN}; none: all.")] = None,
+) -> None:
+    """End the named engines, or all; their data stays."""
+    try:
+        engines.down(names or ())
+    except SijiError as error:
+        raise _refused(error) from error
+
+
+@app.command()
+def status(
+    names: Annotated[list[str] | None, typer.Argument(help=f"Any of: {KNOWN}; none: all.")] = None,
+) -> None:
+    """Show state, address, data folder and resident memory of the named engines, or all."""
+    try:
+        rows = [_cells(found) for found in engines.status(names or ())]
+    except SijiError as error:
+        raise _refused(error) from error
+    console = Console()
+    if not console.is_terminal:
+        for row in (COLUMNS, *rows):
+            typer.echo("\t".join(row))
+        return
+    table = Table(*COLUMNS)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _cells(found: Status) -> tuple[str, ...]:
+    memory = "-" if found.memory_kib is None else f"{found.memory_kib / 1024:.0f} MiB"
+    return (found.name, found.state, found.address or "-", str(found.folder or "-"), memory)
+
+
+def _refused(error: SijiError) -> typer.Exit:
+    typer.echo(error.message("zh"), err=True)
+    typer.echo(error.message("en"), err=True)
+    return typer.Exit(1)

@@ -1,0 +1,33 @@
+"""The `siji` command: one sub-command a noun, each in a file of its own."""
+
+import sys
+
+import typer
+
+from infra.errors import SijiError
+from portal.cli import bureaus, calendar, journal, lab, people, quota, records, run
+from portal.cli.local import language
+
+app = typer.Typer(
+    name="siji",
+    help="四级云 Siji:一级建设、四级使用的政务云。One government cloud for four levels of government.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(bureaus.app, name="bureaus", help="部门树 · the tree of bureaus")
+app.add_typer(calendar.app, name="calendar", help="工作日历 · the work calendar")
+app.add_typer(journal.app, name="journal", help="审计日志 · the journal")
+app.add_typer(lab.app, name="lab", help="测试用引擎 · private engines for tests and benchmarks")
+app.add_typer(people.app, name="people", help="人员 · people")
+app.add_typer(quota.app, name="quota", help="配额 · quotas")
+app.command(name="migrate", help="建立或升级数据库 · build or upgrade the records")(records.migrate)
+app.command(name="run", help="示例城市 · load the sample city and show it")(run.run)
+
+
+def main() -> None:
+    """Run the command; a refusal is one message on standard error and status 1."""
+    try:
+        app()
+    except SijiError as error:
+        typer.echo(error.message(language()), err=True)
+        sys.exit(1)

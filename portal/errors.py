@@ -1,0 +1,86 @@
+"""The one table from kinds of domain errors to HTTP, as problem JSON (RFC 9457) and as pages."""
+
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from infra.errors import Kind, SijiError
+from portal.language import language_of
+from portal.render import render
+
+STATUS: dict[Kind, HTTPStatus] = {
+    Kind.invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Kind.forbidden: HTTPStatus.FORBIDDEN,
+    Kind.not_found: HTTPStatus.NOT_FOUND,
+    Kind.conflict: HTTPStatus.CONFLICT,
+    Kind.stale: HTTPStatus.PRECONDITION_FAILED,
+    Kind.too_large: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Let every refusal of the domain, the framework and the schema leave in one shape."""
+    app.add_exception_handler(SijiError, _refused)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(RequestValidationError, _malformed)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    error = cast(SijiError, error)
+    status = STATUS[error.kind]
+    message = error.message(language_of(request))
+    if _is_api(request):
+        return _problem(status, error.code, message, error.facts)
+    if status is HTTPStatus.UNAUTHORIZED:
+        return RedirectResponse(f"/sign-in?next={request.url.path}", HTTPStatus.SEE_OTHER)
+    return render(request, "error.html", {"message": message, "status": int(status)}, status=int(status))
+
+
+def _framework(request: Request, error: Exception) -> Response:
+    error = cast(HTTPException, error)
+    status = HTTPStatus(error.status_code)
+    if _is_api(request):
+        return _problem(status, status.name.lower(), str(error.detail), {}, error.headers)
+    message = {"zh": f"页面无法显示({int(status)})", "en": f"This page cannot be shown ({status.phrase})"}
+    return render(
+        request,
+        "error.html",
+        {"message": message[language_of(request)], "status": int(status)},
+        status=int(status),
+    )
+
+
+def _malformed(request: Request, error: Exception) -> Response:
+    error = cast(RequestValidationError, error)
+    places = [{"where": ".".join(map(str, one["loc"])), "why": one["msg"]} for one in error.errors()]
+    where = ", ".join(place["where"] for place in places)
+    text = {"zh": f"请求格式有误:{where}", "en": f"The request is malformed at: {where}"}[
+        language_of(request)
+    ]
+    if _is_api(request):
+        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", text, {"places": places})
+    return render(request, "error.html", {"message": text, "status": 422}, status=422)
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+def _problem(
+    status: HTTPStatus, code: str, detail: str, facts: dict[str, Any], headers: Any = None
+) -> JSONResponse:
+    body = {
+        "type": f"urn:siji:problem:{code}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+        "facts": facts,
+    }
+    return JSONResponse(body, status_code=int(status), media_type="application/problem+json", headers=headers)

@@ -1,0 +1,5 @@
+"""Server-rendered pages, in Chinese and English; one file a noun."""
+
+from portal.pages import bureaus, overview, sign_in, systems
+
+ROUTERS = (sign_in.router, overview.router, bureaus.router, systems.router)

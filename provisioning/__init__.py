@@ -1,0 +1,1 @@
+"""Quotas down the tree, and servers on the cloud."""

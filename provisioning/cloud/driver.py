@@ -1,0 +1,243 @@
+"""The Protocol that every cloud driver keeps, and the three ways in which a call to a cloud can fail.
+
+`tests/contract/test_cloud.py` is its meaning; what a cloud shows is in `observed`.
+"""
+
+from typing import Protocol
+
+from infra.errors import Kind, SijiError
+from provisioning.cloud.observed import (
+    Address,
+    Flavor,
+    Image,
+    Project,
+    Provider,
+    Server,
+    Volume,
+)
+from provisioning.quota import Limits
+
+
+class CloudFailure(SijiError):
+    """A call to a cloud failed. Facts: region, call, reason_zh, reason_en."""
+
+
+class Retryable(CloudFailure):
+    """The same call may succeed later, and may be done already: look the tag up before repeating it."""
+
+    kind = Kind.unavailable
+    code = "cloud_unavailable"
+    zh = (
+        "云区域“{region}”未能完成“{call}”:{reason_zh}。"
+        "系统会自动重试;若持续出现,请检查该区域云平台各服务是否正常"
+    )
+    en = (
+        "Region {region} did not complete {call}: {reason_en}. It will be tried again by itself; "
+        "if this lasts, check that the services of the cloud answer"
+    )
+
+
+class Permanent(CloudFailure):
+    """The call fails until somebody changes something; repeating it is useless."""
+
+    kind = Kind.invalid
+    code = "cloud_refused"
+    zh = "云区域“{region}”拒绝了“{call}”:{reason_zh}。重试无用,请先消除该原因"
+    en = "Region {region} refused {call}: {reason_en}. Trying again is useless until that is put right"
+
+
+class Conflict(CloudFailure):
+    """What is there contradicts the call, or is busy: look at what is there, then decide."""
+
+    kind = Kind.conflict
+    code = "cloud_conflict"
+    zh = "云区域“{region}”上的现状与“{call}”冲突:{reason_zh}。请核对云上现状后再处理"
+    en = "What is in region {region} conflicts with {call}: {reason_en}. Look at what is there, then decide"
+
+
+class NotInCloud(Permanent):
+    """The cloud has nothing of that id or name. Facts besides: thing, key."""
+
+    kind = Kind.not_found
+    code = "cloud_not_found"
+
+
+class OverQuota(Permanent):
+    """The project's own quota in the cloud would be exceeded.
+
+    Facts besides: project_id, shortfalls: a list of {dimension, limit, used, asked}.
+    """
+
+    kind = Kind.conflict
+    code = "cloud_over_quota"
+
+
+class Cloud(Protocol):
+    """One region of one cloud. Safe to use from several threads.
+
+    Every call may raise `Retryable`; other failures are named. A call that returns was accepted and lasts;
+    what it started may still be under way (BUILD, creating) and may still end in ERROR. A tag is the
+    `siji_id` of a server, volume, image or address, 1 to 60 of A–Z a–z 0–9 . _ : -; the cloud does not keep
+    tags unique, so a caller looks a tag up before it creates. A look-up right after an accepted creation
+    finds it; one that finds two of a tag raises `Conflict`. A listing is complete or an error, never short.
+    An id that the cloud does not know raises `NotInCloud`, except where a call says otherwise.
+    """
+
+    @property
+    def region(self) -> str:
+        """Name of the region."""
+        ...
+
+    def ensure_project(self, *, bureau_code: str, name: str, description: str) -> str:
+        """Id of the bureau's project, made if missing, its name and description brought up to what is given.
+
+        `name` is 1–64 of A–Z a–z 0–9 . _ -, `description` any text of up to 255 characters. `Conflict` if
+        another bureau's project has the name; `Permanent` for a name that breaks the rule.
+        """
+        ...
+
+    def list_projects(self) -> list[Project]:
+        """The bureaus' projects; those without a bureau's code are not Siji's and are left out."""
+        ...
+
+    def set_quota(self, project_id: str, limits: Limits) -> Limits:
+        """Write the quota to every service and return what they then say; the caller compares the two.
+
+        The cloud has no quota for root disks: `root_gib` is not written, and reads back as None.
+        """
+        ...
+
+    def get_quota(self, project_id: str) -> Limits:
+        """The quota as the services hold it now, with None for `root_gib`."""
+        ...
+
+    def list_flavors(self) -> list[Flavor]:
+        """All flavors, by name."""
+        ...
+
+    def ensure_flavor(self, *, name: str, vcpus: int, ram_mib: int, root_gib: int) -> Flavor:
+        """The flavor of that name, made if missing; `Conflict` if it is there with other sizes."""
+        ...
+
+    def list_images(self) -> list[Image]:
+        """All images and snapshots."""
+        ...
+
+    def inventory(self) -> list[Provider]:
+        """Every provider with its inventories and the use of them; capacity is `quota.capacity` of them."""
+        ...
+
+    def find_server(self, tag: str) -> Server | None:
+        """The server that bears `tag`, in any project and state."""
+        ...
+
+    def create_server(
+        self, *, tag: str, project_id: str, name: str, flavor: str, image: str, zone: str
+    ) -> Server:
+        """Have a server built; flavor and image (its newest active one) by name, zone the network zone.
+
+        `OverQuota` where the project's quota forbids it; `Permanent` for an unusable name, tag, zone or a
+        flavor too small for the image. Where no host has room it is accepted and ends in ERROR.
+        """
+        ...
+
+    def get_server(self, server_id: str) -> Server:
+        """The server as it is now."""
+        ...
+
+    def list_servers(self, *, project_id: str | None = None) -> list[Server]:
+        """All servers of the project, or of the region; those of other makers too."""
+        ...
+
+    def delete_server(self, server_id: str) -> None:
+        """Have it deleted, in any state; its volumes stay and are detached. Of one that is gone: fine."""
+        ...
+
+    def stop_server(self, server_id: str) -> None:
+        """ACTIVE → SHUTOFF. Of one that is stopped: fine. `Conflict` while something else is under way."""
+        ...
+
+    def start_server(self, server_id: str) -> None:
+        """SHUTOFF → ACTIVE. Of one that is running: fine. `Conflict` while something else is under way."""
+        ...
+
+    def resize_server(self, server_id: str, *, flavor: str) -> None:
+        """ACTIVE or SHUTOFF → RESIZE → VERIFY_RESIZE with the new flavor.
+
+        Both sizes are held until it is confirmed or reverted. `OverQuota` for growth over the quota;
+        `Permanent` for its present flavor; `Conflict` in another state. Where no host has room it is accepted
+        and returns to what it was.
+        """
+        ...
+
+    def confirm_resize(self, server_id: str) -> None:
+        """VERIFY_RESIZE → ACTIVE or SHUTOFF with the new flavor; `Conflict` in another state."""
+        ...
+
+    def revert_resize(self, server_id: str) -> None:
+        """VERIFY_RESIZE → ACTIVE or SHUTOFF with the old flavor; `Conflict` in another state."""
+        ...
+
+    def find_image(self, tag: str) -> Image | None:
+        """The snapshot that bears `tag`."""
+        ...
+
+    def snapshot_server(self, server_id: str, *, tag: str, name: str) -> Image:
+        """Have an image of an ACTIVE or SHUTOFF server's root disk made; `Conflict` in another state."""
+        ...
+
+    def delete_image(self, image_id: str) -> None:
+        """Delete an image. Of one that is gone: fine."""
+        ...
+
+    def find_volume(self, tag: str) -> Volume | None:
+        """The volume that bears `tag`, in any project and state."""
+        ...
+
+    def create_volume(self, *, tag: str, project_id: str, name: str, size_gib: int) -> Volume:
+        """Have a volume made; `OverQuota`; where no pool has room it is accepted and ends in `error`."""
+        ...
+
+    def get_volume(self, volume_id: str) -> Volume:
+        """The volume as it is now."""
+        ...
+
+    def list_volumes(self, *, project_id: str | None = None) -> list[Volume]:
+        """All volumes of the project, or of the region; those of other makers too."""
+        ...
+
+    def attach_volume(self, volume_id: str, *, server_id: str) -> None:
+        """available → attaching → in-use, on an ACTIVE or SHUTOFF server. Attached there already: fine.
+
+        `Conflict` if it is elsewhere or busy, or the server is in another state; `Permanent` if their
+        projects differ.
+        """
+        ...
+
+    def detach_volume(self, volume_id: str) -> None:
+        """in-use → detaching → available. Of one that is available: fine. `Conflict` in another state."""
+        ...
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Delete one that is available or in error; `Conflict` in another state. Of one gone: fine."""
+        ...
+
+    def find_address(self, tag: str) -> Address | None:
+        """The public address that bears `tag`."""
+        ...
+
+    def create_address(self, *, tag: str, project_id: str) -> Address:
+        """Take a public address from the pool; `OverQuota`; `Permanent` when the pool is used up."""
+        ...
+
+    def list_addresses(self, *, project_id: str | None = None) -> list[Address]:
+        """All public addresses of the project, or of the region."""
+        ...
+
+    def associate_address(self, address_id: str, *, server_id: str | None) -> None:
+        """Lead it to the server, or nowhere for None. There already: fine. Elsewhere: `Conflict`."""
+        ...
+
+    def delete_address(self, address_id: str) -> None:
+        """Give the address back. Of one that is gone: fine."""
+        ...

@@ -1,0 +1,150 @@
+"""What a cloud shows, in OpenStack's words. Values only: no calls, and no decisions about quota.
+
+Sizes carry their unit in the name; limits and inventories are those of `quota`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from provisioning.quota import Inventory, Resources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A Keystone project; one per bureau, flat in one domain."""
+
+    id: str
+    name: str
+    description: str
+    bureau_code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flavor:
+    """A size of server; never changes once made."""
+
+    id: str
+    name: str
+    vcpus: int
+    ram_mib: int
+    root_gib: int
+
+
+class ImageStatus(StrEnum):
+    """Glance's states that a caller meets."""
+
+    queued = "queued"
+    active = "active"
+    error = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """What a server starts from, or a snapshot of one (then it bears the tag it was made with)."""
+
+    id: str
+    name: str
+    status: ImageStatus
+    min_root_gib: int
+    min_ram_mib: int
+    tag: str | None
+
+
+class ServerStatus(StrEnum):
+    """Nova's states that a caller meets."""
+
+    build = "BUILD"
+    active = "ACTIVE"
+    shutoff = "SHUTOFF"
+    resize = "RESIZE"
+    verify_resize = "VERIFY_RESIZE"
+    revert_resize = "REVERT_RESIZE"
+    shelved = "SHELVED_OFFLOADED"
+    error = "ERROR"
+    unknown = "UNKNOWN"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server as last observed. Sizes are those of the flavor it runs with now, as Nova embeds them.
+
+    `tag` is its `siji_id`, None where it bears none; `task` is Nova's task state, None when nothing is under
+    way (`deleting` until it is gone); `fault` says why it is in ERROR; `zone` is the network zone.
+    """
+
+    id: str
+    tag: str | None
+    name: str
+    project_id: str
+    status: ServerStatus
+    task: str | None
+    fault: str | None
+    flavor: str
+    vcpus: int
+    ram_mib: int
+    root_gib: int
+    image_id: str | None
+    zone: str | None
+    addresses: tuple[str, ...]
+    created_at: datetime
+
+
+class VolumeStatus(StrEnum):
+    """Cinder's states that a caller meets."""
+
+    creating = "creating"
+    available = "available"
+    attaching = "attaching"
+    in_use = "in-use"
+    detaching = "detaching"
+    deleting = "deleting"
+    error = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """A volume as last observed; `server_id` is the server it is attached to, or being attached to."""
+
+    id: str
+    tag: str | None
+    name: str
+    project_id: str
+    status: VolumeStatus
+    size_gib: int
+    server_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """A public address (Neutron's floating IP); `server_id` is None while it leads nowhere."""
+
+    id: str
+    tag: str | None
+    project_id: str
+    address: str
+    server_id: str | None
+
+
+class ProviderKind(StrEnum):
+    """Who holds inventory: Placement's compute nodes, Cinder's pools, Neutron's external networks."""
+
+    compute_host = "compute_host"
+    volume_pool = "volume_pool"
+    address_pool = "address_pool"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """A provider, what it has, and what consumers hold of it.
+
+    Of a compute host `vcpus`, `ram_mib` and `root_gib`, of a volume pool `volume_gib`, of an address pool
+    `addresses`; what the cloud does not report is absent, never 0.
+    """
+
+    id: str
+    name: str
+    kind: ProviderKind
+    inventories: tuple[Inventory, ...]
+    used: Resources

@@ -1,0 +1,220 @@
+"""The simulated region's Keystone, quotas, flavors, images and inventory."""
+
+import re
+import sqlite3
+from itertools import groupby
+from uuid import uuid4
+
+from provisioning.cloud.driver import OverQuota
+from provisioning.cloud.observed import (
+    Flavor,
+    Image,
+    ImageStatus,
+    Project,
+    Provider,
+    ProviderKind,
+)
+from provisioning.cloud.simulated.step import NAME_LENGTH, Step
+from provisioning.quota import Inventory, Limits, Resources, capacity
+
+PROJECT_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+NEW_PROJECT = Limits.of(servers=10, vcpus=20, ram_mib=51_200, volumes=10, volume_gib=1_000, addresses=50)
+"""What OpenStack gives a project for which nobody has set a quota."""
+QUOTA = ("servers", "vcpus", "ram_mib", "volumes", "volume_gib", "addresses")
+
+USED = """
+SELECT
+  (SELECT count(*) FROM servers WHERE project_id = :id) AS servers,
+  (SELECT coalesce(sum(max(f.vcpus, coalesce(o.vcpus, 0))), 0)
+     FROM servers s JOIN flavors f ON f.name = s.flavor LEFT JOIN flavors o ON o.name = s.other_flavor
+     WHERE s.project_id = :id) AS vcpus,
+  (SELECT coalesce(sum(max(f.ram_mib, coalesce(o.ram_mib, 0))), 0)
+     FROM servers s JOIN flavors f ON f.name = s.flavor LEFT JOIN flavors o ON o.name = s.other_flavor
+     WHERE s.project_id = :id) AS ram_mib,
+  (SELECT count(*) FROM volumes WHERE project_id = :id) AS volumes,
+  (SELECT coalesce(sum(size_gib), 0) FROM volumes WHERE project_id = :id) AS volume_gib,
+  (SELECT count(*) FROM addresses WHERE project_id = :id) AS addresses
+"""
+
+INVENTORY = """
+SELECT i.*, CASE i.resource
+  WHEN 'vcpus' THEN (SELECT coalesce(sum(vcpus), 0) FROM allocations a WHERE a.provider = i.provider)
+  WHEN 'ram_mib' THEN (SELECT coalesce(sum(ram_mib), 0) FROM allocations a WHERE a.provider = i.provider)
+  WHEN 'root_gib' THEN (SELECT coalesce(sum(root_gib), 0) FROM allocations a WHERE a.provider = i.provider)
+  WHEN 'volume_gib' THEN (SELECT coalesce(sum(size_gib), 0) FROM volumes v WHERE v.provider = i.provider)
+  ELSE (SELECT count(*) FROM addresses) END AS used
+FROM inventories i ORDER BY i.kind, i.provider, i.resource
+"""
+
+
+def ensure_project(step: Step, bureau_code: str, name: str, description: str) -> str:
+    """Find by the bureau's code, make or bring up to date."""
+    if not PROJECT_NAME.fullmatch(name):
+        raise step.refused(
+            f"项目名 {name!r} 须为 1–64 个字母、数字或 . _ -",
+            f"the project name {name!r} is not 1–64 of A–Z a–z 0–9 . _ -",
+        )
+    if not bureau_code or len(bureau_code) > NAME_LENGTH or len(description) > NAME_LENGTH:
+        raise step.refused(
+            f"单位代码须为 1–{NAME_LENGTH} 个字符,说明不超过 {NAME_LENGTH} 个字符",
+            f"the bureau's code is not 1–{NAME_LENGTH} characters or the description has over {NAME_LENGTH}",
+        )
+    holder = step.one(
+        "SELECT bureau_code FROM projects WHERE name = ? AND bureau_code != ?", name, bureau_code
+    )
+    if holder is not None:
+        raise step.conflict(
+            f"项目名 {name} 已属于单位 {holder['bureau_code']}",
+            f"the project name {name} belongs to bureau {holder['bureau_code']}",
+        )
+    step.db.execute(
+        "INSERT INTO projects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bureau_code) DO UPDATE"
+        " SET name = excluded.name, description = excluded.description",
+        (uuid4().hex, name, description, bureau_code, *(NEW_PROJECT[key] for key in QUOTA)),
+    )
+    return str(
+        step.db.execute("SELECT id FROM projects WHERE bureau_code = ?", (bureau_code,)).fetchone()["id"]
+    )
+
+
+def list_projects(db: sqlite3.Connection) -> list[Project]:
+    """All projects, by name."""
+    rows = db.execute("SELECT id, name, description, bureau_code FROM projects ORDER BY name")
+    return [Project(**row) for row in map(dict, rows)]
+
+
+def set_quota(step: Step, project_id: str, limits: Limits) -> None:
+    """Write the six limits."""
+    get_quota(step, project_id)
+    step.db.execute(
+        "UPDATE projects SET servers = :servers, vcpus = :vcpus, ram_mib = :ram_mib, volumes = :volumes,"
+        " volume_gib = :volume_gib, addresses = :addresses WHERE id = :id",
+        {key: limits[key] for key in QUOTA} | {"id": project_id},
+    )
+
+
+def get_quota(step: Step, project_id: str) -> Limits:
+    """Read the six limits."""
+    row = step.one(
+        "SELECT servers, vcpus, ram_mib, volumes, volume_gib, addresses FROM projects WHERE id = ?",
+        project_id,
+    )
+    if row is None:
+        raise step.missing("project", project_id)
+    return Limits.of(root_gib=None, **dict(row))
+
+
+def check_quota(step: Step, project_id: str, **asked: int) -> None:
+    """Refuse, naming every shortfall, where the project's quota has no room for `asked` more."""
+    limits = get_quota(step, project_id)
+    used = dict(step.db.execute(USED, {"id": project_id}).fetchone())
+    shortfalls = [
+        {"dimension": name, "limit": limit, "used": used[name], "asked": more}
+        for name, more in asked.items()
+        if more > 0 and (limit := limits[name]) is not None and used[name] + more > limit
+    ]
+    if shortfalls:
+        raise OverQuota(
+            region=step.region,
+            call=step.call,
+            project_id=project_id,
+            shortfalls=shortfalls,
+            reason_zh=f"项目 {project_id} 的配额不足:"
+            + "、".join(
+                "{dimension} 上限 {limit},已用 {used},申请 {asked}".format_map(each) for each in shortfalls
+            ),
+            reason_en=f"the quota of project {project_id} is too small: "
+            + ", ".join(
+                "{dimension} limit {limit}, used {used}, asked {asked}".format_map(each)
+                for each in shortfalls
+            ),
+        )
+
+
+def list_flavors(db: sqlite3.Connection) -> list[Flavor]:
+    """All flavors, by name."""
+    return [Flavor(**dict(row)) for row in db.execute("SELECT * FROM flavors ORDER BY name")]
+
+
+def get_flavor(step: Step, name: str) -> Flavor:
+    """The flavor of that name."""
+    row = step.one("SELECT * FROM flavors WHERE name = ?", name)
+    if row is None:
+        raise step.missing("flavor", name)
+    return Flavor(**dict(row))
+
+
+def ensure_flavor(step: Step, name: str, vcpus: int, ram_mib: int, root_gib: int) -> Flavor:
+    """Find by name, or make."""
+    if vcpus < 1 or ram_mib < 1 or root_gib < 0:
+        raise step.refused(
+            f"规格 {name} 的大小无效:{vcpus} vCPU、{ram_mib} MiB、{root_gib} GiB",
+            f"flavor {name} has impossible sizes: {vcpus} vCPU, {ram_mib} MiB, {root_gib} GiB",
+        )
+    step.check_label(tag="-", name=name)
+    step.db.execute(
+        "INSERT OR IGNORE INTO flavors (name, id, vcpus, ram_mib, root_gib) VALUES (?, ?, ?, ?, ?)",
+        (name, str(uuid4()), vcpus, ram_mib, root_gib),
+    )
+    flavor = get_flavor(step, name)
+    if (flavor.vcpus, flavor.ram_mib, flavor.root_gib) != (vcpus, ram_mib, root_gib):
+        there = f"{flavor.vcpus} vCPU, {flavor.ram_mib} MiB, {flavor.root_gib} GiB"
+        raise step.conflict(
+            f"规格 {name} 已存在且大小不同:{there}", f"flavor {name} is there with other sizes: {there}"
+        )
+    return flavor
+
+
+def list_images(db: sqlite3.Connection) -> list[Image]:
+    """All images, oldest first."""
+    return [to_image(row) for row in db.execute("SELECT * FROM images ORDER BY seq")]
+
+
+def to_image(row: sqlite3.Row) -> Image:
+    """An image as the cloud shows it."""
+    return Image(
+        id=row["id"],
+        name=row["name"],
+        status=ImageStatus(row["status"]),
+        min_root_gib=row["min_root_gib"],
+        min_ram_mib=row["min_ram_mib"],
+        tag=row["tag"],
+    )
+
+
+def inventory(db: sqlite3.Connection) -> list[Provider]:
+    """Every provider with what it has and what is used of it."""
+    found = groupby(db.execute(INVENTORY).fetchall(), key=lambda row: (row["kind"], row["provider"]))
+    return [_to_provider(kind, name, list(rows)) for (kind, name), rows in found]
+
+
+def find_room(db: sqlite3.Connection, kind: ProviderKind, **needed: int) -> str | None:
+    """The provider of `kind` with room for all that is `needed`, the emptiest by the first of it."""
+    first = next(iter(needed))
+    rooms = [(provider.name, room(provider)) for provider in inventory(db) if provider.kind is kind]
+    fitting = [
+        (left[first], name) for name, left in rooms if all(left[key] >= size for key, size in needed.items())
+    ]
+    return max(fitting, default=(0, None), key=lambda each: each[0])[1]
+
+
+def room(provider: Provider) -> dict[str, int]:
+    """What is left of each of the provider's resources; below 0 where its inventory has shrunk."""
+    held = capacity(provider.inventories, reserve_largest_host=False)
+    return {
+        each.dimension: (held[each.dimension] or 0) - provider.used[each.dimension]
+        for each in provider.inventories
+    }
+
+
+def _to_provider(kind: str, name: str, rows: list[sqlite3.Row]) -> Provider:
+    return Provider(
+        id=name,
+        name=name,
+        kind=ProviderKind(kind),
+        inventories=tuple(
+            Inventory(row["resource"], name, row["total"], row["reserved"], row["allocation_ratio"])
+            for row in rows
+        ),
+        used=Resources.parse({row["resource"]: row["used"] for row in rows}),
+    )

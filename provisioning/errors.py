@@ -1,0 +1,175 @@
+"""What provisioning refuses, with the facts that a person needs to act on it."""
+
+from typing import Any
+
+from infra.errors import Kind, SijiError
+
+
+class QuotaExceeded(SijiError):
+    """Some bureaus fall short; `shortfalls` lists bureau_id, code, bureau, dimension, limit, used, asked."""
+
+    kind = Kind.conflict
+    code = "quota_exceeded"
+    zh = "区域{region}配额不足,未作任何更改:{list_zh}"
+    en = "The quota in region {region} does not suffice, nothing was changed: {list_en}"
+
+
+class CapacityExceeded(SijiError):
+    """The root grants would exceed what the region can hold and no overcommit was recorded."""
+
+    kind = Kind.conflict
+    code = "capacity_exceeded"
+    zh = "下达总额将超出区域{region}的可用容量:{list_zh};确需超配的,请注明理由"
+    en = "The root grants exceed what region {region} can hold: {list_en}; else record an overcommit and why"
+
+
+class NoSuchRegion(SijiError):
+    """No region of that name was opened."""
+
+    kind = Kind.not_found
+    code = "no_such_region"
+    zh = "没有名为{region}的区域"
+    en = "There is no region {region}"
+
+
+class NoGrant(SijiError):
+    """The bureau was never granted anything in the region."""
+
+    kind = Kind.not_found
+    code = "no_grant"
+    zh = "单位{bureau_id}在区域{region}尚无配额下达"
+    en = "Bureau {bureau_id} has no grant in region {region} yet"
+
+
+class NotBelow(SijiError):
+    """A root has no parent to be granted from, and only a root has its grant from the office."""
+
+    kind = Kind.invalid
+    code = "wrong_grantor"
+    zh = "单位{bureau_id}{why_zh}"
+    en = "Bureau {bureau_id} {why_en}"
+
+
+class NotFrozen(SijiError):
+    """There is nothing to unfreeze."""
+
+    kind = Kind.conflict
+    code = "not_frozen"
+    zh = "单位{bureau_id}在区域{region}的配额未被冻结"
+    en = "The quota of bureau {bureau_id} in region {region} is not frozen"
+
+
+class NoSuchAllocation(SijiError):
+    """Nothing was ever claimed, or nothing is held any more, under that key."""
+
+    kind = Kind.not_found
+    code = "no_such_allocation"
+    zh = "没有以{key}登记的占用"
+    en = "Nothing is held under {key}"
+
+
+class KeyTaken(SijiError):
+    """The key is in use for something else."""
+
+    kind = Kind.conflict
+    code = "key_taken"
+    zh = "标识{key}已用于单位{bureau_id}的另一项占用,请换用新的标识"
+    en = "The key {key} already stands for another claim, of bureau {bureau_id}; use a new key"
+
+
+class NotItsSystem(SijiError):
+    """Resources belong to a system, and it is not the claiming bureau's, or no longer in use."""
+
+    kind = Kind.conflict
+    code = "not_its_system"
+    zh = "信息系统{system_id}不归单位{bureau_id}所有,或已停用"
+    en = "Information system {system_id} is not bureau {bureau_id}'s, or is retired"
+
+
+class AllocationBusy(SijiError):
+    """It cannot be resized before the cloud has confirmed what it was asked for last."""
+
+    kind = Kind.conflict
+    code = "allocation_busy"
+    zh = "{key}正在等待云平台确认上一项操作(状态:{state}),请稍后再试"
+    en = "{key} still waits for the cloud to confirm what was asked last (state: {state}); try again later"
+
+
+class NothingAsked(SijiError):
+    """A claim of nothing at all."""
+
+    kind = Kind.invalid
+    code = "nothing_asked"
+    zh = "{key}未申请任何资源"
+    en = "{key} asks for no resources at all"
+
+
+class ReasonMissing(SijiError):
+    """An act that the law of the house wants explained came without an explanation."""
+
+    kind = Kind.invalid
+    code = "reason_missing"
+    zh = "{what_zh}须注明理由"
+    en = "{what_en} needs a reason"
+
+
+def describe(shortfalls: list[dict[str, Any]]) -> dict[str, str]:
+    """`list_zh` and `list_en` for a message: each bureau with its limit, usage and what was asked."""
+    return {
+        "list_zh": ";".join(
+            "{bureau}的{zh}限额 {limit},已用 {used},本次 {asked}".format_map(_shown(one, "不限"))
+            for one in shortfalls
+        ),
+        "list_en": "; ".join(
+            "{bureau}: {en} limit {limit}, used {used}, asked {asked}".format_map(_shown(one, "unlimited"))
+            for one in shortfalls
+        ),
+    }
+
+
+def _shown(shortfall: dict[str, Any], unlimited: str) -> dict[str, Any]:
+    unit = f" {shortfall['unit']}" if shortfall["unit"] else ""
+    figures = {
+        name: unlimited if shortfall[name] is None else f"{shortfall[name]}{unit}"
+        for name in ("limit", "used", "asked")
+    }
+    return {**shortfall, **figures}
+
+
+# Requests, servers and leases
+
+
+class RequestInvalid(SijiError):
+    """What is asked for cannot be had so; `why_zh` and `why_en` say which part and why."""
+
+    kind = Kind.invalid
+    code = "request_invalid"
+    zh = "申请内容有误:{why_zh}"
+    en = "The request cannot be made so: {why_en}"
+
+
+class RequestState(SijiError):
+    """The act is not possible in the request's present state."""
+
+    kind = Kind.conflict
+    code = "request_state"
+    zh = "申请 {request_id} 当前状态为 {state},不能{act_zh}"
+    en = "Request {request_id} is {state} now, so it is not possible to {act_en}"
+
+
+class NotTheApplicant(SijiError):
+    """Only the applicant confirms, edits and withdraws."""
+
+    kind = Kind.forbidden
+    code = "not_the_applicant"
+    zh = "申请 {request_id} 只能由申请人本人{act_zh}"
+    en = "Only the applicant of request {request_id} may {act_en} it"
+
+
+class ServerState(SijiError):
+    """The act is not possible in the server's present state."""
+
+    kind = Kind.conflict
+    code = "server_state"
+    zh = "云服务器 {server} 当前状态为 {state},不能{act_zh}"
+    en = "Server {server} is {state} now, so it is not possible to {act_en}"

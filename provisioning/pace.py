@@ -1,0 +1,35 @@
+"""How long a server's row waits for its next visit. Pure: the same row waits equally long each time."""
+
+from datetime import datetime, timedelta
+from zlib import crc32
+
+VISIT_LASTS = timedelta(seconds=30)
+"""How long one visit has a server for itself; a driver's calls time out within it."""
+
+FIRST_BACKOFF_S = 2.0
+LONGEST_BACKOFF_S = 300.0
+SHORTEST_POLL_S = 1.0
+LONGEST_POLL_S = 30.0
+LONGEST_BUILD = timedelta(minutes=30)
+
+
+def backoff(attempts: int, *, tag: str) -> timedelta:
+    """The wait after the failure number `attempts` (from 1): doubled each time, then spread over its upper
+    half.
+
+    The spread comes from `tag`, so that the servers of one outage do not all return at one instant.
+    """
+    whole = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(attempts - 1, 16))
+    spread = crc32(f"{tag}:{attempts}".encode()) / 2**32
+    return timedelta(seconds=whole * (1 + spread) / 2)
+
+
+def poll(since_at: datetime, at: datetime) -> timedelta:
+    """The wait for what is under way since `since_at`: a quarter of its age, 1 to 30 seconds."""
+    age_s = (at - since_at).total_seconds()
+    return timedelta(seconds=min(LONGEST_POLL_S, max(SHORTEST_POLL_S, age_s / 4)))
+
+
+def takes_too_long(since_at: datetime, at: datetime) -> bool:
+    """Whether a build that began at `since_at` is to be given up as failed."""
+    return at - since_at > LONGEST_BUILD

@@ -1,0 +1,137 @@
+"""Reads of requests, their lines, servers, volumes, leases and what a region offers. No decisions."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from identity.queries import subtree_ids
+from infra.errors import NotFound
+from provisioning.models import (
+    WORKING,
+    Lease,
+    RegionFlavor,
+    RegionImage,
+    Request,
+    RequestLine,
+    Server,
+    Volume,
+)
+
+
+def get_request(session: Session, request_id: int, *, lock: bool = False) -> Request:
+    """The request, locked and as last committed if asked. Raises: NotFound."""
+    query = select(Request).where(Request.id == request_id)
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    found = session.scalar(query)
+    if found is None:
+        raise NotFound(what_zh="申请", what_en="request", key=request_id)
+    return found
+
+
+def list_requests(
+    session: Session,
+    *,
+    within: int | None = None,
+    applicant_id: int | None = None,
+    state: str | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> Sequence[Request]:
+    """A page of requests, newest first; `within` a bureau's subtree."""
+    query = select(Request).order_by(Request.id.desc()).limit(limit)
+    if within is not None:
+        query = query.where(Request.bureau_id.in_(subtree_ids(within)))
+    if applicant_id is not None:
+        query = query.where(Request.applicant_id == applicant_id)
+    if state is not None:
+        query = query.where(Request.state == state)
+    if before_id is not None:
+        query = query.where(Request.id < before_id)
+    return session.scalars(query).all()
+
+
+def list_lines(session: Session, request_id: int) -> Sequence[RequestLine]:
+    """The request's lines in order."""
+    query = select(RequestLine).where(RequestLine.request_id == request_id)
+    return session.scalars(query.order_by(RequestLine.position)).all()
+
+
+def get_server(session: Session, server_id: int, *, lock: bool = False) -> Server:
+    """The server's row, locked and as last committed if asked. Raises: NotFound."""
+    query = select(Server).where(Server.id == server_id)
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    found = session.scalar(query)
+    if found is None:
+        raise NotFound(what_zh="云服务器", what_en="server", key=server_id)
+    return found
+
+
+def list_servers(
+    session: Session,
+    *,
+    within: int | None = None,
+    system_id: int | None = None,
+    states: Collection[str] | None = None,
+    after_id: int = 0,
+    limit: int = 50,
+) -> Sequence[Server]:
+    """A page of servers by id; `within` a bureau's subtree."""
+    query = select(Server).where(Server.id > after_id).order_by(Server.id).limit(limit)
+    if within is not None:
+        query = query.where(Server.bureau_id.in_(subtree_ids(within)))
+    if system_id is not None:
+        query = query.where(Server.system_id == system_id)
+    if states is not None:
+        query = query.where(Server.state.in_(states))
+    return session.scalars(query).all()
+
+
+def list_servers_of(session: Session, request_id: int) -> Sequence[Server]:
+    """The servers that the request asked for, by id."""
+    query = select(Server).join(RequestLine, RequestLine.id == Server.line_id)
+    return session.scalars(query.where(RequestLine.request_id == request_id).order_by(Server.id)).all()
+
+
+def list_volumes_of(session: Session, server_id: int) -> Sequence[Volume]:
+    """The server's data volumes, released ones too."""
+    return session.scalars(select(Volume).where(Volume.server_id == server_id).order_by(Volume.id)).all()
+
+
+def find_lease(session: Session, server_id: int) -> Lease | None:
+    """The server's lease."""
+    return session.scalar(select(Lease).where(Lease.server_id == server_id))
+
+
+def list_flavors(session: Session, region: str) -> Sequence[RegionFlavor]:
+    """What the region offers, by name."""
+    query = select(RegionFlavor).where(RegionFlavor.region == region)
+    return session.scalars(query.order_by(RegionFlavor.name)).all()
+
+
+def list_images(session: Session, region: str) -> Sequence[RegionImage]:
+    """What servers of the region can start from, by name."""
+    query = select(RegionImage).where(RegionImage.region == region)
+    return session.scalars(query.order_by(RegionImage.name)).all()
+
+
+def find_flavor(session: Session, *, region: str, name: str) -> RegionFlavor | None:
+    """The region's flavor of that name."""
+    return session.scalar(
+        select(RegionFlavor).where(RegionFlavor.region == region, RegionFlavor.name == name)
+    )
+
+
+def find_image(session: Session, *, region: str, name: str) -> RegionImage | None:
+    """The region's image of that name."""
+    return session.scalar(select(RegionImage).where(RegionImage.region == region, RegionImage.name == name))
+
+
+def list_due(session: Session, *, at: datetime, limit: int) -> Sequence[int]:
+    """Ids of servers that wait for a visit since `at` or longer, the longest first."""
+    due = or_(Server.next_try_at.is_(None), Server.next_try_at <= at)
+    query = select(Server.id).where(Server.state.in_(WORKING), due)
+    return session.scalars(query.order_by(Server.next_try_at, Server.id).limit(limit)).all()

@@ -1,0 +1,1 @@
+"""Use cases of provisioning, split by noun."""

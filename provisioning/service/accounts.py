@@ -1,0 +1,221 @@
+"""The rows of quota accounts, and the one order in which everything locks them.
+
+First the lock of the tree, shared (moves, merges and transfers hold it alone), then the region's row (grants,
+modes and freezes only, one at a time), then accounts: deeper ones before those above them, then by id. A
+claim takes its own account and the pooled ones above it, nothing else.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Select, literal, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session, aliased
+
+from identity.models import Bureau
+from identity.queries import chain
+from identity.service.tree import TREE_LOCK
+from infra.database import serialise
+from provisioning.errors import CapacityExceeded, NoSuchRegion, QuotaExceeded, describe
+from provisioning.models import Grant, QuotaAccount, Region
+from provisioning.quota import DIMENSIONS, Limits, Resources, Room, Shortfall
+
+MODE_AT_FIRST = "reserved"
+E = TypeVar("E", Region, QuotaAccount)
+
+
+def keep_tree_still(session: Session) -> None:
+    """Let no bureau move, merge or hand over a system until the transaction ends; claims and grants pass
+    together.
+
+    A transaction that claims calls this before it locks, or refers to, bureaus or systems.
+    """
+    serialise(session, TREE_LOCK, shared=True)
+
+
+def lock_region(session: Session, region: str) -> Region:
+    """One change of grants, modes or freezes at a time in `region`; claims pass by. Raises `NoSuchRegion`."""
+    keep_tree_still(session)
+    found = session.scalar(_for_update(select(Region).where(Region.name == region)))
+    if found is None:
+        raise NoSuchRegion(region=region)
+    return found
+
+
+def lock_account(session: Session, *, region: str, bureau_id: int) -> QuotaAccount | None:
+    """The bureau's account as last committed, locked until the transaction ends; None if it has none."""
+    return session.scalar(
+        _for_update(
+            select(QuotaAccount).where(QuotaAccount.bureau_id == bureau_id, QuotaAccount.region == region)
+        )
+    )
+
+
+def open_account(session: Session, *, region: str, bureau_id: int, at: datetime, actor: str) -> QuotaAccount:
+    """The bureau's account, locked; made with nothing granted if it has none. Needs the region's lock."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    empty = {"limit": Limits(), "charged": Limits(), "mode": MODE_AT_FIRST, "frozen": None}
+    made = session.execute(
+        insert(QuotaAccount)
+        .values(
+            bureau_id=bureau_id,
+            region=region,
+            used=Resources(),
+            carved=Limits(),
+            pooled_used=Resources(),
+            version=1,
+            **empty,
+        )
+        .on_conflict_do_nothing(index_elements=["bureau_id", "region"])
+        .returning(QuotaAccount.id)
+    ).scalar()
+    if made is not None:
+        session.add(Grant(bureau_id=bureau_id, region=region, valid_from=at, actor=actor, **empty))
+    return session.scalars(
+        _for_update(
+            select(QuotaAccount).where(QuotaAccount.bureau_id == bureau_id, QuotaAccount.region == region)
+        )
+    ).one()
+
+
+def lock_pooled_above(session: Session, *, region: str, bureau_id: int) -> list[QuotaAccount]:
+    """The accounts above the bureau that pool usage (shared or frozen), nearest first, locked as last
+    committed.
+
+    Needs the bureau's own account locked: then neither its chain nor what is pooled in it can change.
+    """
+    return list(session.scalars(_for_update(_pooled_above(region, bureau_id))))
+
+
+def list_pooled_above(session: Session, *, region: str, bureau_id: int) -> list[QuotaAccount]:
+    """The same, read without a lock: good for a warning, not for a decision."""
+    return list(session.scalars(_pooled_above(region, bureau_id)))
+
+
+def find_account(session: Session, *, region: str, bureau_id: int) -> QuotaAccount | None:
+    """The bureau's account, read without a lock."""
+    query = select(QuotaAccount).where(QuotaAccount.bureau_id == bureau_id, QuotaAccount.region == region)
+    return session.scalar(query.execution_options(populate_existing=True))
+
+
+def lock_subtree(session: Session, *, region: str, bureau_id: int) -> list[QuotaAccount]:
+    """The accounts of the bureau and all below it, deepest first and the bureau's own last, locked.
+
+    Needs the region's lock: then no account is opened below meanwhile, and no claim below is missed.
+    """
+    root = select(Bureau.id, literal(0).label("depth")).where(Bureau.id == bureau_id)
+    tree = root.cte("tree", recursive=True)
+    below = aliased(Bureau)
+    tree = tree.union_all(select(below.id, tree.c.depth + 1).where(below.parent_id == tree.c.id))
+    return list(
+        session.scalars(
+            _for_update(
+                select(QuotaAccount)
+                .join(tree, QuotaAccount.bureau_id == tree.c.id)
+                .where(QuotaAccount.region == region)
+                .order_by(tree.c.depth.desc(), QuotaAccount.id)
+            )
+        )
+    )
+
+
+def list_child_accounts(session: Session, *, region: str, bureau_id: int | None) -> list[QuotaAccount]:
+    """The accounts of the bureaus right below (None: of the roots); their grants stand still under the
+    region's lock, their usage does not.
+    """
+    parent = Bureau.parent_id.is_(None) if bureau_id is None else Bureau.parent_id == bureau_id
+    return list(
+        session.scalars(
+            select(QuotaAccount)
+            .join(Bureau, Bureau.id == QuotaAccount.bureau_id)
+            .where(parent, QuotaAccount.region == region)
+            .order_by(QuotaAccount.id)
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def effective_limit(account: QuotaAccount) -> Limits:
+    """The grant, or the stricter limit that a freeze put on it."""
+    return account.limit if account.frozen is None else account.limit.lower(account.frozen)
+
+
+def held_by(account: QuotaAccount) -> Limits:
+    """What is taken of a grant: used and carved out, or, in shared mode, used in the whole subtree."""
+    if account.mode == "shared":
+        return Limits.exactly(account.pooled_used)
+    return Limits.exactly(account.used) + account.carved
+
+
+def own_rooms(account: QuotaAccount) -> list[Room]:
+    """The limits that a claim of the account's own bureau meets there."""
+    rooms = [] if account.mode == "shared" else [Room(account.bureau_id, account.limit, held_by(account))]
+    return rooms + ([pool_room(account)] if account.is_pooled else [])
+
+
+def pool_room(account: QuotaAccount) -> Room:
+    """The limit that a claim anywhere in the subtree of a pooled account meets there."""
+    return Room(account.bureau_id, effective_limit(account), Limits.exactly(account.pooled_used))
+
+
+def refuse_shortfalls(session: Session, *, region: str, shortfalls: Sequence[Shortfall]) -> None:
+    """Raise `QuotaExceeded` that names them all; nothing happens if there are none."""
+    if shortfalls:
+        named = name_shortfalls(session, shortfalls)
+        raise QuotaExceeded(region=region, shortfalls=named, **describe(named))
+
+
+def refuse_overcommit(session: Session, *, region: str, shortfalls: Sequence[Shortfall]) -> None:
+    """Raise `CapacityExceeded` that names them all; nothing happens if there are none."""
+    if shortfalls:
+        named = name_shortfalls(session, shortfalls)
+        raise CapacityExceeded(region=region, shortfalls=named, **describe(named))
+
+
+def name_shortfalls(session: Session, shortfalls: Iterable[Shortfall]) -> list[dict[str, Any]]:
+    """As JSON-able facts with the bureaus' codes and names and the dimensions' words."""
+    rows = list(shortfalls)
+    ids = {row.bureau_id for row in rows}
+    bureaus = {
+        row.id: row
+        for row in session.execute(select(Bureau.id, Bureau.code, Bureau.name).where(Bureau.id.in_(ids)))
+    }
+    words = {d.key: d for d in DIMENSIONS}
+    return [
+        {
+            "bureau_id": row.bureau_id,
+            "code": bureaus[row.bureau_id].code,
+            "bureau": bureaus[row.bureau_id].name,
+            "dimension": row.dimension,
+            "zh": words[row.dimension].zh,
+            "en": words[row.dimension].en,
+            "unit": words[row.dimension].unit,
+            "limit": row.limit,
+            "used": row.used,
+            "asked": row.asked,
+        }
+        for row in rows
+    ]
+
+
+def _pooled_above(region: str, bureau_id: int) -> Select[QuotaAccount]:
+    up = chain(bureau_id)
+    return (
+        select(QuotaAccount)
+        .join(up, QuotaAccount.bureau_id == up.c.id)
+        .where(QuotaAccount.region == region, up.c.height > 0, _is_pooled())
+        .order_by(up.c.height)
+    )
+
+
+def _is_pooled() -> ColumnElement[bool]:
+    return or_(QuotaAccount.mode == "shared", QuotaAccount.frozen.is_not(None))
+
+
+def _for_update(query: Select[E]) -> Select[E]:
+    """Lock what `query` selects (not against foreign keys to it) and read it anew even if the session knows
+    it.
+    """
+    entity = query.column_descriptions[0]["entity"]
+    return query.with_for_update(key_share=True, of=entity).execution_options(populate_existing=True)

@@ -1,0 +1,137 @@
+"""Whether a request makes sense: its system, zone, dates and lines, before anybody decides on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn, Self
+
+from sqlalchemy.orm import Session
+
+from identity.queries import get_bureau_by_id, get_system_by_id
+from infra.clock import city_date
+from provisioning.errors import NoSuchRegion, RequestInvalid
+from provisioning.models import KINDS, Region, Request, RequestLine
+from provisioning.queries import find_flavor, find_image, find_lease, get_server
+
+NEW_SERVERS = ("new_system", "servers")
+GRADES = (1, 2, 3)
+ZONES = ("internet", "extranet")
+LINES_AT_MOST = 200
+SERVERS_AT_MOST = 1000
+VOLUME_GIB_AT_MOST = 1024 * 1024
+PURPOSE_LENGTH = 2000
+
+
+@dataclass(frozen=True)
+class LineAsked:
+    """`count` new servers with a data volume of `volume_gib` each (0: none), or a change to `target_id`."""
+
+    count: int = 1
+    flavor: str | None = None
+    image: str | None = None
+    volume_gib: int = 0
+    target_id: int | None = None
+
+    @classmethod
+    def of(cls, line: RequestLine) -> Self:
+        """As a stored line has it."""
+        return cls(line.count, line.flavor, line.image, line.volume_gib, line.target_id)
+
+
+def check_request(session: Session, request: Request, lines: Sequence[LineAsked], *, at: datetime) -> None:
+    """Raises RequestInvalid for what cannot be, NoSuchRegion, NotFound."""
+    if request.kind not in KINDS:
+        _refuse(f"没有“{request.kind}”类申请", f"there is no kind {request.kind}")
+    if session.get(Region, request.region) is None:
+        raise NoSuchRegion(region=request.region)
+    if not 0 < len(request.purpose.strip()) <= PURPOSE_LENGTH:
+        _refuse(f"用途须为 1–{PURPOSE_LENGTH} 字", f"the purpose is not 1 to {PURPOSE_LENGTH} characters")
+    if get_bureau_by_id(session, bureau_id=request.bureau_id).abolished_at is not None:
+        _refuse("该单位已撤销", "the bureau was abolished")
+    if request.kind == "quota_change":
+        if request.limit is None or lines:
+            _refuse("配额调整须给出新配额,且无明细行", "a quota change names the new quota and has no lines")
+        return
+    _check_system(session, request)
+    ends = request.kind in (*NEW_SERVERS, "extension")
+    if ends and (request.end_on is None or request.end_on < city_date(at)):
+        _refuse("须给出不早于今天的截止日期", "it needs an end date that is not past")
+    if not 0 < len(lines) <= LINES_AT_MOST:
+        _refuse(f"明细须为 1–{LINES_AT_MOST} 行", f"it does not have 1 to {LINES_AT_MOST} lines")
+    targets = [line.target_id for line in lines if line.target_id is not None]
+    if len(set(targets)) < len(targets):
+        _refuse("同一云服务器只能出现在一行", "a server stands in more than one line")
+    for number, line in enumerate(lines, start=1):
+        if request.kind in NEW_SERVERS:
+            _check_new(session, request, line, number)
+        else:
+            _check_change(session, request, line, number)
+    if sum(line.count for line in lines) > SERVERS_AT_MOST:
+        _refuse(f"一次最多 {SERVERS_AT_MOST} 台", f"it asks for more than {SERVERS_AT_MOST} servers")
+
+
+def _check_system(session: Session, request: Request) -> None:
+    if request.system_id is None:
+        _refuse("须指明信息系统", "it names no information system")
+    system = get_system_by_id(session, system_id=request.system_id)
+    if system.retired_at is not None:
+        _refuse(f"信息系统 {system.code} 已下线", f"information system {system.code} is retired")
+    if system.mlps_grade not in GRADES:
+        _refuse(
+            f"等保 {system.mlps_grade} 级的信息系统 {system.code} 不能上政务云",
+            f"information system {system.code} has MLPS grade {system.mlps_grade}; the cloud takes 1 to 3",
+        )
+    if request.zone not in ZONES or request.zone != system.zone:
+        _refuse(
+            f"网络区域须为信息系统 {system.code} 登记的 {system.zone}",
+            f"the network zone is not {system.zone}, as registered for information system {system.code}",
+        )
+
+
+def _check_new(session: Session, request: Request, line: LineAsked, number: int) -> None:
+    if line.count < 1 or not 0 <= line.volume_gib <= VOLUME_GIB_AT_MOST or line.target_id is not None:
+        _refuse(
+            f"第 {number} 行的数量或云硬盘容量有误", f"the count or volume size of line {number} is wrong"
+        )
+    flavor = find_flavor(session, region=request.region, name=line.flavor or "")
+    image = find_image(session, region=request.region, name=line.image or "")
+    if flavor is None or image is None:
+        _refuse(
+            f"第 {number} 行:区域 {request.region} 没有规格 {line.flavor} 或镜像 {line.image}",
+            f"line {number}: region {request.region} has no flavor {line.flavor} or no image {line.image}",
+        )
+    if image.min_root_gib > flavor.root_gib or image.min_ram_mib > flavor.ram_mib:
+        _refuse(
+            f"第 {number} 行:规格 {flavor.name} 小于镜像 {image.name} 的最低要求",
+            f"line {number}: flavor {flavor.name} is smaller than image {image.name} needs",
+        )
+
+
+def _check_change(session: Session, request: Request, line: LineAsked, number: int) -> None:
+    if line.target_id is None or line.count != 1:
+        _refuse(f"第 {number} 行须指明一台云服务器", f"line {number} does not name one server")
+    server = get_server(session, line.target_id)
+    if server.system_id != request.system_id or server.region != request.region:
+        _refuse(
+            f"第 {number} 行:云服务器 {server.name} 不属于该信息系统或区域",
+            f"line {number}: server {server.name} is not of this information system and region",
+        )
+    if request.kind == "volumes" and not 0 < line.volume_gib <= VOLUME_GIB_AT_MOST:
+        _refuse(f"第 {number} 行的云硬盘容量有误", f"the volume size of line {number} is wrong")
+    if request.kind == "resize":
+        flavor = find_flavor(session, region=request.region, name=line.flavor or "")
+        if flavor is None or flavor.name == server.flavor:
+            _refuse(
+                f"第 {number} 行:没有规格 {line.flavor},或规格未变",
+                f"line {number}: there is no flavor {line.flavor}, or the server has it already",
+            )
+    lease = find_lease(session, server.id)
+    if request.kind == "extension" and lease and request.end_on and request.end_on <= lease.end_on:
+        _refuse(
+            f"第 {number} 行:云服务器 {server.name} 的期限已至 {lease.end_on}",
+            f"line {number}: the lease of server {server.name} lasts to {lease.end_on} already",
+        )
+
+
+def _refuse(why_zh: str, why_en: str) -> NoReturn:
+    raise RequestInvalid(why_zh=why_zh, why_en=why_en)

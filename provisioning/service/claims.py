@@ -1,0 +1,282 @@
+"""Claims on quota: claim before the cloud is called, settle when it has confirmed, resize, release.
+
+One transaction claims at one bureau of one region. Grants and freezes are in grants.py.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from identity.models import System
+from infra import journal
+from provisioning.errors import AllocationBusy, KeyTaken, NoSuchAllocation, NothingAsked, NotItsSystem
+from provisioning.models import Allocation, QuotaAccount
+from provisioning.quota import Limits, Resources, Room, decide
+from provisioning.service.accounts import (
+    find_account,
+    keep_tree_still,
+    list_pooled_above,
+    lock_account,
+    lock_pooled_above,
+    name_shortfalls,
+    own_rooms,
+    pool_room,
+    refuse_shortfalls,
+)
+
+
+def claim(
+    session: Session,
+    *,
+    region: str,
+    bureau_id: int,
+    system_id: int,
+    key: str,
+    amounts: Resources,
+    at: datetime,
+    actor: str,
+) -> Allocation:
+    """Hold `amounts` of the bureau's quota for `system_id` under `key`; the same again gives the same
+    allocation.
+
+    Raises `QuotaExceeded` with every shortfall of the bureau and the shared or frozen ones above it,
+    `KeyTaken` if the key stands for another claim, `NotItsSystem`,
+    `NothingAsked`.
+    """
+    if not amounts:
+        raise NothingAsked(key=key)
+    keep_tree_still(session)
+    own = lock_account(session, region=region, bureau_id=bureau_id)
+    found = find_allocation(session, key=key)
+    if found is not None:
+        if (found.region, found.bureau_id, found.system_id, found.amounts) != (
+            region,
+            bureau_id,
+            system_id,
+            amounts,
+        ):
+            raise KeyTaken(key=key, bureau_id=found.bureau_id)
+        return found
+    _check_owner(session, system_id=system_id, bureau_id=bureau_id)
+    _take(session, region=region, bureau_id=bureau_id, own=own, asked=amounts)
+    allocation = Allocation(
+        key=key,
+        bureau_id=bureau_id,
+        region=region,
+        system_id=system_id,
+        amounts=amounts,
+        state="claimed",
+        valid_from=at,
+    )
+    session.add(allocation)
+    _journal(session, allocation, act="quota.claim", at=at, actor=actor, before=None, after=amounts)
+    session.flush()
+    return allocation
+
+
+def settle(session: Session, *, key: str, at: datetime, actor: str) -> Allocation:
+    """The cloud has confirmed what was claimed or resized; a resize gives back what it no longer needs.
+
+    Settling what is settled changes nothing. Raises `NoSuchAllocation`.
+    """
+    allocation, own = _lock(session, key=key)
+    if allocation.state != "claimed":
+        return allocation
+    return _conclude(
+        session, allocation, own, to=allocation.settles_to or allocation.amounts, at=at, actor=actor
+    )
+
+
+def revert(session: Session, *, key: str, at: datetime, actor: str) -> Allocation:
+    """The cloud refused a resize: hold again what was held before it. Raises `NoSuchAllocation`.
+
+    What is not being resized stays as it is.
+    """
+    allocation, own = _lock(session, key=key)
+    if allocation.reverts_to is None:
+        return allocation
+    return _conclude(session, allocation, own, to=allocation.reverts_to, at=at, actor=actor)
+
+
+def resize(session: Session, *, key: str, amounts: Resources, at: datetime, actor: str) -> Allocation:
+    """Hold the larger of what is held and `amounts`, until settled or reverted; the same again changes
+    nothing.
+
+    Raises `QuotaExceeded` where it grows and does not fit, `AllocationBusy` before the last act was
+    confirmed, `NothingAsked`, `NoSuchAllocation`.
+    """
+    if not amounts:
+        raise NothingAsked(key=key)
+    allocation, own = _lock(session, key=key)
+    if amounts in (allocation.settles_to, allocation.amounts if allocation.state == "settled" else None):
+        return allocation
+    if allocation.state != "settled":
+        raise AllocationBusy(key=key, state=allocation.state)
+    before = allocation.amounts
+    growth = before.growth_to(amounts)
+    _take(session, region=allocation.region, bureau_id=allocation.bureau_id, own=own, asked=growth)
+    opened = reopen(session, allocation, amounts=before + growth, state="claimed", at=at)
+    opened.settles_to, opened.reverts_to = amounts, before
+    _journal(session, opened, act="quota.resize", at=at, actor=actor, before=before, after=amounts)
+    return opened
+
+
+def begin_release(session: Session, *, key: str, at: datetime, actor: str) -> Allocation:
+    """The cloud is about to be told to let go; the allocation still counts. Raises `NoSuchAllocation`."""
+    allocation, _ = _lock(session, key=key)
+    if allocation.state != "releasing":
+        allocation.state, allocation.settles_to, allocation.reverts_to = "releasing", None, None
+        held = allocation.amounts
+        _journal(session, allocation, act="quota.release.begin", at=at, actor=actor, before=held, after=held)
+    return allocation
+
+
+def release(session: Session, *, key: str, at: datetime, actor: str) -> None:
+    """The cloud has let go, or never had it: give everything back. Releasing what is released changes
+    nothing.
+
+    Raises `NoSuchAllocation` if nothing was ever claimed under `key`; never refuses for quota's sake.
+    """
+    try:
+        allocation, own = _lock(session, key=key)
+    except NoSuchAllocation:
+        if session.scalar(select(Allocation.id).where(Allocation.key == key).limit(1)) is None:
+            raise
+        return
+    _give_back(session, own, allocation.amounts)
+    allocation.valid_to = max(at, allocation.valid_from)
+    session.flush()
+    _journal(
+        session, allocation, act="quota.release", at=at, actor=actor, before=allocation.amounts, after=None
+    )
+
+
+def find_allocation(session: Session, *, key: str) -> Allocation | None:
+    """What is held under `key` now."""
+    query = select(Allocation).where(Allocation.key == key, Allocation.valid_to.is_(None))
+    return session.scalar(query.execution_options(populate_existing=True))
+
+
+def find_shortfalls(
+    session: Session, *, region: str, bureau_id: int, asked: Resources
+) -> list[dict[str, Any]]:
+    """What a claim of `asked` would be refused for if it were made now: the warning at submission, no
+    decision.
+    """
+    own = find_account(session, region=region, bureau_id=bureau_id)
+    pooled = list_pooled_above(session, region=region, bureau_id=bureau_id)
+    return name_shortfalls(session, decide(asked, _rooms(bureau_id, own, pooled)))
+
+
+def reopen(
+    session: Session,
+    closed: Allocation,
+    *,
+    amounts: Resources,
+    state: str,
+    at: datetime,
+    bureau_id: int | None = None,
+) -> Allocation:
+    """Close the row and open another under the same key at the same instant, never before the row began.
+
+    The counters are the caller's business; so is that the account of `bureau_id` (None: the same) exists.
+    """
+    closed.valid_to = max(at, closed.valid_from)
+    session.flush()
+    opened = Allocation(
+        key=closed.key,
+        bureau_id=bureau_id or closed.bureau_id,
+        region=closed.region,
+        system_id=closed.system_id,
+        amounts=amounts,
+        state=state,
+        valid_from=closed.valid_to,
+    )
+    session.add(opened)
+    session.flush()
+    return opened
+
+
+def _lock(session: Session, *, key: str) -> tuple[Allocation, QuotaAccount]:
+    """The open allocation of `key` and its bureau's account, locked; read again once the lock is there."""
+    keep_tree_still(session)
+    seen = find_allocation(session, key=key)
+    own = None if seen is None else lock_account(session, region=seen.region, bureau_id=seen.bureau_id)
+    allocation = find_allocation(session, key=key)
+    if allocation is None or own is None:
+        raise NoSuchAllocation(key=key)
+    return allocation, own
+
+
+def _take(
+    session: Session, *, region: str, bureau_id: int, own: QuotaAccount | None, asked: Resources
+) -> None:
+    """Count `asked` at the bureau and every pooled account above it, or raise `QuotaExceeded` and count
+    nothing.
+    """
+    pooled = lock_pooled_above(session, region=region, bureau_id=bureau_id)
+    refuse_shortfalls(session, region=region, shortfalls=decide(asked, _rooms(bureau_id, own, pooled)))
+    if own is None:
+        return
+    own.used += asked
+    own.version += 1
+    for account in [*([own] if own.is_pooled else []), *pooled]:
+        account.pooled_used += asked
+
+
+def _check_owner(session: Session, *, system_id: int, bureau_id: int) -> None:
+    owner = session.execute(select(System.bureau_id, System.retired_at).where(System.id == system_id)).first()
+    if owner is None or owner.bureau_id != bureau_id or owner.retired_at is not None:
+        raise NotItsSystem(system_id=system_id, bureau_id=bureau_id)
+
+
+def _rooms(bureau_id: int, own: QuotaAccount | None, pooled: list[QuotaAccount]) -> list[Room]:
+    """All limits that a claim at the bureau meets, its own first, then upwards; no account is all zeros."""
+    rooms = own_rooms(own) if own is not None else [Room(bureau_id, Limits(), Limits())]
+    return [*rooms, *(pool_room(account) for account in pooled)]
+
+
+def _give_back(session: Session, own: QuotaAccount, amounts: Resources) -> None:
+    pooled = lock_pooled_above(session, region=own.region, bureau_id=own.bureau_id)
+    own.used -= amounts
+    own.version += 1
+    for account in [*([own] if own.is_pooled else []), *pooled]:
+        account.pooled_used -= amounts
+
+
+def _conclude(
+    session: Session, allocation: Allocation, own: QuotaAccount, *, to: Resources, at: datetime, actor: str
+) -> Allocation:
+    """From claimed to settled with `to`, which is nowhere more than what is held."""
+    before = allocation.amounts
+    if to == before:
+        allocation.state, allocation.settles_to, allocation.reverts_to = "settled", None, None
+    else:
+        _give_back(session, own, before - to)
+        allocation = reopen(session, allocation, amounts=to, state="settled", at=at)
+    _journal(session, allocation, act="quota.settle", at=at, actor=actor, before=before, after=to)
+    return allocation
+
+
+def _journal(
+    session: Session,
+    allocation: Allocation,
+    *,
+    act: str,
+    at: datetime,
+    actor: str,
+    before: Resources | None,
+    after: Resources | None,
+) -> None:
+    journal.append(
+        session,
+        actor=actor,
+        act=act,
+        subject=f"allocation:{allocation.key}",
+        bureau_id=allocation.bureau_id,
+        at=at,
+        before=None if before is None else before.document(),
+        after=None if after is None else after.document(),
+    )

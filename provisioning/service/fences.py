@@ -1,0 +1,94 @@
+"""The second fence: a bureau's project in the cloud and its quota there, pushed and read back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from identity.models import Bureau
+from identity.queries import get_bureau_by_id
+from infra.database import reading, serialise, transaction
+from provisioning.cloud.driver import Cloud
+from provisioning.models import PushedQuota, QuotaAccount
+from provisioning.quota import Limits
+from provisioning.service.accounts import effective_limit, find_account
+
+DESCRIPTION_LENGTH = 255
+
+
+def find_fenced_project(session: Session, *, region: str, bureau_id: int) -> str | None:
+    """The bureau's project if the quota that was read back there is what it should be now."""
+    row = _find(session, region, bureau_id)
+    if row is None or row.project is None:
+        return None
+    wanted = _wanted(session, region, bureau_id)
+    return row.project if row.wanted == wanted and row.read_back == _in_cloud(wanted) else None
+
+
+def push_quota(engine: Engine, cloud: Cloud, *, bureau_id: int, at: datetime) -> str:
+    """Make the bureau's project if missing, write its quota there and keep what was read back; its id.
+
+    Repeating it is harmless. A project once made stays the bureau's when its code changes. Raises
+    `CloudFailure`.
+    """
+    with reading(engine) as session:
+        bureau = get_bureau_by_id(session, bureau_id=bureau_id)
+        wanted = _wanted(session, cloud.region, bureau_id)
+        row = _find(session, cloud.region, bureau_id)
+        project = None if row is None else row.project
+        code, name = bureau.code, bureau.name[:DESCRIPTION_LENGTH]
+    if project is None:
+        project = cloud.ensure_project(bureau_code=code, name=f"siji-{bureau_id}", description=name)
+    read_back = cloud.set_quota(project, wanted)
+    with transaction(engine) as session:
+        serialise(session, f"siji.fence:{cloud.region}:{bureau_id}")
+        row = _find(session, cloud.region, bureau_id)
+        if row is None:
+            row = PushedQuota(bureau_id=bureau_id, region=cloud.region)
+            session.add(row)
+        row.project, row.wanted, row.wanted_at = project, wanted, at
+        row.read_back, row.read_back_at = read_back, at
+    return project
+
+
+def distrust_fence(session: Session, *, region: str, bureau_id: int) -> None:
+    """Have the quota pushed again before the next creation: the cloud holds another one."""
+    row = _find(session, region, bureau_id)
+    if row is not None:
+        row.read_back = None
+
+
+def list_stale_fences(session: Session, *, region: str) -> Sequence[int]:
+    """Ids of bureaus with a project whose quota there is not what it should be now."""
+    query = (
+        select(PushedQuota, QuotaAccount)
+        .join(Bureau, Bureau.id == PushedQuota.bureau_id)
+        .join(
+            QuotaAccount,
+            (QuotaAccount.bureau_id == PushedQuota.bureau_id) & (QuotaAccount.region == PushedQuota.region),
+        )
+        .where(PushedQuota.region == region)
+        .order_by(PushedQuota.bureau_id)
+    )
+    return [
+        row.bureau_id
+        for row, account in session.execute(query)
+        if row.read_back != _in_cloud(effective_limit(account))
+    ]
+
+
+def _find(session: Session, region: str, bureau_id: int) -> PushedQuota | None:
+    return session.scalar(
+        select(PushedQuota).where(PushedQuota.bureau_id == bureau_id, PushedQuota.region == region)
+    )
+
+
+def _wanted(session: Session, region: str, bureau_id: int) -> Limits:
+    account = find_account(session, region=region, bureau_id=bureau_id)
+    return Limits() if account is None else effective_limit(account)
+
+
+def _in_cloud(wanted: Limits) -> Limits:
+    """How the cloud reads it back: it has no quota for root disks."""
+    return Limits.parse({**wanted.document(), "root_gib": None})

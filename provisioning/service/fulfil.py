@@ -1,0 +1,200 @@
+"""What the verifying transaction does for each kind of request: all claims together, then the work begins."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy.orm import Session
+
+from identity.queries import get_bureau_by_id, get_system_by_id
+from infra.jobs import enqueue
+from provisioning.errors import QuotaExceeded, RequestInvalid, ServerState, describe
+from provisioning.models import Lease, Request, RequestLine, Server, Volume
+from provisioning.queries import find_flavor, find_lease, get_server, list_lines
+from provisioning.quota import Limits, Resources, total_used
+from provisioning.service.accounts import lock_account, lock_pooled_above
+from provisioning.service.claims import claim, find_shortfalls, resize
+from provisioning.service.grants import grant_quota, set_root_grant
+from provisioning.service.settling import TASK, begin_dismantling, move
+
+
+def amounts_asked(session: Session, request: Request) -> Resources:
+    """How much more quota the request would hold; nothing for kinds that need none."""
+    return total_used(_line_amounts(session, request, line) for line in list_lines(session, request.id))
+
+
+def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> None:
+    """Claim everything that the request needs, or raise `QuotaExceeded` with every shortfall; then begin.
+
+    Raises ServerState for a server that is busy, RequestInvalid for a flavor that is gone.
+    """
+    if request.kind == "quota_change":
+        _change_quota(session, request, at=at, actor=actor)
+        return
+    lines = list_lines(session, request.id)
+    targets = _lock_targets(session, request, lines)
+    asked = amounts_asked(session, request)
+    if asked:
+        _refuse_shortfalls(session, request, asked)
+    for line in lines:
+        match request.kind:
+            case "new_system" | "servers":
+                _build(session, request, line, at=at, actor=actor)
+            case "volumes":
+                _add_volume(session, targets[line.id], line, at=at, actor=actor)
+            case "resize":
+                _resize(session, targets[line.id], line, at=at, actor=actor)
+            case "extension":
+                _extend(session, request, targets[line.id], line, at=at, actor=actor)
+            case _:
+                targets[line.id].work_line_id = line.id
+                begin_dismantling(session, targets[line.id], at=at, actor=actor, state="releasing")
+
+
+def _line_amounts(session: Session, request: Request, line: RequestLine) -> Resources:
+    if request.kind == "volumes":
+        return Resources.of(volumes=1, volume_gib=line.volume_gib)
+    if request.kind == "resize":
+        held = get_server(session, line.target_id or 0).amounts
+        return held.growth_to(_size(session, request.region, line.flavor))
+    if request.kind not in ("new_system", "servers"):
+        return Resources()
+    size = _size(session, request.region, line.flavor)
+    one = size + Resources.of(volumes=1, volume_gib=line.volume_gib) if line.volume_gib else size
+    return Resources.parse({key: amount * line.count for key, amount in one})
+
+
+def _size(session: Session, region: str, name: str | None) -> Resources:
+    flavor = find_flavor(session, region=region, name=name or "")
+    if flavor is None:
+        raise RequestInvalid(
+            why_zh=f"区域 {region} 不再提供规格 {name}",
+            why_en=f"region {region} has no flavor {name} any more",
+        )
+    return Resources.of(servers=1, vcpus=flavor.vcpus, ram_mib=flavor.ram_mib, root_gib=flavor.root_gib)
+
+
+def _refuse_shortfalls(session: Session, request: Request, asked: Resources) -> None:
+    """Decide on the sum, under the locks that the claims will take, so that every shortfall is named."""
+    lock_account(session, region=request.region, bureau_id=request.bureau_id)
+    lock_pooled_above(session, region=request.region, bureau_id=request.bureau_id)
+    named = find_shortfalls(session, region=request.region, bureau_id=request.bureau_id, asked=asked)
+    if named:
+        raise QuotaExceeded(region=request.region, shortfalls=named, **describe(named))
+
+
+def _lock_targets(session: Session, request: Request, lines: Sequence[RequestLine]) -> dict[int, Server]:
+    """The servers that lines name, locked in the order of their ids, before any account is."""
+    states = ("active", "stopped") if request.kind in ("release", "extension", "resize") else ("active",)
+    found = {}
+    for line in sorted(lines, key=lambda one: one.target_id or 0):
+        if line.target_id is not None:
+            server = get_server(session, line.target_id, lock=True)
+            if server.state not in states:
+                raise ServerState(server=server.name, state=server.state, act_zh="变更", act_en="change it")
+            found[line.id] = server
+    return found
+
+
+def _build(session: Session, request: Request, line: RequestLine, *, at: datetime, actor: str) -> None:
+    system = get_system_by_id(session, system_id=request.system_id or 0)
+    size = _size(session, request.region, line.flavor)
+    for number in range(1, line.count + 1):
+        tag = uuid4().hex
+        server = Server(
+            tag=tag,
+            name=f"{system.code}-{request.id}-{line.position}-{number}",
+            line_id=line.id,
+            work_line_id=line.id,
+            system_id=system.id,
+            bureau_id=request.bureau_id,
+            region=request.region,
+            zone=request.zone,
+            image=line.image,
+            flavor=line.flavor,
+            amounts=size,
+            state="pending",
+            since_at=at,
+            next_try_at=at,
+            allocation_key=f"server:{tag}",
+        )
+        session.add(server)
+        session.flush()
+        _claim(session, server, server.allocation_key, size, at=at, actor=actor)
+        if line.volume_gib:
+            _claim_volume(session, server, line, at=at, actor=actor)
+        enqueue(session, TASK, server.id)
+
+
+def _add_volume(session: Session, server: Server, line: RequestLine, *, at: datetime, actor: str) -> None:
+    _claim_volume(session, server, line, at=at, actor=actor)
+    server.work_line_id = line.id
+    move(session, server, "attaching", at=at, actor=actor)
+
+
+def _resize(session: Session, server: Server, line: RequestLine, *, at: datetime, actor: str) -> None:
+    size = _size(session, server.region, line.flavor)
+    resize(session, key=server.allocation_key, amounts=size, at=at, actor=actor)
+    server.work_line_id, server.wanted_flavor = line.id, line.flavor
+    move(session, server, "resizing", at=at, actor=actor)
+
+
+def _extend(
+    session: Session, request: Request, server: Server, line: RequestLine, *, at: datetime, actor: str
+) -> None:
+    lease = find_lease(session, server.id)
+    if lease is None:
+        session.add(Lease(server_id=server.id, end_on=request.end_on, notices_sent=[]))
+    elif request.end_on is not None:
+        lease.end_on, lease.notices_sent = max(lease.end_on, request.end_on), []
+    line.state = "done"
+    if server.state == "stopped":
+        move(session, server, "starting", at=at, actor=actor)
+
+
+def _change_quota(session: Session, request: Request, *, at: datetime, actor: str) -> None:
+    """The office's yes is the grant; the fence in the cloud follows."""
+    bureau = get_bureau_by_id(session, bureau_id=request.bureau_id)
+    grant = set_root_grant if bureau.parent_id is None else grant_quota
+    grant(
+        session,
+        region=request.region,
+        bureau_id=bureau.id,
+        limit=request.limit or Limits(),
+        at=at,
+        actor=actor,
+        reason=request.purpose,
+        case_id=request.case_id,
+    )
+    enqueue(session, "provisioning.push_quotas")
+
+
+def _claim_volume(session: Session, server: Server, line: RequestLine, *, at: datetime, actor: str) -> None:
+    tag = uuid4().hex
+    volume = Volume(
+        tag=tag,
+        name=f"{server.name}-data-{line.id}",
+        server_id=server.id,
+        line_id=line.id,
+        size_gib=line.volume_gib,
+        state="pending",
+        allocation_key=f"volume:{tag}",
+    )
+    session.add(volume)
+    session.flush()
+    _claim(session, server, volume.allocation_key, volume.amounts, at=at, actor=actor)
+
+
+def _claim(
+    session: Session, server: Server, key: str, amounts: Resources, *, at: datetime, actor: str
+) -> None:
+    claim(
+        session,
+        region=server.region,
+        bureau_id=server.bureau_id,
+        system_id=server.system_id,
+        key=key,
+        amounts=amounts,
+        at=at,
+        actor=actor,
+    )

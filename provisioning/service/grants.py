@@ -1,0 +1,344 @@
+"""Grants and what the office does to them: granting, modes, freezing and unfreezing. Claims are in claims.py.
+
+All of it takes the region's row first, so that one such change is made at a time in a region, and then
+accounts from below: the counters that it reads stand still.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from identity.models import Bureau
+from infra import journal
+from infra.errors import NotFound
+from provisioning.errors import NoGrant, NotBelow, NotFrozen, ReasonMissing
+from provisioning.models import Grant, QuotaAccount
+from provisioning.quota import (
+    Limits,
+    Resources,
+    Room,
+    decide_change,
+    find_excess,
+    total_of,
+    total_used,
+)
+from provisioning.service.accounts import (
+    held_by,
+    list_child_accounts,
+    lock_account,
+    lock_region,
+    lock_subtree,
+    open_account,
+    refuse_overcommit,
+    refuse_shortfalls,
+)
+from provisioning.service.regions import capacity_of
+
+Mode = Literal["reserved", "shared"]
+
+
+def grant_quota(
+    session: Session,
+    *,
+    region: str,
+    bureau_id: int,
+    limit: Limits,
+    at: datetime,
+    actor: str,
+    reason: str = "",
+    case_id: int | None = None,
+) -> QuotaAccount:
+    """Make `limit` what the bureau's parent grants it in `region`; granting the same again changes nothing.
+
+    A reserved parent carves it out of its own grant, to a shared one it is a ceiling. Raises `QuotaExceeded`
+    where it grows beyond what the parent has left, or falls below what is used or carved out (a frozen grant
+    may); `NotBelow` for a root; `NoSuchRegion`; `NotFound`.
+    """
+    lock_region(session, region)
+    bureau = _bureau(session, bureau_id)
+    if bureau.parent_id is None:
+        raise NotBelow(
+            bureau_id=bureau_id,
+            why_zh="没有上级,其配额由智慧办直接下达",
+            why_en="has no parent to grant to it",
+        )
+    account = open_account(session, region=region, bureau_id=bureau_id, at=at, actor=actor)
+    parent = lock_account(session, region=region, bureau_id=bureau.parent_id)
+    within = _parent_room(session, parent, bureau.parent_id, besides=account)
+    at_least = _at_least(session, account)
+    shortfalls = decide_change(account.limit, limit, at_least=at_least, within=[within])
+    refuse_shortfalls(session, region=region, shortfalls=shortfalls)
+    if limit != account.limit:
+        _regrant(session, account, limit=limit, at=at, actor=actor, reason=reason, case_id=case_id)
+        recarve(session, parent)
+    return account
+
+
+def set_root_grant(
+    session: Session,
+    *,
+    region: str,
+    bureau_id: int,
+    limit: Limits,
+    at: datetime,
+    actor: str,
+    overcommit: bool = False,
+    reason: str = "",
+    case_id: int | None = None,
+) -> QuotaAccount:
+    """Make `limit` what the office grants a root of the tree; all roots together stay within the capacity.
+
+    Raises `CapacityExceeded` where it grows beyond that and `overcommit` is not set; `ReasonMissing` for an
+    overcommit without one; `QuotaExceeded` where it falls below what is used or carved out (a frozen grant
+    may); `NotBelow` for a bureau with a parent; `NoSuchRegion`; `NotFound`.
+    """
+    lock_region(session, region)
+    if _bureau(session, bureau_id).parent_id is not None:
+        raise NotBelow(
+            bureau_id=bureau_id, why_zh="有上级,其配额由上级下达", why_en="has a parent, which grants to it"
+        )
+    if overcommit and not reason.strip():
+        raise ReasonMissing(what_zh="超配", what_en="An overcommit")
+    account = open_account(session, region=region, bureau_id=bureau_id, at=at, actor=actor)
+    at_least = decide_change(account.limit, limit, at_least=_at_least(session, account), within=[])
+    refuse_shortfalls(session, region=region, shortfalls=at_least)
+    beyond = decide_change(account.limit, limit, at_least=[], within=[capacity_room(session, account)])
+    if not overcommit:
+        refuse_overcommit(session, region=region, shortfalls=beyond)
+    if limit != account.limit:
+        _regrant(
+            session,
+            account,
+            limit=limit,
+            at=at,
+            actor=actor,
+            reason=reason,
+            case_id=case_id,
+            is_overcommit=bool(beyond),
+        )
+    return account
+
+
+def set_mode(
+    session: Session, *, region: str, bureau_id: int, mode: Mode, at: datetime, actor: str, reason: str = ""
+) -> QuotaAccount:
+    """Let the bureau's children share its grant, or carve their grants out of it; the same mode changes
+    nothing.
+
+    Raises `QuotaExceeded` where their grants and its own usage together exceed it; `NoGrant`; `NoSuchRegion`.
+    """
+    account, subtree = _lock_from_below(session, region, bureau_id)
+    if mode == account.mode:
+        return account
+    before = _standing(account)
+    if mode == "reserved":
+        carved = carved_of(session, account)
+        taken = Room(bureau_id, account.limit, Limits.exactly(account.used) + carved)
+        refuse_shortfalls(session, region=region, shortfalls=find_excess([taken]))
+        account.carved = carved
+    else:
+        account.carved = Limits()
+    account.mode = mode
+    _repool(account, subtree)
+    _record(session, account, act="quota.mode", before=before, at=at, actor=actor, reason=reason)
+    return account
+
+
+def freeze(
+    session: Session, *, region: str, bureau_id: int, limit: Limits, at: datetime, actor: str, reason: str
+) -> QuotaAccount:
+    """Refuse growth beyond `limit` anywhere in the bureau's subtree (unlimited: as granted), whatever is used
+    now.
+
+    Shrinking stays allowed and the excess is shown. Raises `ReasonMissing`, `NoGrant`, `NoSuchRegion`.
+    """
+    if not reason.strip():
+        raise ReasonMissing(what_zh="冻结", what_en="A freeze")
+    account, subtree = _lock_from_below(session, region, bureau_id)
+    if limit == account.frozen:
+        return account
+    before = _standing(account)
+    account.frozen = limit
+    _repool(account, subtree)
+    _record(session, account, act="quota.freeze", before=before, at=at, actor=actor, reason=reason)
+    return account
+
+
+def unfreeze(
+    session: Session, *, region: str, bureau_id: int, at: datetime, actor: str, reason: str = ""
+) -> QuotaAccount:
+    """Let the grant itself count again. Raises `QuotaExceeded` where more is used or carved out than it
+    allows, since it may have been shrunk while frozen; `NotFrozen`; `NoGrant`; `NoSuchRegion`.
+    """
+    account, subtree = _lock_from_below(session, region, bureau_id)
+    if account.frozen is None:
+        raise NotFrozen(bureau_id=bureau_id, region=region)
+    parent_id = _bureau(session, bureau_id).parent_id
+    parent = None if parent_id is None else lock_account(session, region=region, bureau_id=parent_id)
+    before = _standing(account)
+    account.frozen = None
+    held = [Room(bureau_id, account.limit, room.used) for room in _at_least(session, account)]
+    refuse_shortfalls(session, region=region, shortfalls=find_excess(held))
+    account.charged = account.limit
+    _repool(account, subtree)
+    _record(session, account, act="quota.unfreeze", before=before, at=at, actor=actor, reason=reason)
+    recarve(session, parent)
+    return account
+
+
+def recarve(session: Session, parent: QuotaAccount | None) -> None:
+    """Bring what a reserved parent carved out up to date with its children's grants; it must be locked."""
+    if parent is not None and parent.mode == "reserved":
+        parent.carved = carved_of(session, parent)
+        parent.version += 1
+        session.flush()
+
+
+def carved_of(session: Session, parent: QuotaAccount, *, besides: QuotaAccount | None = None) -> Limits:
+    """The sum of what the bureau's children are charged with, without that of `besides`."""
+    children = list_child_accounts(session, region=parent.region, bureau_id=parent.bureau_id)
+    return total_of(child.charged for child in children if besides is None or child.id != besides.id)
+
+
+def capacity_room(session: Session, root: QuotaAccount) -> Room:
+    """What the region has left for the grant of `root`, beside those of the other roots."""
+    others = [
+        one for one in list_child_accounts(session, region=root.region, bureau_id=None) if one.id != root.id
+    ]
+    return Room(
+        root.bureau_id, capacity_of(session, region=root.region), total_of(one.charged for one in others)
+    )
+
+
+def _parent_room(
+    session: Session, parent: QuotaAccount | None, parent_id: int, *, besides: QuotaAccount
+) -> Room:
+    """What a parent has for the grant of `besides`, apart from that grant; nothing without an account."""
+    if parent is None:
+        return Room(parent_id, Limits(), Limits())
+    if parent.mode == "shared":
+        return Room(parent_id, parent.limit, Limits())
+    return Room(
+        parent_id, parent.limit, Limits.exactly(parent.used) + carved_of(session, parent, besides=besides)
+    )
+
+
+def _at_least(session: Session, account: QuotaAccount) -> list[Room]:
+    """What a grant may not fall below: nothing while frozen; else what is held, and in shared mode the
+    ceilings.
+    """
+    if account.frozen is not None:
+        return []
+    rooms = [Room(account.bureau_id, account.limit, held_by(account))]
+    if account.mode == "shared":
+        children = list_child_accounts(session, region=account.region, bureau_id=account.bureau_id)
+        rooms += [Room(account.bureau_id, account.limit, child.limit) for child in children]
+    return rooms
+
+
+def _regrant(
+    session: Session,
+    account: QuotaAccount,
+    *,
+    limit: Limits,
+    at: datetime,
+    actor: str,
+    reason: str,
+    case_id: int | None,
+    is_overcommit: bool = False,
+) -> None:
+    before = _standing(account)
+    account.limit = limit
+    account.charged = limit if account.frozen is None else limit.higher(held_by(account))
+    _record(
+        session,
+        account,
+        act="quota.grant",
+        before=before,
+        at=at,
+        actor=actor,
+        reason=reason,
+        case_id=case_id,
+        is_overcommit=is_overcommit,
+    )
+
+
+def _lock_from_below(
+    session: Session, region: str, bureau_id: int
+) -> tuple[QuotaAccount, list[QuotaAccount]]:
+    """The bureau's account and all accounts from it downwards, locked so that no claim below is missed."""
+    lock_region(session, region)
+    subtree = lock_subtree(session, region=region, bureau_id=bureau_id)
+    if not subtree or subtree[-1].bureau_id != bureau_id:
+        raise NoGrant(bureau_id=bureau_id, region=region)
+    return subtree[-1], subtree
+
+
+def _repool(account: QuotaAccount, subtree: list[QuotaAccount]) -> None:
+    account.pooled_used = total_used(one.used for one in subtree) if account.is_pooled else Resources()
+
+
+def _record(
+    session: Session,
+    account: QuotaAccount,
+    *,
+    act: str,
+    before: dict[str, Any],
+    at: datetime,
+    actor: str,
+    reason: str,
+    case_id: int | None = None,
+    is_overcommit: bool = False,
+) -> None:
+    """Close the open grant, open the one that holds now, and write the act down."""
+    open_grant = session.scalars(
+        select(Grant).where(
+            Grant.bureau_id == account.bureau_id, Grant.region == account.region, Grant.valid_to.is_(None)
+        )
+    ).one()
+    open_grant.valid_to = max(at, open_grant.valid_from)
+    account.version += 1
+    session.flush()
+    session.add(
+        Grant(
+            bureau_id=account.bureau_id,
+            region=account.region,
+            limit=account.limit,
+            charged=account.charged,
+            mode=account.mode,
+            frozen=account.frozen,
+            valid_from=open_grant.valid_to,
+            actor=actor,
+            reason=reason,
+            is_overcommit=is_overcommit,
+            case_id=case_id,
+        )
+    )
+    journal.append(
+        session,
+        actor=actor,
+        act=act,
+        subject=f"grant:{account.region}",
+        bureau_id=account.bureau_id,
+        at=at,
+        before=before,
+        after={**_standing(account), "reason": reason, "overcommit": is_overcommit},
+    )
+    session.flush()
+
+
+def _standing(account: QuotaAccount) -> dict[str, Any]:
+    return {
+        "limit": account.limit.document(),
+        "mode": account.mode,
+        "frozen": None if account.frozen is None else account.frozen.document(),
+    }
+
+
+def _bureau(session: Session, bureau_id: int) -> Bureau:
+    bureau = session.get(Bureau, bureau_id, populate_existing=True)
+    if bureau is None or bureau.abolished_at is not None:
+        raise NotFound(what_zh="单位", what_en="bureau", key=bureau_id)
+    return bureau

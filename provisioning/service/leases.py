@@ -1,0 +1,57 @@
+"""Leases: notices that are due, stopping what is over, deletion with a snapshot after the grace period."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from approval.service import notify
+from provisioning.lease import NOTICE_DAYS, Calendar, is_over, may_delete, notices_due
+from provisioning.models import Lease, Server
+from provisioning.queries import get_request, get_server
+from provisioning.service.settling import move, request_of
+
+
+def list_leases_to_tend(session: Session, *, on: date) -> Sequence[int]:
+    """Ids of the servers whose lease ends within the longest notice, or has ended, on the city date `on`."""
+    query = (
+        select(Lease.server_id)
+        .join(Server, Server.id == Lease.server_id)
+        .where(
+            Lease.ended_at.is_(None),
+            Lease.end_on <= on + timedelta(days=max(NOTICE_DAYS)),
+            Server.state.in_(("active", "stopped")),
+        )
+    )
+    return session.scalars(query.order_by(Lease.server_id)).all()
+
+
+def tend_lease(session: Session, *, server_id: int, on: date, at: datetime, calendar: Calendar) -> None:
+    """Do what the server's lease calls for on `on`: tell, stop, or keep a snapshot and delete.
+
+    Calling it twice on a day does nothing more. Raises NotFound.
+    """
+    line_id = get_server(session, server_id).line_id
+    request = get_request(session, request_of(session, line_id), lock=True)
+    server = get_server(session, server_id, lock=True)
+    lease = session.scalars(select(Lease).where(Lease.server_id == server_id)).one()
+    facts = {"server": server.name, "end_on": lease.end_on.isoformat(), "days": (lease.end_on - on).days}
+    code = "lease_over" if is_over(lease.end_on, on=on) else "lease_ends"
+    due = notices_due(lease.end_on, on=on, sent=lease.notices_sent)
+    if due or code == "lease_over":
+        notify(
+            session,
+            key=f"{code}:{server.id}:{lease.end_on}:{min(due, default=0)}",
+            code=code,
+            facts=facts,
+            subject_kind="server",
+            subject_id=server.id,
+            at=at,
+            person_id=request.applicant_id,
+        )
+        lease.notices_sent = [*lease.notices_sent, *due]
+    if code == "lease_over" and server.state == "active":
+        move(session, server, "stopping", at=at)
+    elif server.state == "stopped" and may_delete(lease.end_on, on=on, calendar=calendar):
+        move(session, server, "expiring", at=at)

@@ -1,0 +1,66 @@
+"""Regions: opening them, what the cloud says they have, what they can hold."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from infra import journal
+from provisioning.errors import NoSuchRegion
+from provisioning.models import Region, RegionInventory
+from provisioning.quota import Inventory, Limits, capacity
+from provisioning.service.accounts import lock_region
+
+
+def open_region(
+    session: Session, *, name: str, at: datetime, actor: str, reserve_largest_host: bool = False
+) -> Region:
+    """The region `name`, made if it is not there; a second call sets its reserve and nothing else."""
+    region = session.get(Region, name)
+    if region is None:
+        region = Region(name=name, opened_at=at, reserve_largest_host=reserve_largest_host)
+        session.add(region)
+    elif region.reserve_largest_host == reserve_largest_host:
+        return region
+    region.reserve_largest_host = reserve_largest_host
+    after = {"reserve_largest_host": reserve_largest_host}
+    journal.append(
+        session, actor=actor, act="region.open", subject=f"region:{name}", bureau_id=None, at=at, after=after
+    )
+    session.flush()
+    return region
+
+
+def record_inventory(
+    session: Session, *, region: str, inventories: Iterable[Inventory], at: datetime
+) -> None:
+    """Replace what is known of the region's providers by what the cloud tells now; `NoSuchRegion`.
+
+    Grants stand even if the capacity fell below them: the report shows it.
+    """
+    lock_region(session, region).inventory_seen_at = at
+    session.execute(delete(RegionInventory).where(RegionInventory.region == region))
+    session.add_all(
+        RegionInventory(
+            region=region,
+            dimension=row.dimension,
+            provider=row.provider,
+            total=row.total,
+            reserved=row.reserved,
+            ratio=row.ratio,
+            seen_at=at,
+        )
+        for row in inventories
+    )
+    session.flush()
+
+
+def capacity_of(session: Session, *, region: str) -> Limits:
+    """What the region can hold by its inventory as last told; `NoSuchRegion`."""
+    found = session.get(Region, region)
+    if found is None:
+        raise NoSuchRegion(region=region)
+    rows = session.scalars(select(RegionInventory).where(RegionInventory.region == region))
+    inventories = [Inventory(row.dimension, row.provider, row.total, row.reserved, row.ratio) for row in rows]
+    return capacity(inventories, reserve_largest_host=found.reserve_largest_host)

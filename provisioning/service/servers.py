@@ -1,0 +1,150 @@
+"""A server from its claim to its release: visits in its cloud between transactions, people's acts on it."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from infra.database import transaction
+from provisioning.cloud.driver import Cloud, CloudFailure, Conflict, OverQuota, Permanent
+from provisioning.errors import ServerState
+from provisioning.models import WORKING, Server, Volume
+from provisioning.pace import VISIT_LASTS
+from provisioning.queries import get_request, get_server, list_volumes_of
+from provisioning.service.claims import claim
+from provisioning.service.fences import find_fenced_project, push_quota
+from provisioning.service.settling import begin_dismantling, conclude_request, move, request_of, settle_visit
+from provisioning.service.visits import Found, VolumeWork, Work, visit
+
+VISITS_AT_ONCE = 6
+BUILDING = ("pending", "creating", "attaching")
+CONFLICTS_BORNE = 10
+REPUSHES = 3
+
+
+def provision_server(engine: Engine, cloud: Cloud, *, server_id: int, at: datetime) -> None:
+    """Visit the server if it is due, and again as long as there is something to do at once.
+
+    No transaction is open while the cloud is called. Calling it at any time, from anywhere, is harmless.
+    """
+    for _ in range(VISITS_AT_ONCE):
+        with transaction(engine) as session:
+            work = take_server(session, server_id=server_id, at=at)
+        if work is None:
+            return
+        found = _call(engine, cloud, work, at=at)
+        with transaction(engine) as session:
+            if not settle_visit(session, work, found, at=at):
+                return
+
+
+def take_server(session: Session, *, server_id: int, at: datetime) -> Work | None:
+    """Have the server for one visit; None if it has nothing to do, is not due, or is being visited."""
+    server = get_server(session, server_id, lock=True)
+    if server.state not in WORKING or (server.next_try_at is not None and server.next_try_at > at):
+        return None
+    server.next_try_at = at + VISIT_LASTS
+    server.visits += 1
+    return Work(
+        server_id=server.id,
+        request_id=request_of(session, server.work_line_id),
+        visit=server.visits,
+        state=server.state,
+        tag=server.tag,
+        name=server.name,
+        region=server.region,
+        bureau_id=server.bureau_id,
+        project_id=find_fenced_project(session, region=server.region, bureau_id=server.bureau_id),
+        cloud_id=server.cloud_id,
+        flavor=server.flavor,
+        wanted_flavor=server.wanted_flavor,
+        image=server.image,
+        zone=server.zone,
+        attempts=server.attempts,
+        asked=server.asked,
+        since_at=server.since_at,
+        volumes=tuple(
+            VolumeWork(one.id, one.tag, one.name, one.size_gib, one.state)
+            for one in list_volumes_of(session, server.id)
+        ),
+    )
+
+
+def retry_server(session: Session, *, server_id: int, at: datetime, actor: str) -> Server:
+    """Build a failed server anew: claim again what it needs. Raises NotFound, ServerState, QuotaExceeded."""
+    server = _lock(session, server_id, ("failed",), zh="重试", en="retry it")
+    _claim(session, server, at=at, actor=actor)
+    server.fault, server.cloud_id = None, None
+    move(session, server, "pending", at=at, actor=actor)
+    return server
+
+
+def give_up_server(session: Session, *, server_id: int, at: datetime, actor: str) -> Server:
+    """Do without a failed server; the rest of its request can be confirmed. Raises NotFound, ServerState."""
+    server = _lock(session, server_id, ("failed",), zh="放弃", en="give it up")
+    move(session, server, "given_up", at=at, actor=actor)
+    session.flush()
+    request = get_request(session, request_of(session, server.line_id))
+    conclude_request(session, request, at=at)
+    return server
+
+
+def release_server(session: Session, *, server_id: int, at: datetime, actor: str) -> Server:
+    """Have a server and its volumes deleted; the quota is free once the cloud has let go.
+
+    Raises NotFound, ServerState.
+    """
+    server = _lock(session, server_id, ("active", "stopped"), zh="释放", en="release it")
+    begin_dismantling(session, server, at=at, actor=actor, state="releasing")
+    return server
+
+
+def _lock(session: Session, server_id: int, states: tuple[str, ...], *, zh: str, en: str) -> Server:
+    """The server, locked after its request, in one of `states`."""
+    line_id = get_server(session, server_id).work_line_id
+    get_request(session, request_of(session, line_id), lock=True)
+    server = get_server(session, server_id, lock=True)
+    if server.state not in states:
+        raise ServerState(server=server.name, state=server.state, act_zh=zh, act_en=en)
+    return server
+
+
+def _claim(session: Session, server: Server, *, at: datetime, actor: str) -> None:
+    held: list[Server | Volume] = [server]
+    for volume in list_volumes_of(session, server.id):
+        if volume.state == "failed":
+            volume.state = "pending"
+            held.append(volume)
+    for one in held:
+        claim(
+            session,
+            region=server.region,
+            bureau_id=server.bureau_id,
+            system_id=server.system_id,
+            key=one.allocation_key,
+            amounts=one.amounts,
+            at=at,
+            actor=actor,
+        )
+
+
+def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:
+    """Visit the cloud and sort its failures: what is worth another try, and what is not."""
+    try:
+        if work.state in BUILDING and work.project_id is None:
+            project_id = push_quota(engine, cloud, bureau_id=work.bureau_id, at=at)
+            work = replace(work, project_id=project_id)
+        return visit(cloud, work)
+    except OverQuota as failure:
+        return Found("retry" if work.attempts < REPUSHES else "broken", fault=_told(failure), over_quota=True)
+    except Permanent as failure:
+        return Found("broken", fault=_told(failure))
+    except Conflict as failure:
+        return Found("retry" if work.attempts < CONFLICTS_BORNE else "broken", fault=_told(failure))
+    except CloudFailure as failure:
+        return Found("retry", fault=_told(failure))
+
+
+def _told(failure: CloudFailure) -> dict[str, str]:
+    return {"zh": failure.message("zh"), "en": failure.message("en")}

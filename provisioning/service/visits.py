@@ -1,0 +1,253 @@
+"""One visit of a server in its cloud: look what is there, do the next steps, say what was found.
+
+No session and no transaction here. Every step can be repeated: the tag is looked up before anything is made.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from provisioning.cloud.driver import Cloud, Conflict
+from provisioning.cloud.observed import ImageStatus, Server, ServerStatus, Volume, VolumeStatus
+
+RESTING = (ServerStatus.active, ServerStatus.shutoff)
+RESIZES_ASKED_AT_MOST = 3
+Fault = dict[str, str]
+
+
+@dataclass(frozen=True)
+class VolumeWork:
+    """A data volume as its row has it."""
+
+    id: int
+    tag: str
+    name: str
+    size_gib: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """A server as its row had it when the visit began, which is number `visit`.
+
+    `project_id` is None where the fence has to be pushed first.
+    """
+
+    server_id: int
+    request_id: int
+    visit: int
+    state: str
+    tag: str
+    name: str
+    region: str
+    bureau_id: int
+    project_id: str | None
+    cloud_id: str | None
+    flavor: str
+    wanted_flavor: str | None
+    image: str
+    zone: str
+    attempts: int
+    asked: int
+    since_at: datetime
+    volumes: tuple[VolumeWork, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a visit: done, wait for what is under way, broken for good, or try again later."""
+
+    what: Literal["done", "wait", "broken", "retry"]
+    cloud_id: str | None = None
+    volume_ids: Mapping[int, str] = field(default_factory=dict)
+    fault: Fault | None = None
+    asked: int = 0
+    over_quota: bool = False
+
+
+def visit(cloud: Cloud, work: Work) -> Found:
+    """Do what the state of `work` calls for. Raises `CloudFailure`."""
+    return _VISITS[work.state](cloud, work)
+
+
+def build(cloud: Cloud, work: Work) -> Found:
+    """A server that runs with its volumes attached."""
+    server = _the_server(cloud, work)
+    if server is None:
+        if work.state == "attaching":
+            return Found("broken", fault=_gone(work))
+        cloud.create_server(
+            tag=work.tag,
+            project_id=work.project_id or "",
+            name=work.name,
+            flavor=work.flavor,
+            image=work.image,
+            zone=work.zone,
+        )
+        server = _the_server(cloud, work)
+    if server is None:
+        return Found("wait")
+    if server.status == ServerStatus.error:
+        return Found("broken", cloud_id=server.id, fault=_told(server.fault))
+    if server.task is not None or server.status not in RESTING:
+        return Found("wait", cloud_id=server.id)
+    volumes = {
+        wanted.id: _attached(cloud, work, wanted, server)
+        for wanted in work.volumes
+        if wanted.state in ("pending", "active")
+    }
+    ids = {key: volume.id for key, volume in volumes.items()}
+    if any(volume.status == VolumeStatus.error for volume in volumes.values()):
+        return Found("broken", server.id, ids, fault=_told("a volume ended in error"))
+    ready = all(volume.status == VolumeStatus.in_use for volume in volumes.values())
+    return Found("done" if ready else "wait", server.id, ids)
+
+
+def dismantle(cloud: Cloud, work: Work) -> Found:
+    """Neither the server nor any of its volumes is left."""
+    server = _the_server(cloud, work)
+    if server is not None:
+        cloud.delete_server(server.id)
+        server = _the_server(cloud, work)
+    if server is not None:
+        return Found("wait", cloud_id=server.id)
+    return _without(cloud, work, [volume for volume in work.volumes if volume.state != "released"])
+
+
+def prune(cloud: Cloud, work: Work) -> Found:
+    """The server stays; of its volumes those that never became active are not left."""
+    return _without(cloud, work, [volume for volume in work.volumes if volume.state == "pending"])
+
+
+def resize(cloud: Cloud, work: Work) -> Found:
+    """The server runs with the wanted flavor. One that returns to its old flavor each time is broken."""
+    server = _the_server(cloud, work)
+    if server is None:
+        return Found("broken", fault=_gone(work))
+    if server.status == ServerStatus.verify_resize and server.task is None:
+        cloud.confirm_resize(server.id)
+        server = cloud.get_server(server.id)
+    if server.status == ServerStatus.error:
+        return Found("broken", cloud_id=server.id, fault=_told(server.fault))
+    if server.task is not None or server.status not in RESTING:
+        return Found("wait", cloud_id=server.id, asked=work.asked)
+    if server.flavor == work.wanted_flavor:
+        return Found("done", cloud_id=server.id)
+    if work.asked >= RESIZES_ASKED_AT_MOST:
+        return Found("broken", cloud_id=server.id, fault=_told("it returned to its old flavor"))
+    cloud.resize_server(server.id, flavor=work.wanted_flavor or "")
+    return Found("wait", cloud_id=server.id, asked=work.asked + 1)
+
+
+def stop(cloud: Cloud, work: Work) -> Found:
+    """The server is stopped."""
+    return _switched(cloud, work, cloud.stop_server, ServerStatus.shutoff)
+
+
+def start(cloud: Cloud, work: Work) -> Found:
+    """The server runs."""
+    return _switched(cloud, work, cloud.start_server, ServerStatus.active)
+
+
+def keep_snapshot(cloud: Cloud, work: Work) -> Found:
+    """An image of the server's root disk is kept under the server's tag and '-last'."""
+    server = _the_server(cloud, work)
+    if server is None:
+        return Found("done")
+    tag = f"{work.tag}-last"
+    image = cloud.find_image(tag)
+    if image is not None and image.status == ImageStatus.error:
+        cloud.delete_image(image.id)
+        image = None
+    if image is None:
+        cloud.snapshot_server(server.id, tag=tag, name=f"{work.name}-last")
+        image = cloud.find_image(tag)
+    done = image is not None and image.status == ImageStatus.active
+    return Found("done" if done else "wait", cloud_id=server.id)
+
+
+_VISITS: Mapping[str, Callable[[Cloud, Work], Found]] = {
+    "pending": build,
+    "creating": build,
+    "attaching": build,
+    "cleaning": dismantle,
+    "releasing": dismantle,
+    "pruning": prune,
+    "resizing": resize,
+    "stopping": stop,
+    "starting": start,
+    "expiring": keep_snapshot,
+}
+
+
+def _the_server(cloud: Cloud, work: Work) -> Server | None:
+    """The one server of the tag; of two, made by visits that overlapped, the later one is deleted."""
+    try:
+        return cloud.find_server(work.tag)
+    except Conflict:
+        same = [server for server in cloud.list_servers() if server.tag == work.tag]
+        same.sort(key=lambda one: (one.id != work.cloud_id, one.task == "deleting", one.created_at, one.id))
+        for extra in same[1:]:
+            cloud.delete_server(extra.id)
+        return same[0] if same else None
+
+
+def _the_volume(cloud: Cloud, tag: str) -> Volume | None:
+    """The one volume of the tag; of two, the one that is not attached is deleted."""
+    try:
+        return cloud.find_volume(tag)
+    except Conflict:
+        same = [volume for volume in cloud.list_volumes() if volume.tag == tag]
+        same.sort(key=lambda one: (one.server_id is None, one.created_at, one.id))
+        for extra in same[1:]:
+            cloud.delete_volume(extra.id)
+        return same[0] if same else None
+
+
+def _attached(cloud: Cloud, work: Work, wanted: VolumeWork, server: Server) -> Volume:
+    volume = _the_volume(cloud, wanted.tag)
+    if volume is None:
+        made = cloud.create_volume(
+            tag=wanted.tag, project_id=server.project_id, name=wanted.name, size_gib=wanted.size_gib
+        )
+        volume = cloud.get_volume(made.id)
+    if volume.status == VolumeStatus.available:
+        cloud.attach_volume(volume.id, server_id=server.id)
+        volume = cloud.get_volume(volume.id)
+    return volume
+
+
+def _without(cloud: Cloud, work: Work, volumes: list[VolumeWork]) -> Found:
+    left = 0
+    for wanted in volumes:
+        volume = _the_volume(cloud, wanted.tag)
+        if volume is not None and volume.status == VolumeStatus.in_use:
+            cloud.detach_volume(volume.id)
+            volume = _the_volume(cloud, wanted.tag)
+        if volume is not None and volume.status in (VolumeStatus.available, VolumeStatus.error):
+            cloud.delete_volume(volume.id)
+            volume = _the_volume(cloud, wanted.tag)
+        left += volume is not None
+    return Found("wait" if left else "done", cloud_id=work.cloud_id)
+
+
+def _switched(cloud: Cloud, work: Work, switch: Callable[[str], None], to: ServerStatus) -> Found:
+    server = _the_server(cloud, work)
+    if server is None:
+        return Found("broken", fault=_gone(work))
+    switch(server.id)
+    now = cloud.get_server(server.id)
+    return Found("done" if now.status == to and now.task is None else "wait", cloud_id=server.id)
+
+
+def _gone(work: Work) -> Fault:
+    return {
+        "zh": f"云上已没有云服务器 {work.name}",
+        "en": f"server {work.name} is not in the cloud any more",
+    }
+
+
+def _told(fault: str | None) -> Fault:
+    text = fault or "the cloud gave no reason"
+    return {"zh": f"云平台报告:{text}", "en": f"the cloud reports: {text}"}

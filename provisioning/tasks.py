@@ -1,0 +1,81 @@
+"""Celery entry points: build the driver, call the service. A missed or doubled call does no harm."""
+
+from functools import lru_cache
+
+from celery import shared_task
+from sqlalchemy import select
+
+from infra import jobs
+from infra.clock import Clock, city_date
+from infra.database import reading, transaction
+from infra.settings import Settings
+from infra.workdays import load_calendar
+from provisioning.cloud.connect import connect
+from provisioning.cloud.driver import Cloud
+from provisioning.models import Region
+from provisioning.queries import get_server
+from provisioning.service import servers
+from provisioning.service.fences import list_stale_fences, push_quota
+from provisioning.service.leases import list_leases_to_tend, tend_lease
+from provisioning.service.offers import learn_region
+from provisioning.service.sweep import sweep as sweep_servers
+
+
+@shared_task(name="provisioning.provision_server")
+def provision_server(server_id: int) -> None:
+    """Visit a server that waits for it."""
+    here = jobs.here()
+    with reading(here.engine) as session:
+        region = get_server(session, server_id).region
+    cloud = _cloud(here.settings, region, here.clock)
+    servers.provision_server(here.engine, cloud, server_id=server_id, at=here.clock.now())
+
+
+@shared_task(name="provisioning.sweep")
+def sweep() -> None:
+    """Nudge for every server that waits too long."""
+    here = jobs.here()
+    with transaction(here.engine) as session:
+        sweep_servers(session, at=here.clock.now())
+
+
+@shared_task(name="provisioning.tend_leases")
+def tend_leases() -> None:
+    """Tell of leases that end, stop and delete what is over."""
+    here, at = jobs.here(), jobs.here().clock.now()
+    with reading(here.engine) as session:
+        due, calendar = list_leases_to_tend(session, on=city_date(at)), load_calendar(session)
+    for server_id in due:
+        with transaction(here.engine) as session:
+            tend_lease(session, server_id=server_id, on=city_date(at), at=at, calendar=calendar)
+
+
+@shared_task(name="provisioning.push_quotas")
+def push_quotas() -> None:
+    """Bring the quotas in the clouds up to the grants."""
+    here = jobs.here()
+    for cloud in _clouds():
+        with reading(here.engine) as session:
+            stale = list_stale_fences(session, region=cloud.region)
+        for bureau_id in stale:
+            push_quota(here.engine, cloud, bureau_id=bureau_id, at=here.clock.now())
+
+
+@shared_task(name="provisioning.learn_regions")
+def learn_regions() -> None:
+    """Write down what the clouds have and offer now."""
+    here = jobs.here()
+    for cloud in _clouds():
+        learn_region(here.engine, cloud, at=here.clock.now())
+
+
+def _clouds() -> list[Cloud]:
+    here = jobs.here()
+    with reading(here.engine) as session:
+        names = session.scalars(select(Region.name).order_by(Region.name)).all()
+    return [_cloud(here.settings, name, here.clock) for name in names]
+
+
+@lru_cache
+def _cloud(settings: Settings, region: str, clock: Clock) -> Cloud:
+    return connect(settings, region, clock)

@@ -1,0 +1,112 @@
+"""Workers killed with SIGKILL while they provision: what was asked for is there, once, and counted once."""
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from infra.database import open_database, reading, transaction
+from provisioning.cloud.simulated import Fault, SimulatedCloud, SimulatedRegion
+from provisioning.models import Allocation
+from provisioning.pace import VISIT_LASTS
+from provisioning.queries import list_due
+from provisioning.service.asking import LineAsked
+from provisioning.service.servers import provision_server
+from tests.yard import FLAVOR, IMAGE, REGION, make_yard
+
+WORKERS = 2
+LOST_ANSWERS = 4
+
+
+@pytest.mark.parametrize(("count", "kills"), [(24, 8)])
+def test_a_few(fresh_database: Callable[[], str], tmp_path: Path, count: int, kills: int) -> None:
+    run(fresh_database(), tmp_path, count=count, kills=kills, seed=random.SystemRandom().randrange(2**32))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(30))
+def test_the_whole_fleet(fresh_database: Callable[[], str], tmp_path: Path, number: int) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    run(fresh_database(), tmp_path, count=262, kills=20, seed=seed)
+
+
+def run(url: str, folder: Path, *, count: int, kills: int, seed: int) -> None:
+    """Ask for `count` servers, kill `kills` generations of workers, let the last one finish, count."""
+    sys.stdout.write(f"\n{count} servers, seed {seed}: ")
+    chance = random.Random(seed)
+    engine = open_database(url)
+    yard = make_yard(engine, folder, at=datetime.now(UTC))
+    asked = yard.ask(LineAsked(count=count, flavor=FLAVOR, image=IMAGE, volume_gib=10))
+    engine.dispose()
+    for call in ("ensure_project", "create_server", "create_volume", "attach_volume"):
+        yard.region.inject(Fault.timed_out_but_done, operation=call, count=LOST_ANSWERS)
+    yard.region.store.close()
+    hits = 0
+    for generation in range(kills + 1):
+        ahead = generation * (VISIT_LASTS + timedelta(seconds=30))
+        workers = [begin(url, folder, ahead) for _ in range(WORKERS)]
+        if generation < kills:
+            time.sleep(chance.uniform(0.03, 0.2 + count / 200))
+            hits += any(worker.is_alive() for worker in workers)
+            for worker in workers:
+                os.kill(worker.pid or 0, signal.SIGKILL)
+        for worker in workers:
+            worker.join()
+    sys.stdout.write(f"{hits} generations killed at work\n")
+    assert hits > 1
+    assert {worker.exitcode for worker in workers} == {0}
+    assert yard.request(asked).state == "confirming"
+    rows = {server.tag: server.cloud_id for server in yard.servers(asked)}
+    built = yard.cloud.list_servers()
+    assert Counter(server.tag for server in built) == dict.fromkeys(rows, 1)
+    assert {server.tag: server.id for server in built} == rows
+    assert len(rows) == count
+    volumes = yard.cloud.list_volumes()
+    assert Counter(volume.server_id for volume in volumes) == dict.fromkeys(rows.values(), 1)
+    assert len(yard.cloud.list_projects()) == 1
+    with reading(engine) as session:
+        held = session.scalars(select(Allocation).where(Allocation.valid_to.is_(None))).all()
+        assert [one.state for one in held] == ["settled"] * (2 * count)
+        keys = {one.key for one in held}
+        assert len(keys) == 2 * count
+    assert yard.held()["servers"] == count
+    yard.check()
+    engine.dispose()
+
+
+def begin(url: str, folder: Path, ahead: timedelta) -> BaseProcess:
+    """A worker process whose clock is `ahead`, so that what killed workers had taken is due again."""
+    worker = multiprocessing.get_context("fork").Process(target=work, args=(url, folder, ahead))
+    worker.start()
+    return worker
+
+
+def work(url: str, folder: Path, ahead: timedelta) -> None:
+    """Sweep for what is due and visit it, until nothing is left to be visited, now or later."""
+    engine = open_database(url)
+
+    def now() -> datetime:
+        return datetime.now(UTC) + ahead
+
+    store = SimulatedRegion(folder / "yard.sqlite").store
+    cloud = SimulatedCloud(store, region=REGION, now=now)
+    while True:
+        with transaction(engine) as session:
+            due = list(list_due(session, at=now(), limit=1000))
+            left = list_due(session, at=now() + timedelta(days=365), limit=1)
+        if not left:
+            return
+        random.shuffle(due)
+        for server_id in due:
+            provision_server(engine, cloud, server_id=server_id, at=now())
+        time.sleep(0.01)

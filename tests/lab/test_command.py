@@ -1,0 +1,45 @@
+"""`siji lab`: what it prints and how it refuses."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from infra.lab import engines, state
+from portal.cli.lab import app
+
+
+@pytest.fixture(autouse=True)
+def empty_lab(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command works in the test's own lab."""
+    monkeypatch.setattr(state, "default_folder", lambda: lab)
+
+
+def test_status_is_plain_columns_where_nobody_looks() -> None:
+    answer = CliRunner().invoke(app, ["status"])
+    assert answer.exit_code == 0
+    header, *rows = [line.split("\t") for line in answer.stdout.splitlines()]
+    assert header == ["name", "state", "address", "data", "memory"]
+    assert [row[0] for row in rows] == list(engines.ENGINES)
+
+
+def test_up_tells_each_step_and_status_shows_the_server(lab: Path) -> None:
+    answer = CliRunner().invoke(app, ["up", "postgres"])
+    assert answer.exit_code == 0, answer.output
+    assert answer.stderr.splitlines() == ["postgres: starting", "postgres: up"]
+    name, now, address, data, memory = (
+        CliRunner().invoke(app, ["status", "postgres"]).stdout.splitlines()[1].split("\t")
+    )
+    assert (name, now, data) == ("postgres", "up", str(lab / "postgres" / "data"))
+    assert address == f"127.0.0.1:{(lab / 'postgres' / 'port').read_text()}"
+    assert memory.endswith(" MiB")
+    assert CliRunner().invoke(app, ["down"]).exit_code == 0
+    assert "\tdown\t" in CliRunner().invoke(app, ["status", "postgres"]).stdout
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status"])
+def test_an_unknown_engine_is_refused_in_both_languages(command: str) -> None:
+    answer = CliRunner().invoke(app, [command, "postgres", "oracle"])
+    assert answer.exit_code == 1
+    assert "没有名为 oracle 的引擎" in answer.stderr
+    assert "no engine oracle; there are: postgres, rabbitmq, chromium" in answer.stderr

@@ -1,0 +1,71 @@
+"""The portal over the sample city and its people; a browser is a client with cookies."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from infra.installation import Installation, open_installation
+from infra.settings import Settings
+from portal.app import create_app
+from portal.sample.city import load_systems, load_tree
+from portal.sample.people import load_people
+
+SignIn = Callable[[str], TestClient]
+
+
+@pytest.fixture(scope="session")
+def sample_sqlite(_migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """URL of a SQLite file with the sample city, loaded once a worker; and its people's password."""
+    folder = tmp_path_factory.mktemp("sample")
+    file = folder / "siji.sqlite"
+    file.write_bytes(_migrated_sqlite.read_bytes())
+    url = f"sqlite:///{file}"
+    installation = _installation(url, folder)
+    at = installation.clock.now()
+    load_tree(installation.engine, at=at)
+    load_systems(installation.engine, at=at)
+    password = load_people(installation.engine, data_dir=folder, at=at)
+    installation.engine.dispose()
+    return url, password
+
+
+@pytest.fixture
+def installation(sample_sqlite: tuple[str, str], tmp_path: Path) -> Installation:
+    """The sample city on a copy of its own."""
+    source = Path(sample_sqlite[0].removeprefix("sqlite:///"))
+    copy = tmp_path / "siji.sqlite"
+    copy.write_bytes(source.read_bytes())
+    return _installation(f"sqlite:///{copy}", tmp_path)
+
+
+@pytest.fixture
+def anonymous(installation: Installation) -> TestClient:
+    """A browser that nobody signed in with."""
+    return TestClient(create_app(installation), follow_redirects=False)
+
+
+@pytest.fixture
+def sign_in(installation: Installation, sample_sqlite: tuple[str, str]) -> SignIn:
+    """Signs a sample person in and returns their browser."""
+
+    def enter(login: str) -> TestClient:
+        browser = TestClient(create_app(installation), follow_redirects=False)
+        answer = browser.post("/sign-in", data={"login": login, "password": sample_sqlite[1]})
+        assert answer.status_code == 303, answer.text
+        return browser
+
+    return enter
+
+
+def csrf_of(browser: TestClient, path: str = "/") -> str:
+    """The secret that the page puts into its forms."""
+    found = re.search(r'name="csrf" value="([^"]+)"', browser.get(path).text)
+    assert found
+    return found.group(1)
+
+
+def _installation(url: str, folder: Path) -> Installation:
+    return open_installation(Settings(data_dir=folder, database_url=url, sample=True))

@@ -1,0 +1,41 @@
+"""The REST API's manners: pages by cursor, problems as RFC 9457, bad input named."""
+
+import pytest
+
+from tests.portal.conftest import SignIn
+
+
+def test_bureaus_come_in_pages_that_cover_all_once(sign_in: SignIn) -> None:
+    browser = sign_in("shenhe")
+    codes: list[str] = []
+    cursor = ""
+    while True:
+        page = browser.get(
+            "/api/v1/bureaus", params={"level": "township", "cursor": cursor, "limit": 100}
+        ).json()
+        codes += [one["code"] for one in page["bureaus"]]
+        if page["next"] is None:
+            break
+        cursor = page["next"]
+    assert len(codes) == len(set(codes)) == 359
+
+
+def test_children_of_a_bureau(sign_in: SignIn) -> None:
+    page = sign_in("shenhe").get("/api/v1/bureaus", params={"parent": "1306", "limit": 500}).json()
+    counties = [one for one in page["bureaus"] if one["level"] == "county"]
+    assert len(counties) == 26
+    assert {"code": "130624", "name": "阜平县", "level": "county", "is_territorial": True} in counties
+
+
+@pytest.mark.parametrize("limit", ["0", "501", "many", ""])
+def test_a_bad_limit_is_named(sign_in: SignIn, limit: str) -> None:
+    answer = sign_in("shenhe").get("/api/v1/bureaus", params={"limit": limit})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["facts"]["places"][0]["where"] == "query.limit"
+
+
+@pytest.mark.parametrize("code", ["没有", "𠮷", "\u202e130624", "9" * 200])
+def test_an_unknown_bureau_is_not_found(sign_in: SignIn, code: str) -> None:
+    answer = sign_in("shenhe").get(f"/api/v1/bureaus/{code}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

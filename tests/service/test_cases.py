@@ -1,0 +1,562 @@
+"""Cases from draft to decision: steps, supplements, suspensions, edits, withdrawal, the calendar's end."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select, text
+from sqlalchemy.orm import Session
+
+from approval.deadline import Card, NotYetPublished, Paused
+from approval.errors import (
+    ItemChanged,
+    NoSuspension,
+    NotApplicant,
+    PlaceMissing,
+    ReasonNeeded,
+    RoleNeeded,
+    SamePerson,
+    StepNotActive,
+    SupplementAskedBefore,
+    SupplementTooLate,
+    SuspensionDates,
+    SuspensionRunning,
+    WrongState,
+)
+from approval.models import Case, CaseSuspension, Item
+from approval.queries import (
+    CaseView,
+    ClockView,
+    find_case_of,
+    get_case,
+    list_alarms,
+    list_cases,
+    list_inbox,
+    list_notices,
+    list_silent,
+    list_unanswered,
+    view_case,
+)
+from approval.service import (
+    abandon_supplement,
+    accept,
+    accept_by_silence,
+    answer_supplement,
+    ask_supplement,
+    decide,
+    edit_case,
+    load_items,
+    open_case,
+    refresh_alarms,
+    resume,
+    submit_case,
+    suspend,
+    withdraw,
+)
+from approval.service.items import shipped_items
+from infra.clock import CITY_ZONE
+from infra.database import transaction
+from infra.errors import NotFound, SijiError, Stale
+from infra.workdays import import_year, load_calendar
+from tests.factories import Hall, make_case, make_hall
+
+
+def city(year: int, month: int, day: int, hour: int = 9) -> datetime:
+    return datetime(year, month, day, hour, tzinfo=CITY_ZONE)
+
+
+@pytest.fixture
+def hall(database: Engine) -> Hall:
+    with transaction(database) as session:
+        return make_hall(session, at=city(2026, 1, 5))
+
+
+def made(database: Engine, hall: Hall, **wishes: Any) -> Case:
+    with transaction(database) as session:
+        return make_case(session, hall, **{"at": city(2026, 3, 2), **wishes})
+
+
+def done(database: Engine, act: Callable[..., Any], **facts: Any) -> Any:
+    with transaction(database) as session:
+        return act(session, **facts)
+
+
+def refused(database: Engine, error: type[SijiError], act: Callable[..., Any], **facts: Any) -> SijiError:
+    with pytest.raises(error) as caught:
+        done(database, act, **facts)
+    for language in ("zh", "en"):
+        assert caught.value.message(language)
+    return caught.value
+
+
+def seen(database: Engine, case: Case, on: date) -> CaseView:
+    with transaction(database) as session:
+        return view_case(session, case_id=case.id, calendar=load_calendar(session), on=on)
+
+
+def clock(view: CaseView, kind: str) -> ClockView:
+    return [each for each in view.clocks if each.kind == kind][-1]
+
+
+def decision(hall: Hall, case: Case, step: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "case_id": case.id, "step_key": step, "person_id": hall.operators[0], "decision": "approve",
+        "revision_seen": 1, "at": city(2026, 3, 3), **changes,
+    }  # fmt: skip
+
+
+def test_a_resource_request_goes_through_accept_first_review_review_and_verify(
+    database: Engine, hall: Hall
+) -> None:
+    case = made(database, hall, skip_steps=())
+    by = [hall.operators[0], hall.county_reviewer, hall.operators[0], hall.operators[1]]
+    steps = ["accept", "first_review", "review", "verify"]
+    outcomes = [
+        done(database, decide, **decision(hall, case, step, person_id=person))
+        for step, person in zip(steps, by, strict=True)
+    ]
+    assert [each.next_step for each in outcomes] == ["first_review", "review", "verify", None]
+    assert [each.next_bureau_id for each in outcomes] == [hall.county, hall.city, hall.city, None]
+    assert [each.decided for each in outcomes] == [False, False, False, True]
+    assert (outcomes[3].outcome, outcomes[3].approved, outcomes[3].subject_id) == ("approved", True, 1)
+    view = seen(database, case, date(2026, 3, 4))
+    assert [(each.decision, each.person_id) for each in view.decisions] == [("approve", one) for one in by]
+    assert all(each.ended_at for each in view.clocks)
+    with transaction(database) as session:
+        codes = [notice.code for notice in list_notices(session, person_id=hall.applicant)]
+    assert codes == ["case_approved", "case_accepted"]
+
+
+def test_accepting_is_the_approval_of_the_first_step(database: Engine, hall: Hall) -> None:
+    case = made(database, hall)
+    hand = {"person_id": hall.operators[0], "revision_seen": 1, "at": city(2026, 3, 3)}
+    outcome = done(database, accept, case_id=case.id, **hand)
+    assert (outcome.state, outcome.next_step) == ("accepted", "review")
+    refused(database, NotFound, accept, case_id=999, **hand)
+
+
+def test_an_item_that_is_not_there_opens_no_case(database: Engine, hall: Hall) -> None:
+    error = refused(
+        database, NotFound, open_case, item_code="passport", applicant_id=hall.applicant, bureau_id=hall.town,
+        subject_kind="request", subject_id=1, at=city(2026, 3, 2),
+    )  # fmt: skip
+    assert error.facts["key"] == "passport"
+
+
+def test_numbers_count_within_a_year_and_a_case_is_found_by_its_subject(database: Engine, hall: Hall) -> None:
+    numbers = [
+        made(database, hall, at=at).number for at in [city(2026, 3, 2), city(2026, 3, 2), city(2025, 3, 3)]
+    ]
+    assert numbers == ["BD-2026-000001", "BD-2026-000002", "BD-2025-000001"]
+    with transaction(database) as session:
+        assert find_case_of(session, "request", 2) is None
+        newest = find_case_of(session, "request", 1)
+        assert newest is not None
+        assert newest.number == "BD-2025-000001"
+        pages = list_cases(
+            session, limit=2, bureau_ids=[hall.town], applicant_id=hall.applicant, state="submitted"
+        )
+        rest = list_cases(session, before_id=pages[-1].id)
+    assert [case.number for case in pages] == ["BD-2025-000001", "BD-2026-000002"]
+    assert [case.number for case in rest] == ["BD-2026-000001"]
+
+
+def test_received_friday_13_february_2026_with_3_work_days_is_due_on_25_february(
+    database: Engine, hall: Hall
+) -> None:
+    case = made(database, hall, at=city(2026, 2, 13, 16))
+    assert clock(seen(database, case, date(2026, 2, 13)), "acceptance").stands == date(2026, 2, 25)
+
+
+def test_a_date_that_needs_an_unpublished_year_waits_for_it_with_an_alarm(
+    database: Engine, hall: Hall
+) -> None:
+    at, on = city(2026, 12, 29), date(2026, 12, 29)
+    waiting, accepted = made(database, hall, at=at), made(database, hall, at=at, upto="review")
+    view = seen(database, waiting, on)
+    assert (view.case.state, clock(view, "acceptance").stands) == ("submitted", NotYetPublished(2027))
+    assert [(alarm.kind, alarm.year) for alarm in view.alarms] == [("calendar_not_published", 2027)]
+    view = seen(database, accepted, on)
+    assert (view.case.state, clock(view, "handling").stands) == ("accepted", NotYetPublished(2027))
+    assert clock(view, "step").stands == date(2026, 12, 31)
+    assert done(database, refresh_alarms, at=at) == (0, 0)
+    with transaction(database) as session:
+        assert [case.number for _, case in list_alarms(session)] == [waiting.number, accepted.number]
+        days = {date(2027, 1, 1): "holiday"}
+        import_year(session, year=2027, days=days, source="国办发明电", actor="person:1", at=at)
+    assert clock(seen(database, waiting, on), "acceptance").stands == date(2027, 1, 4)
+    assert clock(seen(database, accepted, on), "handling").stands == date(2027, 1, 7)
+    assert done(database, refresh_alarms, at=at) == (0, 2)
+    assert seen(database, waiting, on).alarms == []
+    with transaction(database) as session:
+        assert list_alarms(session) == []
+
+
+def test_stale_eyes_do_not_decide(database: Engine, hall: Hall) -> None:
+    case = made(database, hall, upto="review")
+    done(database, edit_case, case_id=case.id, person_id=hall.applicant, revision_seen=1, at=city(2026, 3, 3))
+    error = refused(database, Stale, decide, **decision(hall, case, "review"))
+    assert error.facts == {"seen": 1, "now": 2}
+    refused(
+        database,
+        Stale,
+        edit_case,
+        case_id=case.id,
+        person_id=hall.applicant,
+        revision_seen=1,
+        at=city(2026, 3, 3),
+    )
+
+
+def test_an_edit_voids_earlier_approvals_and_starts_the_steps_again(database: Engine, hall: Hall) -> None:
+    case = made(database, hall, upto="verify", skip_steps=())
+    outcome = done(
+        database, edit_case, case_id=case.id, person_id=hall.applicant, revision_seen=1, at=city(2026, 3, 3)
+    )
+    assert (outcome.state, outcome.next_step, outcome.revision) == ("accepted", "first_review", 2)
+    view = seen(database, case, date(2026, 3, 3))
+    assert all(each.voided_at for each in view.decisions)
+    assert [(step.round, step.key, step.state) for step in view.steps if step.round == 2] == [
+        (2, "first_review", "active"),
+        (2, "review", "waiting"),
+        (2, "verify", "waiting"),
+    ]
+    assert [each.ended_at is None for each in view.clocks if each.kind == "handling"] == [True]
+    approve = {"revision_seen": 2}
+    for step, person in [
+        ("first_review", hall.county_reviewer), ("review", hall.operators[1]), ("verify", hall.operators[0])
+    ]:  # fmt: skip
+        outcome = done(database, decide, **decision(hall, case, step, person_id=person, **approve))
+    assert outcome.approved
+
+
+def test_an_edit_before_acceptance_does_not_restart_its_limit(database: Engine, hall: Hall) -> None:
+    case = made(database, hall)
+    done(database, edit_case, case_id=case.id, person_id=hall.applicant, revision_seen=1, at=city(2026, 3, 4))
+    view = seen(database, case, date(2026, 3, 4))
+    assert [(each.step_key, each.stands) for each in view.clocks] == [("accept", date(2026, 3, 5))]
+    assert done(database, decide, **decision(hall, case, "accept", revision_seen=2)).next_step == "review"
+
+
+def test_a_draft_can_be_edited_and_has_no_steps_yet(database: Engine, hall: Hall) -> None:
+    at = city(2026, 3, 2)
+    with transaction(database) as session:
+        case = open_case(
+            session,
+            item_code="resource-request",
+            applicant_id=hall.applicant,
+            bureau_id=hall.town,
+            subject_kind="request",
+            subject_id=9,
+            at=at,
+        )
+    outcome = done(database, edit_case, case_id=case.id, person_id=hall.applicant, revision_seen=1, at=at)
+    assert (outcome.state, outcome.revision, outcome.next_step) == ("draft", 2, None)
+    submission = {"case_id": case.id, "person_id": hall.applicant, "at": at}
+    error = refused(database, PlaceMissing, submit_case, **submission, places={"office": hall.city})
+    assert error.facts["scope"] == "county"
+    refused(database, NotFound, decide, **decision(hall, case, "review"))
+    assert done(database, submit_case, **submission, places=hall.places).next_step == "accept"
+    refused(database, WrongState, submit_case, **submission, places=hall.places)
+
+
+def test_applicant_reviewer_and_verifier_are_three_people(database: Engine, hall: Hall) -> None:
+    case = made(database, hall, upto="verify")
+    error = refused(database, SamePerson, decide, **decision(hall, case, "verify"))
+    assert error.facts["part_en"] == "review"
+    assert "审核" in error.message("zh")
+    own = {
+        "applicant_id": hall.operators[0],
+        "bureau_id": hall.city,
+        "subject_kind": "request",
+        "subject_id": 2,
+    }
+    at = city(2026, 3, 2)
+    with transaction(database) as session:
+        mine = open_case(session, item_code="resource-request", at=at, **own)
+        submit_case(
+            session, case_id=mine.id, person_id=hall.operators[0], places=hall.places, at=at,
+            skip_steps=("first_review",),
+        )  # fmt: skip
+    error = refused(database, SamePerson, decide, **decision(hall, mine, "accept"))
+    assert error.facts["part_zh"] == "申请人"
+
+
+@pytest.mark.parametrize("who", ["applicant", "county_reviewer", "steward"])
+def test_only_the_steps_role_at_its_bureau_or_above_decides(database: Engine, hall: Hall, who: str) -> None:
+    case = made(database, hall)
+    error = refused(
+        database, RoleNeeded, decide, **decision(hall, case, "accept", person_id=getattr(hall, who))
+    )
+    assert error.facts["role"] == "operator"
+    with transaction(database) as session:
+        assert get_case(session, case.id).state == "submitted"
+
+
+def test_a_step_is_decided_once_and_in_its_turn(database: Engine, hall: Hall) -> None:
+    case = made(database, hall, upto="review")
+    done_before = refused(database, StepNotActive, decide, **decision(hall, case, "accept"))
+    assert "decided before" in str(done_before)
+    not_yet = refused(database, StepNotActive, decide, **decision(hall, case, "verify"))
+    assert "turn has not come" in str(not_yet)
+
+
+@pytest.mark.parametrize("verdict", ["refuse", "return"])
+def test_refusals_and_returns_need_a_reason(database: Engine, hall: Hall, verdict: str) -> None:
+    case = made(database, hall, upto="review")
+    refused(database, ReasonNeeded, decide, **decision(hall, case, "review", decision=verdict, reason="  "))
+
+
+def test_a_refusal_ends_the_case_with_its_reason(database: Engine, hall: Hall) -> None:
+    case = made(database, hall, upto="review")
+    verdict = decision(hall, case, "review", decision="refuse", reason="超出本年度预算")
+    outcome = done(database, decide, **verdict)
+    assert (outcome.decided, outcome.outcome, outcome.next_step) == (True, "refused", None)
+    refused(database, StepNotActive, decide, **decision(hall, case, "verify", person_id=hall.operators[1]))
+    refused(database, WrongState, withdraw, case_id=case.id, person_id=hall.applicant, at=city(2026, 3, 3))
+    with transaction(database) as session:
+        notice = list_notices(session, person_id=hall.applicant)[0]
+    assert (notice.code, notice.facts["reason"]) == ("case_refused", "超出本年度预算")
+
+
+def test_a_return_waits_for_the_applicants_edit(database: Engine, hall: Hall) -> None:
+    case = made(database, hall, upto="verify")
+    back = decision(
+        hall, case, "verify", person_id=hall.operators[1], decision="return", reason="缺少网络区域"
+    )
+    assert done(database, decide, **back).state == "returned"
+    again = done(
+        database, edit_case, case_id=case.id, person_id=hall.applicant, revision_seen=1, at=city(2026, 3, 4)
+    )
+    assert (again.state, again.next_step, again.revision) == ("accepted", "review", 2)
+
+
+def test_the_applicant_alone_withdraws_until_it_is_decided(database: Engine, hall: Hall) -> None:
+    case = made(database, hall, upto="verify")
+    facts = {"case_id": case.id, "at": city(2026, 3, 3)}
+    refused(database, NotApplicant, withdraw, **facts, person_id=hall.operators[0])
+    outcome = done(database, withdraw, **facts, person_id=hall.applicant)
+    assert (outcome.state, outcome.outcome, outcome.next_step) == ("withdrawn", None, None)
+    view = seen(database, case, date(2026, 3, 3))
+    assert all(each.ended_at for each in view.clocks)
+    refused(database, StepNotActive, decide, **decision(hall, case, "verify", person_id=hall.operators[1]))
+
+
+def test_a_supplement_is_asked_once_and_its_days_are_not_counted(database: Engine, hall: Hall) -> None:
+    case = made(database, hall)
+    ask = {"case_id": case.id, "person_id": hall.operators[0], "missing": "定级材料", "revision_seen": 1}
+    refused(database, ReasonNeeded, ask_supplement, **{**ask, "missing": ""}, at=city(2026, 3, 3))
+    outcome = done(database, ask_supplement, **ask, at=city(2026, 3, 3))
+    assert outcome.state == "supplement"
+    assert clock(seen(database, case, date(2026, 3, 4)), "acceptance").stands == Paused(date(2026, 3, 3))
+    held_up = refused(database, StepNotActive, decide, **decision(hall, case, "accept"))
+    assert "waiting for a supplement" in str(held_up)
+    answer = {"case_id": case.id, "revision_seen": 1, "at": city(2026, 3, 10)}
+    refused(database, NotApplicant, answer_supplement, **answer, person_id=hall.operators[1])
+    assert done(database, answer_supplement, **answer, person_id=hall.applicant).revision == 2
+    view = seen(database, case, date(2026, 3, 10))
+    assert (view.case.state, clock(view, "acceptance").stands) == ("submitted", date(2026, 3, 13))
+    error = refused(
+        database, SupplementAskedBefore, ask_supplement, **{**ask, "revision_seen": 2}, at=city(2026, 3, 11)
+    )
+    assert error.facts["asked_on"] == "2026-03-03"
+
+
+def test_returning_a_case_that_is_not_accepted_asks_for_a_supplement(database: Engine, hall: Hall) -> None:
+    case = made(database, hall)
+    verdict = decision(hall, case, "accept", decision="return", reason="缺少用途说明")
+    assert done(database, decide, **verdict).state == "supplement"
+
+
+def test_without_a_word_in_five_work_days_the_case_counts_as_accepted(database: Engine, hall: Hall) -> None:
+    case = made(database, hall)
+    with transaction(database) as session:
+        calendar = load_calendar(session)
+        assert list_silent(session, at=city(2026, 3, 9, 23), calendar=calendar) == []
+        assert list_silent(session, at=city(2026, 3, 10, 0), calendar=calendar) == [case.id]
+    assert done(database, accept_by_silence, case_id=case.id, at=city(2026, 3, 9, 23)) is None
+    refused(
+        database, SupplementTooLate, ask_supplement, case_id=case.id, person_id=hall.operators[0],
+        missing="定级材料", revision_seen=1, at=city(2026, 3, 10),
+    )  # fmt: skip
+    outcome = done(database, accept_by_silence, case_id=case.id, at=city(2026, 3, 10))
+    assert (outcome.state, outcome.next_step) == ("accepted", "review")
+    assert done(database, accept_by_silence, case_id=case.id, at=city(2026, 3, 10)) is None
+    view = seen(database, case, date(2026, 3, 10))
+    assert [(each.basis, each.person_id) for each in view.decisions] == [("silence", None)]
+    assert clock(view, "handling").start_on == date(2026, 3, 2)
+
+
+def test_an_acceptance_that_comes_too_late_counts_from_receipt(database: Engine, hall: Hall) -> None:
+    case = made(database, hall)
+    done(database, decide, **decision(hall, case, "accept", at=city(2026, 3, 12)))
+    assert clock(seen(database, case, date(2026, 3, 12)), "handling").start_on == date(2026, 3, 2)
+
+
+def test_a_supplement_that_never_comes_ends_the_case(database: Engine, hall: Hall) -> None:
+    case = made(database, hall)
+    ask = {"case_id": case.id, "person_id": hall.operators[0], "missing": "定级材料", "revision_seen": 1}
+    done(database, ask_supplement, **ask, at=city(2026, 3, 3))
+    last_day, day_after = city(2026, 3, 24, 23), city(2026, 3, 25)
+    with transaction(database) as session:
+        calendar = load_calendar(session)
+        assert list_unanswered(session, at=last_day, calendar=calendar) == []
+        assert list_unanswered(session, at=day_after, calendar=calendar) == [case.id]
+    assert done(database, abandon_supplement, case_id=case.id, at=last_day) is None
+    assert done(database, abandon_supplement, case_id=case.id, at=day_after).state == "abandoned"
+    assert done(database, abandon_supplement, case_id=case.id, at=day_after) is None
+
+
+def test_special_procedures_pause_the_handling_of_a_case(database: Engine, hall: Hall) -> None:
+    case = made(database, hall, upto="review")
+    hand = {
+        "case_id": case.id,
+        "person_id": hall.operators[0],
+        "procedure": "hearing",
+        "at": city(2026, 3, 3),
+    }
+    before = clock(seen(database, case, date(2026, 3, 3)), "handling").stands
+    assert before == date(2026, 3, 10)
+    early = refused(database, SuspensionDates, suspend, **hand, first_on=date(2026, 3, 1), reason="公开听证")
+    assert early.facts["accepted_on"] == "2026-03-02"
+    done(database, suspend, **hand, first_on=date(2026, 3, 4), reason="公开听证")
+    view = seen(database, case, date(2026, 3, 5))
+    assert {each.stands for each in view.clocks if each.ended_at is None} == {Paused(date(2026, 3, 4))}
+    refused(database, SuspensionRunning, suspend, **hand, first_on=date(2026, 3, 4), reason="公开听证")
+    refused(database, SuspensionDates, resume, **hand, last_on=date(2026, 3, 3))
+    done(database, resume, **hand, last_on=date(2026, 3, 6))
+    refused(database, NoSuspension, resume, **hand, last_on=date(2026, 3, 6))
+    assert clock(seen(database, case, date(2026, 3, 9)), "handling").stands == date(2026, 3, 13)
+    done(database, suspend, **hand, first_on=date(2026, 3, 9), last_on=date(2026, 3, 9), reason="公开听证")
+    assert clock(seen(database, case, date(2026, 3, 9)), "handling").stands == date(2026, 3, 16)
+    with pytest.raises(ValueError, match="no special procedure"):
+        done(database, suspend, **{**hand, "procedure": "supplement"}, first_on=date(2026, 3, 9), reason="x")
+
+
+def test_a_case_that_ends_ends_its_suspension(database: Engine, hall: Hall) -> None:
+    case = made(database, hall, upto="review")
+    hand = {
+        "case_id": case.id,
+        "person_id": hall.operators[0],
+        "procedure": "hearing",
+        "at": city(2026, 3, 3),
+    }
+    done(database, suspend, **hand, first_on=date(2026, 3, 4), reason="公开听证")
+    done(database, withdraw, case_id=case.id, person_id=hall.applicant, at=city(2026, 3, 6))
+    with transaction(database) as session:
+        last_on = session.scalars(select(CaseSuspension.last_on)).one()
+    assert last_on == date(2026, 3, 6)
+
+
+def test_conditional_subscriptions_wait_for_the_provider_and_unconditional_ones_for_nobody(
+    database: Engine, hall: Hall
+) -> None:
+    case = made(database, hall, item_code="data-subscription-conditional", skip_steps=(), upto="decide")
+    view = seen(database, case, date(2026, 3, 2))
+    assert (view.case.state, clock(view, "step").stands) == ("accepted", date(2026, 3, 16))
+    refused(database, RoleNeeded, decide, **decision(hall, case, "decide"))
+    assert done(database, decide, **decision(hall, case, "decide", person_id=hall.steward)).approved
+    with transaction(database) as session:
+        at = city(2026, 3, 7)
+        automatic = open_case(
+            session, item_code="data-subscription-unconditional", applicant_id=hall.applicant,
+            bureau_id=hall.town, subject_kind="subscription", subject_id=1, at=at,
+        )  # fmt: skip
+        outcome = submit_case(
+            session, case_id=automatic.id, person_id=hall.applicant, places=hall.places, at=at
+        )
+    assert outcome.approved
+    assert [
+        (each.basis, each.decision) for each in seen(database, automatic, date(2026, 3, 7)).decisions
+    ] == [("automatic", "approve")]
+
+
+def test_an_inbox_shows_what_this_person_may_decide_and_nothing_else(database: Engine, hall: Hall) -> None:
+    waiting = made(database, hall, skip_steps=())
+    in_review = made(database, hall, upto="review")
+    in_verification = made(database, hall, upto="verify")
+    at_county = made(database, hall, skip_steps=(), upto="first_review")
+    paused = made(database, hall)
+    done(
+        database, ask_supplement, case_id=paused.id, person_id=hall.operators[0], missing="定级材料",
+        revision_seen=1, at=city(2026, 3, 3),
+    )  # fmt: skip
+
+    def inbox(person_id: int, roles: list[tuple[str, int]], **page: Any) -> list[tuple[str, str]]:
+        with transaction(database) as session:
+            rows = list_inbox(
+                session,
+                person_id=person_id,
+                roles=roles,
+                calendar=load_calendar(session),
+                on=date(2026, 3, 4),
+                **page,
+            )
+        return [(row.number, row.step_key) for row in rows]
+
+    operators = [("operator", hall.city)]
+    all_three = [
+        (waiting.number, "accept"), (in_review.number, "review"), (in_verification.number, "verify")
+    ]  # fmt: skip
+    assert sorted(inbox(hall.operators[2], operators)) == sorted(all_three)
+    assert sorted(inbox(hall.operators[0], operators)) == sorted(all_three[:2])
+    assert sorted(inbox(hall.applicant, operators)) == []
+    assert inbox(hall.county_reviewer, [("reviewer", hall.county)]) == [(at_county.number, "first_review")]
+    assert inbox(hall.operators[2], [("reviewer", hall.city)]) == [(at_county.number, "first_review")]
+    assert inbox(hall.operators[2], [("operator", hall.county)]) == []
+    assert inbox(hall.operators[2], []) == []
+    assert len(inbox(hall.operators[0], operators, limit=1)) == 1
+
+
+def test_an_inbox_pages_past_what_the_person_may_not_decide(database: Engine, hall: Hall) -> None:
+    for _ in range(3):
+        made(database, hall, upto="verify")
+    last = made(database, hall)
+    with transaction(database) as session:
+        page = list_inbox(
+            session, person_id=hall.operators[0], roles=[("operator", hall.city)],
+            calendar=load_calendar(session), on=date(2026, 3, 6), limit=1,
+        )  # fmt: skip
+    assert [(row.number, row.stands, row.card) for row in page] == [(last.number, date(2026, 3, 5), Card.red)]
+
+
+def test_loading_items_twice_loads_once_and_a_version_never_changes(database: Engine, hall: Hall) -> None:
+    at = city(2026, 3, 2)
+    case = made(database, hall, upto="verify")
+    assert done(database, load_items, at=at) == 0
+    changed = [{**shipped_items()[0], "promised_days": 5}]
+    error = refused(database, ItemChanged, load_items, at=at, items=changed)
+    assert error.facts == {"item": "resource-request", "version": 1}
+    newer = [{**changed[0], "version": 2, "steps": shipped_items()[0]["steps"][:1]}]
+    assert done(database, load_items, at=at, items=newer) == 1
+    outcome = done(database, decide, **decision(hall, case, "verify", person_id=hall.operators[1]))
+    assert outcome.approved
+    with transaction(database) as session:
+        versions = session.execute(
+            select(Item.version, func.count(Case.id)).join(Case).group_by(Item.version)
+        ).all()
+    assert [tuple(row) for row in versions] == [(1, 1)]
+    assert seen(database, made(database, hall, skip_steps=()), date(2026, 3, 2)).item.version == 2
+
+
+def test_every_act_is_journalled(database: Engine, hall: Hall) -> None:
+    case = made(database, hall, upto="verify")
+    done(
+        database, withdraw, case_id=case.id, person_id=hall.applicant, at=city(2026, 3, 3), reason="另行申请"
+    )
+    with transaction(database) as session:
+        acts = acts_of(session, case)
+    operator, applicant = f"person:{hall.operators[0]}", f"person:{hall.applicant}"
+    assert acts == [
+        ("case.opened", applicant),
+        ("case.submitted", applicant),
+        ("case.decided", operator),
+        ("case.decided", operator),
+        ("case.withdrawn", applicant),
+    ]
+
+
+def acts_of(session: Session, case: Case) -> list[tuple[str, str]]:
+    entries = text("SELECT act, actor FROM journal_entries WHERE subject = :subject ORDER BY id")
+    return [(act, actor) for act, actor in session.execute(entries, {"subject": f"case:{case.id}"})]

@@ -1,0 +1,312 @@
+"""Servers on their way: failures of the cloud, visits that overlap, lost messages, retries, leases."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from sqlalchemy import Engine, event, select
+
+from approval.models import Notice
+from infra import jobs
+from infra.clock import Clock, city_date, city_midnight
+from infra.database import reading, transaction
+from infra.installation import Installation
+from infra.settings import Settings
+from infra.workdays import load_calendar
+from provisioning import tasks
+from provisioning.cloud.simulated import Fault
+from provisioning.errors import ServerState
+from provisioning.models import PushedQuota, Server
+from provisioning.quota import Limits, Resources
+from provisioning.service.fences import list_stale_fences, push_quota
+from provisioning.service.grants import grant_quota
+from provisioning.service.leases import list_leases_to_tend, tend_lease
+from provisioning.service.servers import (
+    give_up_server,
+    provision_server,
+    release_server,
+    retry_server,
+    take_server,
+)
+from provisioning.service.settling import settle_visit
+from provisioning.service.sweep import sweep
+from provisioning.service.visits import visit
+from tests.yard import END_ON, LINE, REGION, ROOM, Yard, make_yard
+
+ONE = replace(LINE, count=1)
+
+
+@pytest.fixture
+def yard(database: Engine, tmp_path: Path, at: datetime) -> Yard:
+    return make_yard(database, tmp_path, at=at)
+
+
+def only(yard: Yard, request_id: int) -> Server:
+    [server] = yard.servers(request_id)
+    return server
+
+
+@pytest.mark.parametrize(
+    "call", ["ensure_project", "set_quota", "create_server", "create_volume", "attach_volume"]
+)
+@pytest.mark.parametrize("fault", [Fault.timed_out_but_done, Fault.down])
+def test_a_call_without_an_answer_is_made_good_and_doubles_nothing(
+    yard: Yard, call: str, fault: Fault
+) -> None:
+    yard.region.inject(fault, operation=call)
+    asked = yard.ask(LINE)
+    yard.work()
+    assert yard.region.pending() == 0
+    assert yard.request(asked).state == "confirming"
+    assert (len(yard.cloud.list_servers()), len(yard.cloud.list_volumes())) == (2, 2)
+    yard.check()
+
+
+def test_no_transaction_is_open_while_the_cloud_is_called(yard: Yard) -> None:
+    asked = yard.ask(ONE)
+    open_now: set[int] = set()
+    event.listen(yard.engine, "begin", lambda connection: open_now.add(id(connection)))
+    for end in ("commit", "rollback"):
+        event.listen(yard.engine, end, lambda connection: open_now.discard(id(connection)))
+    seen: list[int] = []
+
+    class Watched:
+        region = REGION
+
+        def __getattr__(self, name: str) -> object:
+            seen.append(len(open_now))
+            return getattr(yard.cloud, name)
+
+    provision_server(yard.engine, Watched(), server_id=only(yard, asked).id, at=yard.at)  # type: ignore[arg-type]  # it passes every call on
+    assert only(yard, asked).state == "active"
+    assert len(seen) > 5
+    assert set(seen) == {0}
+
+
+def test_a_slow_cloud_is_visited_again_until_it_is_ready(
+    database: Engine, tmp_path: Path, at: datetime
+) -> None:
+    yard = make_yard(database, tmp_path, at=at, latency_s=5.0)
+    asked = yard.ask(ONE)
+    server_id = only(yard, asked).id
+    provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
+    waiting = only(yard, asked)
+    assert (waiting.state, waiting.next_try_at) == ("creating", yard.at + timedelta(seconds=1))
+    provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
+    assert only(yard, asked).visits == waiting.visits
+    yard.work()
+    assert only(yard, asked).state == "active"
+
+
+@pytest.mark.parametrize("call", ["create_server", "create_volume"])
+def test_what_ends_in_error_is_deleted_its_quota_released_and_can_be_retried(yard: Yard, call: str) -> None:
+    yard.region.inject(Fault.ends_in_error, operation=call)
+    asked = yard.ask(ONE)
+    yard.work()
+    failed = only(yard, asked)
+    assert (failed.state, failed.cloud_id) == ("failed", None)
+    assert failed.fault is not None
+    assert "error" in failed.fault["en"] or "hypervisor" in failed.fault["en"]
+    assert (yard.cloud.list_servers(), yard.cloud.list_volumes()) == ([], [])
+    assert yard.held() == Resources()
+    assert yard.request(asked).state == "provisioning"
+    with reading(yard.engine) as session:
+        assert "server_failed" in set(session.scalars(select(Notice.code)))
+    with transaction(yard.engine) as session:
+        retry_server(session, server_id=failed.id, at=yard.at, actor="person:1")
+    assert yard.held()["volumes"] == 1
+    yard.work()
+    assert only(yard, asked).state == "active"
+    assert yard.request(asked).state == "confirming"
+    yard.check()
+
+
+def test_a_permanent_refusal_fails_one_server_and_giving_it_up_lets_the_rest_be_confirmed(yard: Yard) -> None:
+    yard.region.inject(Fault.refused, operation="create_server")
+    asked = yard.ask(LINE)
+    yard.work()
+    states = {server.state: server.id for server in yard.servers(asked)}
+    assert set(states) == {"failed", "active"}
+    with pytest.raises(ServerState), transaction(yard.engine) as session:
+        give_up_server(session, server_id=states["active"], at=yard.at, actor="person:1")
+    with transaction(yard.engine) as session:
+        give_up_server(session, server_id=states["failed"], at=yard.at, actor="person:1")
+    assert yard.request(asked).state == "confirming"
+    assert yard.held()["servers"] == 1
+    yard.check()
+
+
+def test_a_request_of_which_nothing_is_left_has_failed(yard: Yard) -> None:
+    yard.region.inject(Fault.refused, operation="create_server")
+    asked = yard.ask(ONE)
+    yard.work()
+    with transaction(yard.engine) as session:
+        give_up_server(session, server_id=only(yard, asked).id, at=yard.at, actor="person:1")
+    assert yard.request(asked).state == "failed"
+
+
+def test_while_the_region_is_down_the_waits_grow_and_the_fault_shows(yard: Yard) -> None:
+    yard.region.inject(Fault.down, count=None)
+    asked = yard.ask(ONE)
+    waits = []
+    for _ in range(4):
+        provision_server(yard.engine, yard.cloud, server_id=only(yard, asked).id, at=yard.at)
+        row = only(yard, asked)
+        assert row.next_try_at is not None
+        waits.append((row.next_try_at - yard.at).total_seconds())
+        yard.at = row.next_try_at
+    assert [2**n / 2 <= wait <= 2**n for n, wait in enumerate(waits, start=1)] == [True] * 4
+    assert row.fault is not None
+    assert REGION in row.fault["zh"]
+    yard.region.lift()
+    yard.work()
+    assert only(yard, asked).state == "active"
+
+
+def test_of_two_visits_at_once_only_one_calls_and_a_late_one_settles_nothing(yard: Yard) -> None:
+    asked = yard.ask(ONE)
+    server_id = only(yard, asked).id
+    with transaction(yard.engine) as session:
+        first = take_server(session, server_id=server_id, at=yard.at)
+    with transaction(yard.engine) as session:
+        assert take_server(session, server_id=server_id, at=yard.at) is None
+    assert first is not None
+    project_id = push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at)
+    late = visit(yard.cloud, replace(first, project_id=project_id))
+    yard.work()
+    yard.later(seconds=31)
+    before = only(yard, asked)
+    with transaction(yard.engine) as session:
+        assert settle_visit(session, first, late, at=yard.at) is False
+    assert only(yard, asked).revision == before.revision
+    assert len(yard.cloud.list_servers()) == 1
+    yard.check()
+
+
+def test_two_servers_of_one_tag_become_one(yard: Yard) -> None:
+    asked = yard.ask(ONE)
+    row = only(yard, asked)
+    project_id = push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at)
+    for _ in range(2):
+        yard.cloud.create_server(
+            tag=row.tag,
+            project_id=project_id,
+            name=row.name,
+            flavor=row.flavor,
+            image=row.image,
+            zone=row.zone,
+        )
+    yard.work()
+    [server] = yard.cloud.list_servers()
+    assert (only(yard, asked).state, only(yard, asked).cloud_id) == ("active", server.id)
+
+
+def test_a_quota_that_somebody_lowered_in_the_cloud_is_pushed_again(yard: Yard) -> None:
+    first = yard.ask(ONE)
+    yard.work()
+    with reading(yard.engine) as session:
+        project_id = session.scalars(select(PushedQuota.project)).one()
+    assert project_id is not None
+    yard.cloud.set_quota(project_id, Limits.of(servers=1))
+    second = yard.ask(ONE)
+    yard.work()
+    assert [only(yard, one).state for one in (first, second)] == ["active", "active"]
+    assert yard.cloud.get_quota(project_id)["servers"] == ROOM["servers"]
+
+
+def test_a_new_grant_makes_the_fence_stale_until_it_is_pushed(yard: Yard) -> None:
+    yard.ask(ONE)
+    yard.work()
+    new = Limits.of(servers=9, vcpus=90, ram_mib=90_000, root_gib=900, volumes=9, volume_gib=900)
+    with transaction(yard.engine) as session:
+        assert list_stale_fences(session, region=REGION) == []
+        grant_quota(session, region=REGION, bureau_id=yard.hall.town, limit=new, at=yard.at, actor="person:1")
+    with reading(yard.engine) as session:
+        assert list_stale_fences(session, region=REGION) == [yard.hall.town]
+    project_id = push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at)
+    assert yard.cloud.get_quota(project_id)["vcpus"] == 90
+    with reading(yard.engine) as session:
+        assert list_stale_fences(session, region=REGION) == []
+
+
+def test_an_emptied_broker_loses_nothing(
+    yard: Yard, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    asked = yard.ask(LINE)
+    jobs.join(Installation(settings, Clock(), yard.engine))
+
+    def send(_app: Celery, name: str, *, args: tuple[int, ...], **_options: object) -> None:
+        assert name == "provisioning.provision_server"
+        sent.extend(args)
+
+    monkeypatch.setattr(Celery, "send_task", send)
+    monkeypatch.setattr(tasks, "_cloud", lambda *_: yard.cloud)
+    monkeypatch.setattr(Clock, "now", lambda _self: yard.at)
+    try:
+        tasks.sweep()
+        assert sent == [server.id for server in yard.servers(asked)]
+        sent.clear()
+        tasks.sweep()
+        for server_id in [*sent, *sent]:
+            tasks.provision_server(server_id)
+        with transaction(yard.engine) as session:
+            assert sweep(session, at=yard.at + timedelta(days=1)) == []
+    finally:
+        jobs.leave()
+    assert yard.request(asked).state == "confirming"
+    yard.check()
+
+
+def test_a_release_holds_the_quota_until_the_cloud_has_let_go(
+    database: Engine, tmp_path: Path, at: datetime
+) -> None:
+    yard = make_yard(database, tmp_path, at=at, latency_s=5.0)
+    asked = yard.ask(ONE)
+    yard.work()
+    server_id = only(yard, asked).id
+    held = yard.held()
+    with transaction(yard.engine) as session:
+        release_server(session, server_id=server_id, at=yard.at, actor="person:1")
+    provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
+    assert only(yard, asked).state == "releasing"
+    assert yard.held() == held
+    yard.work()
+    assert only(yard, asked).state == "released"
+    assert yard.held() == Resources()
+    yard.check()
+
+
+def test_a_lease_tells_stops_keeps_a_snapshot_and_deletes_on_a_work_day(yard: Yard) -> None:
+    end_on = END_ON.replace(month=4, day=9)
+    asked = yard.ask(ONE, end_on=end_on)
+    yard.work()
+    server_id = only(yard, asked).id
+
+    def tend(days: int) -> str:
+        on = end_on + timedelta(days=days)
+        yard.at = city_midnight(on) + timedelta(hours=9)
+        for _ in range(2):
+            with reading(yard.engine) as session:
+                due, calendar = list_leases_to_tend(session, on=on), load_calendar(session)
+            for one in due:
+                with transaction(yard.engine) as session:
+                    tend_lease(session, server_id=one, on=city_date(yard.at), at=yard.at, calendar=calendar)
+            yard.work()
+        return only(yard, asked).state
+
+    assert [tend(days) for days in (-31, -30, -7, -1, 0)] == ["active"] * 5
+    with reading(yard.engine) as session:
+        told = session.scalars(select(Notice).where(Notice.code == "lease_ends").order_by(Notice.id))
+        assert [notice.facts["days"] for notice in told] == [30, 7, 1]
+    assert tend(1) == "stopped"
+    assert yard.cloud.list_servers()[0].status == "SHUTOFF"
+    assert tend(15) == "stopped"
+    assert tend(16) == "stopped"
+    assert tend(18) == "released"
+    assert yard.cloud.list_servers() == []
+    assert [image.tag for image in yard.cloud.list_images() if image.tag] == [f"{only(yard, asked).tag}-last"]
+    assert server_id == only(yard, asked).id
+    yard.check()

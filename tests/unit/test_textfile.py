@@ -1,0 +1,114 @@
+"""Which encoding a file is in, and when that is not guessed."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.textfile import (
+    EncodingContradicted,
+    EncodingUndecided,
+    FileTooLarge,
+    NulByte,
+    Undecodable,
+    UnknownEncoding,
+    decode,
+    is_chinese,
+    printable,
+    read_bytes,
+)
+
+chinese = st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), min_size=1)
+
+
+@given(chinese)
+def test_utf8_with_chinese_is_utf8(text: str) -> None:
+    assert decode(text.encode()) == decode(text.encode(), declared="UTF8")
+    assert decode(text.encode()).text == text
+
+
+@given(chinese)
+def test_bytes_that_are_not_utf8_are_gb18030(text: str) -> None:
+    raw = f"甲,{text},𠮷".encode("gb18030")
+    decoded = decode(raw)
+    assert (decoded.text, decoded.encoding) == (f"甲,{text},𠮷", "gb18030")
+
+
+@given(st.text(), st.sampled_from(["utf-8-sig", "utf-16", "utf-32"]))
+def test_a_mark_wins_and_is_taken_away(text: str, encoding: str) -> None:
+    text = "a" + text.replace("\0", "")
+    assert decode(text.encode(encoding)).text == text
+
+
+def test_ascii_is_utf8() -> None:
+    assert decode(b"code,name\n1,x\n").encoding == "utf-8"
+
+
+def test_mo_in_gb18030_is_not_guessed_at() -> None:
+    raw = b"code,name\n1," + "模".encode("gb18030") + b"\n"
+    assert raw.decode("utf-8") == "code,name\n1,ģ\n"
+    with pytest.raises(EncodingUndecided) as refusal:
+        decode(raw)
+    assert refusal.value.facts == {"offset": 12, "utf8": "ģ", "gb18030": "模"}
+    for language in ("zh", "en"):
+        assert all(part in refusal.value.message(language) for part in ("“ģ”", "“模”", "--encoding gb18030"))
+    assert decode(raw, declared="gb18030").text.endswith("模\n")
+    assert decode(raw, declared="utf-8").text.endswith("ģ\n")
+
+
+@pytest.mark.parametrize(
+    ("raw", "declared", "offset"),
+    [
+        (b"abc\xff\xff", None, 3),
+        ("村".encode("gb18030"), "utf-8", 0),
+        (b"\xef\xbb\xbfab\xff", None, 5),
+        ("甲村".encode("gb18030")[:-1], None, 2),
+        (b"ab\xff", "gbk", 2),
+    ],
+)
+def test_unreadable_bytes_are_refused_with_their_offset(
+    raw: bytes, declared: str | None, offset: int
+) -> None:
+    with pytest.raises(Undecodable) as refusal:
+        decode(raw, declared=declared)
+    assert refusal.value.facts["offset"] == offset
+    assert str(offset) in refusal.value.message("zh")
+
+
+def test_declared_against_mark_is_refused() -> None:
+    with pytest.raises(EncodingContradicted, match="declared as gb18030"):
+        decode("村".encode("utf-8-sig"), declared="gb18030")
+
+
+def test_an_encoding_not_read_here_is_refused() -> None:
+    with pytest.raises(UnknownEncoding, match="big5"):
+        decode(b"a", declared="big5")
+
+
+def test_nul_is_refused_and_utf16_can_be_declared() -> None:
+    raw = "code,村".encode("utf-16-le")
+    with pytest.raises((NulByte, Undecodable)):
+        decode(raw)
+    with pytest.raises(NulByte) as refusal:
+        decode("甲\0".encode())
+    assert refusal.value.facts == {"offset": 1}
+    assert decode(raw, declared="UTF-16LE").text == "code,村"
+
+
+def test_no_more_is_read_than_the_limit(tmp_path: Path) -> None:
+    file = tmp_path / "big.csv"
+    file.write_bytes(b"x" * 11)
+    assert read_bytes(file, limit=11) == b"x" * 11
+    with pytest.raises(FileTooLarge, match="10 bytes"):
+        read_bytes(file, limit=10)
+
+
+def test_chinese_characters_of_every_plane_and_no_others() -> None:
+    assert all(map(is_chinese, "村〇㐀䌷𠮷豈\U00030000"))
+    assert not any(map(is_chinese, "aģ,。、ア한①\ue000"))
+
+
+def test_what_is_shown_is_short_and_visible() -> None:
+    assert printable("a\u202eb c", length=10) == "a<U+202E>b c"
+    assert printable("村" * 9, length=4) == "村村村…"

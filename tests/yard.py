@@ -1,0 +1,171 @@
+"""A yard for provisioning's tests: a town with quota and a system, a simulated region, a stepped clock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from approval.flow import Outcome
+from approval.queries import find_active_step, get_case
+from identity.models import System
+from infra.database import reading, transaction
+from provisioning.cloud.simulated import SimulatedCloud, SimulatedRegion
+from provisioning.models import Allocation, Region, Request, Server
+from provisioning.queries import get_request, list_due, list_servers_of
+from provisioning.quota import Limits, Resources, total_used
+from provisioning.service.asking import LineAsked
+from provisioning.service.grants import grant_quota, set_root_grant
+from provisioning.service.offers import learn_region
+from provisioning.service.recount import recount
+from provisioning.service.requests import decide_request, draft_request, submit_request
+from provisioning.service.servers import provision_server
+from tests.factories import Hall, make_hall
+
+REGION = "yard"
+FLAVOR, BIGGER, IMAGE = "yard-c2", "yard-c4", "Debian-12"
+END_ON = date(2026, 12, 31)
+LINE = LineAsked(count=2, flavor=FLAVOR, image=IMAGE, volume_gib=100)
+ROOM = Limits.of(servers=300, vcpus=2000, ram_mib=8_000_000, root_gib=60_000, volume_gib=300_000, volumes=400)
+
+
+@dataclass
+class Yard:
+    """Where a test works; `at` moves only when told."""
+
+    engine: Engine
+    region: SimulatedRegion
+    cloud: SimulatedCloud
+    hall: Hall
+    system_id: int
+    at: datetime
+
+    def later(self, **by: float) -> None:
+        """Let time pass."""
+        self.at += timedelta(**by)
+
+    def draft(self, *lines: LineAsked, kind: str = "servers", **wishes: Any) -> int:
+        """The id of a draft by the town's applicant."""
+        wanted = {"end_on": END_ON, "purpose": "统一预约挂号", "system_id": self.system_id, **wishes}
+        with transaction(self.engine) as session:
+            return draft_request(
+                session,
+                kind=kind,
+                applicant_id=self.hall.applicant,
+                region=REGION,
+                at=self.at,
+                lines=lines,
+                **wanted,
+            ).id
+
+    def submit(self, request_id: int) -> list[dict[str, Any]]:
+        """Hand it in; the warnings."""
+        with transaction(self.engine) as session:
+            done = submit_request(session, request_id=request_id, person_id=self.hall.applicant, at=self.at)
+            return done.shortfalls
+
+    def decide(self, request_id: int, decision: Any = "approve", reason: str = "") -> Outcome:
+        """The active step, by the person of that step."""
+        with transaction(self.engine) as session:
+            case = get_case(session, get_request(session, request_id).case_id or 0)
+            step = find_active_step(session, case)
+            assert step is not None
+            first, second, _third = self.hall.operators
+            by = {"first_review": self.hall.county_reviewer, "verify": second}.get(step.key, first)
+            return decide_request(
+                session,
+                request_id=request_id,
+                step_key=step.key,
+                person_id=by,
+                decision=decision,
+                revision_seen=case.revision,
+                at=self.at,
+                reason=reason,
+            )
+
+    def approve(self, request_id: int) -> list[str]:
+        """Approve every step; the keys of those that waited."""
+        steps = ["accept"]
+        while not (outcome := self.decide(request_id)).decided:
+            assert outcome.next_step is not None
+            steps.append(outcome.next_step)
+        return steps
+
+    def ask(self, *lines: LineAsked, kind: str = "servers", **wishes: Any) -> int:
+        """A request, approved by all; its id."""
+        request_id = self.draft(*lines, kind=kind, **wishes)
+        self.submit(request_id)
+        self.approve(request_id)
+        return request_id
+
+    def work(self, rounds: int = 40) -> None:
+        """Visit whatever is due, again and again while time passes, until nothing is left to visit."""
+        for _ in range(rounds):
+            with reading(self.engine) as session:
+                due = list_due(session, at=self.at, limit=1000)
+                left = list_due(session, at=self.at + timedelta(days=3650), limit=1)
+            if not left:
+                return
+            for server_id in due:
+                provision_server(self.engine, self.cloud, server_id=server_id, at=self.at)
+            self.later(seconds=31)
+
+    def request(self, request_id: int) -> Request:
+        """As it is now."""
+        with transaction(self.engine) as session:
+            return get_request(session, request_id)
+
+    def servers(self, request_id: int) -> Sequence[Server]:
+        """The rows that it asked for."""
+        with transaction(self.engine) as session:
+            return list_servers_of(session, request_id)
+
+    def held(self) -> Resources:
+        """The sum of open allocations."""
+        with reading(self.engine) as session:
+            return total_used(
+                session.scalars(select(Allocation.amounts).where(Allocation.valid_to.is_(None)))
+            )
+
+    def check(self) -> None:
+        """Counters equal the recount, and no tag is in the cloud twice or unrecorded."""
+        with reading(self.engine) as session:
+            assert recount(session) == []
+            tags = set(session.scalars(select(Server.tag)))
+        seen = [server.tag for server in self.cloud.list_servers()]
+        assert len(set(seen)) == len(seen)
+        assert set(seen) <= tags
+
+
+def make_yard(
+    engine: Engine, folder: Path, *, at: datetime, latency_s: float = 0.0, room: Limits = ROOM
+) -> Yard:
+    """The yard, with everything asked for and nothing built."""
+    region = SimulatedRegion(folder / "yard.sqlite")
+    with transaction(engine) as session:
+        hall = make_hall(session, at=at)
+        session.add(Region(name=REGION, opened_at=at))
+        system_id = _system(session, hall.town, at)
+    cloud = SimulatedCloud(region.store, region=REGION, now=lambda: yard.at, latency_s=latency_s)
+    yard = Yard(engine, region, cloud, hall, system_id, at)
+    cloud.ensure_flavor(name=FLAVOR, vcpus=2, ram_mib=4096, root_gib=40)
+    cloud.ensure_flavor(name=BIGGER, vcpus=4, ram_mib=8192, root_gib=40)
+    learn_region(engine, cloud, at=at)
+    with transaction(engine) as session:
+        whole: dict[str, Any] = {"region": REGION, "limit": ROOM, "at": at, "actor": "person:1"}
+        set_root_grant(session, bureau_id=hall.city, **{**whole, "limit": ROOM + ROOM})
+        grant_quota(session, bureau_id=hall.county, **whole)
+        grant_quota(session, bureau_id=hall.town, **{**whole, "limit": room})
+    return yard
+
+
+def _system(session: Session, bureau_id: int, at: datetime) -> int:
+    system = System(
+        code="SYS-1", name="预约挂号", bureau_id=bureau_id, mlps_grade=2, zone="extranet", created_at=at
+    )
+    session.add(system)
+    session.flush()
+    return system.id
