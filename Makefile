@@ -19,12 +19,12 @@ help: ## this list
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@ .venv/run.stamp
 
-run: .venv/run.stamp ## install, load the sample city, do the main job, serve the portal on loopback
+run: .venv/run.stamp ## install, load the sample city, serve the portal on loopback
 	$(BIN)/siji run
 
 test: .venv/dev.stamp ## install and start what the tests need, then all tests
 	$(BIN)/siji lab up postgres rabbitmq chromium
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 check: .venv/dev.stamp ## lint, types, imports, unit tests: what every commit must pass
 	$(BIN)/ruff check .

@@ -1,1 +1,1 @@
-"""Benchmarks as ratios against a baseline measured in the same run. `python -m bench [NAME …]`; no assertions."""
+"""Benchmarks as ratios against a baseline of the same run: `python -m bench [NAME …]`; no assertions."""

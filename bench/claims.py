@@ -1,6 +1,6 @@
 """Claims on PostgreSQL: many clients beside the naive way that locks the root, and the cost in a large tree.
 
-Naive: the same claim, behind a lock on the root's account, which is how one counter for the whole city behaves.
+Naive: the same claim behind a lock on the root's account, which is how one counter for a whole city behaves.
 """
 
 import statistics
@@ -226,7 +226,7 @@ def _median_claim_s(engine: Engine, city: City) -> float:
 
 
 def _parents(units: int) -> dict[int, int | None]:
-    """Unit → parent, parents first: four levels, each parent filled in turn, until there are `units` of them."""
+    """Unit → parent, parents first: four levels, each parent filled in turn, until there are `units`."""
     parents: dict[int, int | None] = {1: None}
     numbers = count(2)
     if units == SMALL_UNITS:

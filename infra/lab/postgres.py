@@ -29,11 +29,8 @@ def up(state: Path | None = None) -> None:
     folder = make_engine_folder(NAME, state)
     with locked(folder / "lock"):
         packages.ensure(PACKAGES, log=folder / "install.log", usable=_programs(folder) is not None)
-        if not processes.alive(_record(folder)):
-            if processes.end_orphans(folder, "initdb", "postgres"):
-                _forget_dead_server(folder)
-            _start(folder)
-        processes.wait_ready(
+        processes.bring_up(
+            lambda: _start(folder),
             lambda: _answers(folder),
             engine=NAME,
             record=_record(folder),
@@ -86,6 +83,8 @@ def status(state: Path | None = None) -> Status:
 
 
 def _start(folder: Path) -> None:
+    if processes.end_orphans(folder, "initdb", "postgres"):
+        _forget_dead_server(folder)
     who = processes.account("postgres")
     programs = _programs(folder)
     if programs is None:

@@ -129,6 +129,28 @@ def alive(record: Path) -> bool:
     return found is not None and found.alive()
 
 
+def bring_up(
+    start: Callable[[], None],
+    ready: Callable[[], bool],
+    *,
+    engine: str,
+    record: Path,
+    log: Path,
+    within_s: float,
+) -> None:
+    """Return when the server is `ready()`: started unless it runs, and anew if it was found dying."""
+    found_running = alive(record)
+    if not found_running:
+        start()
+    try:
+        wait_ready(ready, engine=engine, record=record, log=log, within_s=within_s)
+    except DidNotStart:
+        if not found_running or alive(record):
+            raise
+        start()
+        wait_ready(ready, engine=engine, record=record, log=log, within_s=within_s)
+
+
 def wait_ready(ready: Callable[[], bool], *, engine: str, record: Path, log: Path, within_s: float) -> None:
     """Return as soon as `ready()`; `DidNotStart` if the server ends before, or after `within_s` seconds."""
     deadline = time.monotonic() + within_s

@@ -34,10 +34,8 @@ def up(state: Path | None = None) -> None:
     folder = make_engine_folder(NAME, state)
     with locked(folder / "lock"):
         packages.ensure(PACKAGES, log=folder / "install.log", usable=_installed())
-        if not processes.alive(_record(folder)):
-            processes.end_orphans(folder, "beam.smp")
-            _start(folder)
-        processes.wait_ready(
+        processes.bring_up(
+            lambda: _start(folder),
             lambda: _answers(folder),
             engine=NAME,
             record=_record(folder),
@@ -104,6 +102,7 @@ def status(state: Path | None = None) -> Status:
 
 
 def _start(folder: Path) -> None:
+    processes.end_orphans(folder, "beam.smp")
     who = processes.account("rabbitmq")
     data = _data(folder)
     data.mkdir(exist_ok=True)

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from infra.errors import SijiError
-from portal.cli import bureaus, calendar, journal, lab, people, quota, records, run
+from portal.cli import bureaus, calendar, journal, lab, people, quota, records, report, run
 from portal.cli.local import language
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.add_typer(lab.app, name="lab", help="测试用引擎 · private engines for 
 app.add_typer(people.app, name="people", help="人员 · people")
 app.add_typer(quota.app, name="quota", help="配额 · quotas")
 app.command(name="migrate", help="建立或升级数据库 · build or upgrade the records")(records.migrate)
+app.command(name="report", help="容量报表 · the capacity report")(report.report)
 app.command(name="run", help="示例城市 · load the sample city and show it")(run.run)
 
 

@@ -52,7 +52,7 @@ keys = st.sampled_from(["k1", "k2", "k3", "k4", "k5", "k6"])
 
 
 class QuotaLaws(RuleBasedStateMachine):
-    """Every act is tried on the product and foretold by the model: done, or refused for just those bureaus."""
+    """Every act is tried on the product and foretold by the model: done, or refused for those bureaus."""
 
     engine: Engine
 
