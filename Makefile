@@ -19,7 +19,7 @@ help: ## this list
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@ .venv/run.stamp
 
-run: .venv/run.stamp ## install, load the sample city, serve the portal on loopback
+run: .venv/run.stamp ## install, load the sample city, provision its servers, serve the portal on loopback
 	$(BIN)/siji run
 
 test: .venv/dev.stamp ## install and start what the tests need, then all tests

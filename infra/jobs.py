@@ -17,7 +17,7 @@ from infra.database import after_commit
 from infra.installation import Installation
 from infra.settings import Settings
 
-TASK_MODULES = ("approval.tasks", "provisioning.tasks", "exchange.tasks", "metrics.tasks")
+TASK_MODULES = ("approval.tasks", "provisioning.tasks", "exchange.tasks")
 TASK_TIME_LIMIT_S = 20 * 60
 GIVE_UP_AT_ONCE = {"max_retries": 1, "interval_start": 0}  # else an act waits 6 s for a dead broker
 

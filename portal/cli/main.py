@@ -5,7 +5,7 @@ import sys
 import typer
 
 from infra.errors import SijiError
-from portal.cli import bureaus, calendar, journal, lab, people, quota, records, report, run
+from portal.cli import bureaus, calendar, journal, lab, people, quota, records, report, run, worker
 from portal.cli.local import language
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(people.app, name="people", help="人员 · people")
 app.add_typer(quota.app, name="quota", help="配额 · quotas")
 app.command(name="migrate", help="建立或升级数据库 · build or upgrade the records")(records.migrate)
 app.command(name="report", help="容量报表 · the capacity report")(report.report)
+app.command(name="worker", help="任务进程 · Celery workers")(worker.worker)
 app.command(name="run", help="示例城市 · load the sample city and show it")(run.run)
 
 

@@ -1,20 +1,39 @@
 """`siji run`: the sample city on embedded defaults, then the portal on loopback."""
 
+import time
 from typing import Annotated
 
 import typer
 import uvicorn
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from identity.phase1 import read_phase1
 from identity.roles import ROLE_NAMES
-from infra.installation import open_installation
+from infra import jobs
+from infra.database import reading, transaction
+from infra.installation import Installation, open_installation
 from infra.migrations.run import upgrade
 from infra.settings import Settings
+from metrics.capacity import report_capacity
+from metrics.export import as_table
 from portal.app import create_app
 from portal.cli.local import language
-from portal.sample.city import load_systems, load_tree
+from portal.sample.city import load_systems, load_tree, system_codes
+from portal.sample.cloud import (
+    confirm_everything,
+    grant_down_the_tree,
+    open_sample_region,
+    request_everything,
+)
 from portal.sample.people import PEOPLE, load_people
+from portal.sample.workers import workers
+from provisioning.cloud.connect import connect
+from provisioning.service.sweep import sweep
+
+POLL_S = 0.5
+_COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
 
 
 def run(
@@ -38,6 +57,11 @@ def run(
         new = load_systems(installation.engine, at=installation.clock.now())
     say.print(f"信息系统:新增 {new}(拆分为示意)" if zh else f"Systems: {new} new (the split is illustrative)")
     password = load_people(installation.engine, data_dir=settings.data_dir, at=installation.clock.now())
+    with Progress(*_COLUMNS, console=say) as progress:
+        do_the_main_job(installation, progress, zh=zh)
+    say.print(_counted(installation, zh))
+    with reading(installation.engine) as session:
+        say.print(as_table(report_capacity(session, by="level"), by="level", language=language()))
     say.print(_people_table(zh))
     say.print(f"密码(全部示例人员):{password}" if zh else f"Password of all sample people: {password}")
     if serve:
@@ -49,6 +73,39 @@ def run(
             port=settings.portal_port,
             log_level="warning",
         )
+
+
+def do_the_main_job(here: Installation, progress: Progress, *, zh: bool) -> None:
+    """Every phase-1 system from its quota to confirmed servers; takes up where an earlier run ended."""
+    cloud = connect(here.settings, here.settings.region, here.clock)
+    open_sample_region(here, cloud)
+    grant_down_the_tree(here, region=cloud.region)
+    jobs.join(here)
+    systems = len(system_codes(read_phase1()))
+    servers = sum(group.count for group in read_phase1())
+    with workers():
+        asked = progress.add_task("申请与审批" if zh else "requests", total=systems)
+        request_everything(here, region=cloud.region, done=lambda: progress.advance(asked))
+        built = progress.add_task("建服务器" if zh else "servers", total=servers)
+        while confirm_everything(here):
+            progress.update(built, completed=len(cloud.list_servers()))
+            time.sleep(POLL_S)
+            with transaction(here.engine) as session:
+                sweep(session, at=here.clock.now())
+        progress.update(built, completed=len(cloud.list_servers()))
+
+
+def _counted(here: Installation, zh: bool) -> str:
+    """The figures as the region itself has them."""
+    cloud = connect(here.settings, here.settings.region, here.clock)
+    vcpus = {flavor.name: flavor.vcpus for flavor in cloud.list_flavors()}
+    roots = {flavor.name: flavor.root_gib for flavor in cloud.list_flavors()}
+    found = cloud.list_servers()
+    gib = sum(roots[one.flavor] for one in found) + sum(one.size_gib for one in cloud.list_volumes())
+    cores = sum(vcpus[one.flavor] for one in found)
+    if zh:
+        return f"区域实有:云服务器 {len(found)} 台,{cores:,} vCPU,存储 {gib / 1024:g} TiB(拆分为示意)"
+    return f"In the region: {len(found)} servers, {cores:,} vCPU, {gib / 1024:g} TiB (illustrative split)"
 
 
 def _people_table(zh: bool) -> Table:

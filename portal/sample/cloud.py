@@ -1,0 +1,185 @@
+"""Takes every phase-1 system of the sample city from quota to confirmed servers; any step may be repeated."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from approval.queries import find_active_step, get_case
+from approval.service import load_items
+from identity.actor import INSTALLATION
+from identity.models import Person, System
+from identity.phase1 import Phase1Group, read_phase1
+from identity.queries import get_bureau, get_system, list_chain
+from identity.roles import Role
+from identity.service.people import add_person, find_person_by_login
+from identity.service.roles import give_role
+from infra.clock import city_date
+from infra.database import reading, transaction
+from infra.installation import Installation
+from portal.sample.city import ACTOR, system_codes
+from provisioning.cloud.driver import Cloud
+from provisioning.models import Region, Request
+from provisioning.quota import Limits
+from provisioning.service.asking import LineAsked
+from provisioning.service.grants import grant_quota, set_root_grant
+from provisioning.service.offers import learn_region
+from provisioning.service.regions import open_region
+from provisioning.service.requests import confirm_request, decide_request, draft_request, submit_request
+
+IMAGE = "openEuler-24.03-LTS"
+LEASE = timedelta(days=3 * 365)
+REVIEWER, VERIFIER, COUNTY_REVIEWER = "shenhe", "hezhun", "chushen"
+Done = Callable[[], None]
+
+
+def open_sample_region(here: Installation, cloud: Cloud) -> None:
+    """The region with phase 1's flavors and what it holds, and the items of the approval hall."""
+    for group in read_phase1():
+        cloud.ensure_flavor(
+            name=group.flavor, vcpus=group.vcpus, ram_mib=group.ram_mib, root_gib=group.root_gib
+        )
+    at = here.clock.now()
+    with transaction(here.engine) as session:
+        load_items(session, at=at)
+        if session.get(Region, cloud.region) is None:
+            open_region(session, name=cloud.region, at=at, actor=ACTOR)
+    learn_region(here.engine, cloud, at=at)
+
+
+def grant_down_the_tree(here: Installation, *, region: str) -> None:
+    """What each bureau's phase-1 systems need, and what those below it need, from the city downwards."""
+    with transaction(here.engine) as session:
+        needed: dict[int, Limits] = {}
+        heights: dict[int, int] = {}
+        for group in read_phase1():
+            chain = list_chain(session, bureau_id=get_bureau(session, code=group.bureau_code).id)
+            for depth, bureau in enumerate(reversed(chain)):
+                needed[bureau.id] = needed.get(bureau.id, Limits.of()) + _need(group)
+                heights[bureau.id] = depth
+        for bureau_id in sorted(needed, key=lambda one: (heights[one], one)):
+            grant = grant_quota if heights[bureau_id] else set_root_grant
+            grant(
+                session,
+                region=region,
+                bureau_id=bureau_id,
+                limit=needed[bureau_id],
+                at=here.clock.now(),
+                actor=ACTOR,
+            )
+
+
+def request_everything(here: Installation, *, region: str, done: Done) -> None:
+    """One request a system: asked for by its bureau, reviewed, verified by another; `done` after each."""
+    for code in system_codes(read_phase1()):
+        with transaction(here.engine) as session:
+            request = _draft(session, here, region=region, system=get_system(session, code=code))
+            if request.state == "draft":
+                submit_request(
+                    session, request_id=request.id, person_id=request.applicant_id, at=here.clock.now()
+                )
+        while _decide_next(here, request_id=request.id):
+            pass
+        done()
+
+
+def confirm_everything(here: Installation) -> int:
+    """Every applicant confirms what stands built; how many requests do not yet."""
+    with reading(here.engine) as session:
+        waiting = session.execute(
+            select(Request.id, Request.applicant_id, Request.state).where(Request.state != "active")
+        ).all()
+    for request_id, applicant_id, state in waiting:
+        if state == "confirming":
+            with transaction(here.engine) as session:
+                confirm_request(session, request_id=request_id, person_id=applicant_id, at=here.clock.now())
+    return sum(state != "confirming" for _, _, state in waiting)
+
+
+def _need(group: Phase1Group) -> Limits:
+    return Limits.of(
+        servers=group.count,
+        vcpus=group.count * group.vcpus,
+        ram_mib=group.count * group.ram_mib,
+        root_gib=group.count * group.root_gib,
+        volume_gib=group.count * group.volume_gib,
+        volumes=group.count,
+    )
+
+
+def _draft(session: Session, here: Installation, *, region: str, system: System) -> Request:
+    found = session.scalar(select(Request).where(Request.system_id == system.id))
+    if found is not None:
+        return found
+    at = here.clock.now()
+    groups = [one for one in read_phase1() if system_codes(read_phase1())[system.code].system == one.system]
+    bureau = list_chain(session, bureau_id=system.bureau_id)[0]
+    lines = [
+        LineAsked(count=one.count, flavor=one.flavor, image=IMAGE, volume_gib=one.volume_gib)
+        for one in groups
+        if one.bureau_code == bureau.code
+    ]
+    return draft_request(
+        session,
+        kind="new_system",
+        applicant_id=_applicant(
+            session, bureau_id=bureau.id, login=f"gly-{bureau.code}", name=bureau.name, at=at
+        ),
+        region=region,
+        purpose=f"示例:一期“{system.name}”上云",
+        at=at,
+        system_id=system.id,
+        end_on=city_date(at + LEASE),
+        lines=lines,
+    )
+
+
+def _applicant(session: Session, *, bureau_id: int, login: str, name: str, at: datetime) -> int:
+    known = find_person_by_login(session, login=login)
+    if known is not None:
+        return known.id
+    made = add_person(
+        session, actor=INSTALLATION, login=login, name=f"{name}管理员", bureau_id=bureau_id, at=at
+    )
+    give_role(
+        session,
+        actor=INSTALLATION,
+        person_id=made.person.id,
+        role=Role.bureau_admin,
+        bureau_id=bureau_id,
+        at=at,
+    )
+    return made.person.id
+
+
+def _decide_next(here: Installation, *, request_id: int) -> bool:
+    """Let the person of the active step approve; False when there is no step to decide."""
+    with transaction(here.engine) as session:
+        request = session.get_one(Request, request_id)
+        if request.state != "submitted":
+            return False
+        case = get_case(session, request.case_id or 0)
+        step = find_active_step(session, case)
+        if step is None:
+            return False
+        decide_request(
+            session,
+            request_id=request_id,
+            step_key=step.key,
+            person_id=_people(session)[
+                {"first_review": COUNTY_REVIEWER, "verify": VERIFIER}.get(step.key, REVIEWER)
+            ],
+            decision="approve",
+            revision_seen=case.revision,
+            at=here.clock.now(),
+        )
+        return True
+
+
+def _people(session: Session) -> Mapping[str, int]:
+    logins = (REVIEWER, VERIFIER, COUNTY_REVIEWER)
+    return {
+        login: id
+        for login, id in session.execute(select(Person.login, Person.id).where(Person.login.in_(logins)))
+    }
