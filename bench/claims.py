@@ -177,7 +177,7 @@ def build(url: str, *, units: int) -> City:
 
 
 def claim_for(url: str, order: Order, root: int, naive: bool, start: Any) -> int:
-    """One client: claim at `order` until time is up; how many were granted. `start` is a barrier of all clients."""
+    """One client: claim at `order` until time is up; how many were granted. `start` is a barrier of all."""
     engine = open_database(url, pool_size=1)
     _claim(engine, order, root if naive else None)
     start.wait()

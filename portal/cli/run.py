@@ -83,7 +83,7 @@ def do_the_main_job(here: Installation, progress: Progress, *, zh: bool) -> None
     jobs.join(here)
     systems = len(system_codes(read_phase1()))
     servers = sum(group.count for group in read_phase1())
-    with workers():
+    with workers(log=here.settings.data_dir / "worker.log"):
         asked = progress.add_task("申请与审批" if zh else "requests", total=systems)
         request_everything(here, region=cloud.region, done=lambda: progress.advance(asked))
         built = progress.add_task("建服务器" if zh else "servers", total=servers)

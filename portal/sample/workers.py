@@ -4,14 +4,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 STOP_WITHIN_S = 20
 
 
 @contextmanager
-def workers() -> Iterator[None]:
-    """`siji worker` runs while the block does."""
-    process = subprocess.Popen([sys.argv[0], "worker"])  # noqa: S603 -- this very command, by the path it was called
+def workers(*, log: Path) -> Iterator[None]:
+    """`siji worker` runs while the block does; `log` takes what it says."""
+    with log.open("ab") as said:
+        process = subprocess.Popen([sys.argv[0], "worker"], stdout=said, stderr=said)
     try:
         yield
     finally:

@@ -58,7 +58,7 @@ keys = st.sampled_from(["k1", "k2", "k3", "k4", "k5", "k6"])
 
 
 class QuotaLaws(RuleBasedStateMachine):
-    """Every act is tried on the product and foretold by the model: done, or refused for those bureaus."""
+    """Every act is tried on the product and foretold by the model: done, or refused for which bureaus."""
 
     engine: Engine
 
@@ -83,7 +83,7 @@ class QuotaLaws(RuleBasedStateMachine):
 
     @rule(data=st.data(), acts=st.integers(3, 8))
     def use(self, data: st.DataObject, acts: int) -> None:
-        """A spell of work on servers: what is not held is claimed, what is held is led on through its life."""
+        """A spell of work on servers: what is not held is claimed, what is held is led on through life."""
         for _ in range(acts):
             key = data.draw(keys)
             held = self.model.held.get(key)
