@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import (
     CompoundSelect,
     Connection,
@@ -35,6 +36,10 @@ from infra.lab import postgres
 from infra.lab.record import Record
 from infra.migrations.run import upgrade
 from infra.settings import Settings
+
+# No test is timed, and an example found on one machine is not kept on another.
+hypothesis_settings.register_profile("siji", deadline=None, database=None, print_blob=True)
+hypothesis_settings.load_profile("siji")
 
 PREFIX = "siji_test"
 EMPTYING_WAITS_MS = 5_000
