@@ -21,6 +21,7 @@ from sqlalchemy import (
     event,
     text,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -110,6 +111,18 @@ def reading(engine: Engine) -> Iterator[Session]:
             )
         with Session(connection, autoflush=False) as session:
             yield session
+
+
+def insert_once(session: Session, table: type[Base], **values: Any) -> bool:
+    """Insert a row unless a unique index has its like; whether it was inserted.
+
+    On PostgreSQL it waits for another transaction that is inserting the same.
+    """
+    on_postgres = session.get_bind().dialect.name == "postgresql"
+    insert = postgresql.insert(table) if on_postgres else sqlite.insert(table)
+    key = table.__mapper__.primary_key[0]
+    new = session.execute(insert.values(**values).on_conflict_do_nothing().returning(key))
+    return new.first() is not None
 
 
 def after_commit(session: Session, call: Callable[[], None]) -> None:

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     not_found = "not_found"
     conflict = "conflict"
     stale = "stale"
+    unconditional = "unconditional"
     too_large = "too_large"
     unavailable = "unavailable"
 

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Form, Request
+from fastapi import Depends, Form, Request, Response
 from sqlalchemy.orm import Session
 
 from identity.actor import Actor
 from identity.errors import NotSignedIn
-from identity.service.sign_in import Resumed, csrf_matches, resume, touch_session
+from identity.service.sign_in import OpenedSession, Resumed, csrf_matches, resume, touch_session
 from identity.service.tokens import present_token, touch_token
 from infra.database import reading, transaction
 from infra.errors import Kind, SijiError
@@ -79,6 +79,18 @@ def signed_in(request: Request, here: Here, at: At) -> Resumed:
 
 
 Visitor = Annotated[Resumed, Depends(signed_in)]
+
+
+def hand_over(response: Response, opened: OpenedSession, here: Installation) -> None:
+    """Give the browser the cookie of its new session."""
+    response.set_cookie(
+        COOKIE,
+        opened.secret,
+        httponly=True,
+        samesite="lax",
+        secure=here.settings.secure_cookies,
+        expires=opened.expires_at,
+    )
 
 
 def from_own_form(visitor: Visitor, csrf: Annotated[str, Form()] = "") -> Resumed:

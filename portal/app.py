@@ -8,6 +8,7 @@ from fastapi.staticfiles import StaticFiles
 
 from infra.installation import Installation
 from portal import api, pages
+from portal.api.description import describe
 from portal.errors import install_handlers
 
 STATIC = Path(__file__).parent / "static"
@@ -36,6 +37,7 @@ def create_app(installation: Installation) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for router in (*api.ROUTERS, *pages.ROUTERS):
         app.include_router(router)
+    describe(app)
     return app
 
 

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from infra.errors import Kind, SijiError
 from portal.language import language_of
+from portal.needs import PasswordToChange
 from portal.render import render
 
 STATUS: dict[Kind, HTTPStatus] = {
@@ -19,6 +20,7 @@ STATUS: dict[Kind, HTTPStatus] = {
     Kind.not_found: HTTPStatus.NOT_FOUND,
     Kind.conflict: HTTPStatus.CONFLICT,
     Kind.stale: HTTPStatus.PRECONDITION_FAILED,
+    Kind.unconditional: HTTPStatus.PRECONDITION_REQUIRED,
     Kind.too_large: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Kind.unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -37,9 +39,11 @@ def _refused(request: Request, error: Exception) -> Response:
     message = error.message(language_of(request))
     if _is_api(request):
         return _problem(status, error.code, message, error.facts)
+    if isinstance(error, PasswordToChange):
+        return RedirectResponse("/password", HTTPStatus.SEE_OTHER)
     if status is HTTPStatus.UNAUTHORIZED:
         return RedirectResponse(f"/sign-in?next={request.url.path}", HTTPStatus.SEE_OTHER)
-    return render(request, "error.html", {"message": message, "status": int(status)}, status=int(status))
+    return render(request, "error.html", {"message": message, "code": error.code}, status=int(status))
 
 
 def _framework(request: Request, error: Exception) -> Response:
@@ -51,7 +55,7 @@ def _framework(request: Request, error: Exception) -> Response:
     return render(
         request,
         "error.html",
-        {"message": message[language_of(request)], "status": int(status)},
+        {"message": message[language_of(request)], "code": status.name.lower()},
         status=int(status),
     )
 
@@ -65,7 +69,7 @@ def _malformed(request: Request, error: Exception) -> Response:
     ]
     if _is_api(request):
         return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", text, {"places": places})
-    return render(request, "error.html", {"message": text, "status": 422}, status=422)
+    return render(request, "error.html", {"message": text, "code": "malformed"}, status=422)
 
 
 def _is_api(request: Request) -> bool:

@@ -11,9 +11,10 @@ from approval.flow import ACCEPT, Outcome, State, parse_steps, taken_steps
 from approval.models import Case, CaseBranch, CaseCounter
 from approval.queries import get_case, get_item, item_of
 from approval.service.decisions import move_on
-from approval.service.record import check_act, check_applicant, check_revision, insert_once, record
+from approval.service.record import check_act, check_applicant, check_revision, record
 from approval.service.steps import begin_handling, begin_next, end_case, lay_out, lay_out_again
 from infra.clock import city_date
+from infra.database import insert_once
 
 NUMBER_PREFIX = "BD"
 

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from approval.deadline import NotYetPublished, WorkCalendar
 from approval.models import Alarm, Case, CaseClock, CaseStep, CaseSuspension
 from approval.queries import clock_stands, running_clocks, suspensions_of
-from approval.service.record import insert_once
 from infra.clock import city_date
+from infra.database import insert_once
 from infra.workdays import load_calendar
 
 

@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from approval.errors import NotApplicant, WrongState
 from approval.flow import Outcome, State, allows
-from approval.models import Alarm, Case, CaseCounter, Notice
+from approval.models import Case, Notice
 from approval.queries import find_active_step
 from approval.wording import ACTS, STATES, both
 from identity.actor import INSTALLATION
+from infra.database import insert_once
 from infra.errors import Stale
 from infra.journal import append
 
@@ -103,12 +103,3 @@ def notify(
         role=role,
         bureau_id=bureau_id,
     )
-
-
-def insert_once(session: Session, table: type[Notice | Alarm | CaseCounter], **values: Any) -> bool:
-    """Insert a row unless a unique index has its like; whether it was inserted."""
-    on_postgres = session.get_bind().dialect.name == "postgresql"
-    insert = postgresql.insert(table) if on_postgres else sqlite.insert(table)
-    key = table.__mapper__.primary_key[0]
-    new = session.execute(insert.values(**values).on_conflict_do_nothing().returning(key))
-    return new.first() is not None

@@ -1,26 +1,63 @@
-"""Who the caller is."""
+"""Who the caller is, and signing in and out of a session for programs that act for a person."""
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from typing import Annotated
 
+from fastapi import Depends, Request, Response
+from pydantic import Field
+
+from identity.queries import get_bureau_by_id
 from identity.service.access import permissions_of
-from portal.access import Caller
+from identity.service.sign_in import sign_in, sign_out
+from portal.access import COOKIE, At, Here, Reading, Writing, caller, from_own_site, hand_over
+from portal.api.shapes import In, Out, api_router
+from portal.needs import Asker, needs
 
-router = APIRouter(prefix="/api/v1", tags=["me"])
+router = api_router("me")
 
 
-class Me(BaseModel):
+class Me(Out):
     """The caller, and what it may do somewhere."""
 
-    kind: str
-    name: str
-    bureau_id: int | None
-    permissions: list[str]
+    kind: str = Field(examples=["person"])
+    name: str = Field(examples=["赵审核"])
+    bureau: str | None = Field(examples=["1306-zhb"])
+    permissions: list[str] = Field(examples=[["bureaus:see", "grants:set"]])
+
+
+class Credentials(In):
+    """An account and its password."""
+
+    login: str = Field(max_length=64, examples=["shenhe"])
+    password: str = Field(max_length=1024, examples=["…"])
+
+
+class SessionOut(Out):
+    """A session that was opened: its cookie came with the answer, and writes carry `csrf` as X-CSRF-Token."""
+
+    csrf: str
+    must_change_password: bool
 
 
 @router.get("/me")
-def me(actor: Caller) -> Me:
+def me(asker: Annotated[Asker, needs()], session: Reading) -> Me:
     """Who the token or the session stands for."""
-    return Me(
-        kind=actor.kind, name=actor.name, bureau_id=actor.bureau_id, permissions=sorted(permissions_of(actor))
-    )
+    actor = asker.actor
+    bureau = None if actor.bureau_id is None else get_bureau_by_id(session, bureau_id=actor.bureau_id).code
+    return Me(kind=actor.kind, name=actor.name, bureau=bureau, permissions=sorted(permissions_of(actor)))
+
+
+@router.post("/session", status_code=201, dependencies=[Depends(from_own_site)])
+def open_session(credentials: Credentials, response: Response, here: Here, at: At) -> SessionOut:
+    """Sign a person in."""
+    opened = sign_in(here.engine, login=credentials.login, password=credentials.password, at=at)
+    hand_over(response, opened, here)
+    return SessionOut(csrf=opened.csrf, must_change_password=opened.must_change_password)
+
+
+@router.delete("/session", status_code=204, dependencies=[Depends(caller)])
+def end_session(request: Request, response: Response, session: Writing, at: At) -> None:
+    """Sign the person out; a token is not affected."""
+    secret = request.cookies.get(COOKIE)
+    if secret:
+        sign_out(session, secret=secret, at=at)
+    response.delete_cookie(COOKIE)

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from infra.errors import SijiError
-from portal.cli import bureaus, calendar, journal, lab, people, quota, records, report, run, worker
+from portal.cli import bureaus, calendar, journal, lab, people, quota, records, report, run, sessions, worker
 from portal.cli.local import language
 
 app = typer.Typer(
@@ -20,6 +20,9 @@ app.add_typer(journal.app, name="journal", help="审计日志 · the journal")
 app.add_typer(lab.app, name="lab", help="测试用引擎 · private engines for tests and benchmarks")
 app.add_typer(people.app, name="people", help="人员 · people")
 app.add_typer(quota.app, name="quota", help="配额 · quotas")
+app.command(name="sign-in", help="登录门户 · sign in to the portal")(sessions.sign_in)
+app.command(name="sign-out", help="退出门户 · sign out")(sessions.sign_out)
+app.command(name="whoami", help="我是谁 · who the portal takes you for")(sessions.whoami)
 app.command(name="migrate", help="建立或升级数据库 · build or upgrade the records")(records.migrate)
 app.command(name="report", help="容量报表 · the capacity report")(report.report)
 app.command(name="worker", help="任务进程 · Celery workers")(worker.worker)

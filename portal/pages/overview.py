@@ -1,13 +1,16 @@
 """The first page after signing in."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from identity.queries import count_by_level, get_bureau_by_id
 from identity.roles import ROLE_NAMES, Permission, Role
 from identity.service.access import scope_of
-from portal.access import Reading, Visitor
+from portal.access import Reading
 from portal.language import language_of
+from portal.needs import Asker, page_needs
 from portal.pages.systems import systems_within
 from portal.render import render
 
@@ -15,11 +18,9 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def overview(request: Request, visitor: Visitor, session: Reading) -> Response:
+def overview(request: Request, asker: Annotated[Asker, page_needs()], session: Reading) -> Response:
     """How large the tree is, and what the reader is in it."""
-    if visitor.must_change_password:
-        return RedirectResponse("/password", 303)
-    actor = visitor.actor
+    actor = asker.actor
     column = 1 if language_of(request) == "en" else 0
     facts = {
         "bureau": get_bureau_by_id(session, bureau_id=actor.bureau_id or 0),

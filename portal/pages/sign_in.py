@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from identity.service.sign_in import change_password, sign_in, sign_out
 from infra.errors import SijiError
-from portal.access import COOKIE, At, Here, Visitor, Writing, from_own_form, from_own_site
+from portal.access import COOKIE, At, Here, Visitor, Writing, from_own_form, from_own_site, hand_over
 from portal.errors import STATUS
 from portal.language import COOKIE as LANGUAGE_COOKIE
 from portal.language import language_of
@@ -40,14 +40,7 @@ def enter(
         return render(request, "sign_in.html", facts, status=int(STATUS[error.kind]))
     onward = "/password" if opened.must_change_password else _own_path(next)
     answer = RedirectResponse(onward, 303)
-    answer.set_cookie(
-        COOKIE,
-        opened.secret,
-        httponly=True,
-        samesite="lax",
-        secure=here.settings.secure_cookies,
-        expires=opened.expires_at,
-    )
+    hand_over(answer, opened, here)
     return answer
 
 

@@ -1,6 +1,7 @@
 """The information systems that the reader may see."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -9,18 +10,19 @@ from sqlalchemy.orm import Session
 
 from identity.models import Bureau, System
 from identity.roles import Permission
-from identity.service.access import scope_of
-from portal.access import Reading, Visitor
+from portal.access import Reading
+from portal.needs import Asker, page_needs
 from portal.render import render
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/systems")
-def systems(request: Request, visitor: Visitor, session: Reading) -> Response:
+def systems(
+    request: Request, asker: Annotated[Asker, page_needs(Permission.systems_see)], session: Reading
+) -> Response:
     """All of them, with the bureau each belongs to."""
-    scope = scope_of(session, visitor.actor, Permission.systems_see)
-    return render(request, "systems.html", {"systems": systems_within(session, scope)})
+    return render(request, "systems.html", {"systems": systems_within(session, asker.scope(session))})
 
 
 def systems_within(session: Session, scope: set[int] | None) -> Sequence[tuple[System, Bureau]]:

@@ -23,7 +23,7 @@ def sample_sqlite(_migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFacto
     file = folder / "siji.sqlite"
     file.write_bytes(_migrated_sqlite.read_bytes())
     url = f"sqlite:///{file}"
-    installation = _installation(url, folder)
+    installation = open_sample(folder)
     at = installation.clock.now()
     load_tree(installation.engine, at=at)
     load_systems(installation.engine, at=at)
@@ -38,7 +38,7 @@ def installation(sample_sqlite: tuple[str, str], tmp_path: Path) -> Installation
     source = Path(sample_sqlite[0].removeprefix("sqlite:///"))
     copy = tmp_path / "siji.sqlite"
     copy.write_bytes(source.read_bytes())
-    return _installation(f"sqlite:///{copy}", tmp_path)
+    return open_sample(tmp_path)
 
 
 @pytest.fixture
@@ -67,5 +67,6 @@ def csrf_of(browser: TestClient, path: str = "/") -> str:
     return found.group(1)
 
 
-def _installation(url: str, folder: Path) -> Installation:
-    return open_installation(Settings(data_dir=folder, database_url=url, sample=True))
+def open_sample(folder: Path) -> Installation:
+    """The installation whose files are in `folder`."""
+    return open_installation(Settings(data_dir=folder, sample=True))

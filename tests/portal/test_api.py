@@ -13,7 +13,7 @@ def test_bureaus_come_in_pages_that_cover_all_once(sign_in: SignIn) -> None:
         page = browser.get(
             "/api/v1/bureaus", params={"level": "township", "cursor": cursor, "limit": 100}
         ).json()
-        codes += [one["code"] for one in page["bureaus"]]
+        codes += [one["code"] for one in page["items"]]
         if page["next"] is None:
             break
         cursor = page["next"]
@@ -22,9 +22,10 @@ def test_bureaus_come_in_pages_that_cover_all_once(sign_in: SignIn) -> None:
 
 def test_children_of_a_bureau(sign_in: SignIn) -> None:
     page = sign_in("shenhe").get("/api/v1/bureaus", params={"parent": "1306", "limit": 500}).json()
-    counties = [one for one in page["bureaus"] if one["level"] == "county"]
+    counties = [one for one in page["items"] if one["level"] == "county"]
     assert len(counties) == 26
-    assert {"code": "130624", "name": "阜平县", "level": "county", "is_territorial": True} in counties
+    fuping = {"code": "130624", "name": "阜平县", "level": "county", "is_territorial": True, "revision": 1}
+    assert fuping in counties
 
 
 @pytest.mark.parametrize("limit", ["0", "501", "many", ""])
