@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from identity.actor import Actor
 from identity.errors import NotSignedIn
+from identity.service.presenting import present_token, touch_token
 from identity.service.sign_in import OpenedSession, Resumed, csrf_matches, resume, touch_session
-from identity.service.tokens import present_token, touch_token
 from infra.database import reading, transaction
 from infra.errors import Kind, SijiError
 from infra.installation import Installation

@@ -1,4 +1,4 @@
-"""Use cases on people's accounts: add, reset a password, depart. Roles are given in service/roles.py."""
+"""People's accounts: add, reset a password, depart. Roles are roles.py's, looking up directory.py's."""
 
 import re
 import unicodedata
@@ -25,7 +25,7 @@ from identity.names import text_fault
 from identity.passwords import check_password, hash_password, make_one_time_password
 from identity.queries import list_chain_ids, list_tops
 from identity.roles import GIVES, ROLE_NAMES, SEPARATED, Permission, Role
-from identity.service.access import authorise, get_standing_bureau, load_roles, scope_of
+from identity.service.access import authorise, get_standing_bureau, load_roles
 from infra import journal
 from infra.database import serialise
 from infra.errors import NotFound
@@ -206,41 +206,10 @@ def record_role(
     return assignment
 
 
-def get_person(session: Session, *, actor: Actor, person_id: int) -> Person:
-    """One account; raises NotFound, also for who may not see the people of its bureau."""
-    person = session.get(Person, person_id)
-    scope = scope_of(session, actor, Permission.people_see)
-    is_self = actor.kind == "person" and actor.id == person_id
-    if person is None or not (is_self or scope is None or person.bureau_id in scope):
-        raise NotFound(what_zh="人员", what_en="person", key=person_id)
-    return person
-
-
 def find_person_by_login(session: Session, *, login: str) -> Person | None:
     """The account of that login, also of a departed person."""
     wanted = normalise_login(login)
     return session.scalar(select(Person).where(Person.login == wanted)) if LOGIN.fullmatch(wanted) else None
-
-
-def list_people(
-    session: Session,
-    *,
-    actor: Actor,
-    bureau_id: int | None = None,
-    with_departed: bool = False,
-    after_id: int = 0,
-    limit: int = 100,
-) -> list[Person]:
-    """A page of the accounts that `actor` may see, by id; only those of one bureau if it is named."""
-    query = select(Person).where(Person.id > after_id).order_by(Person.id).limit(limit)
-    scope = scope_of(session, actor, Permission.people_see)
-    if scope is not None:
-        query = query.where(Person.bureau_id.in_(scope))
-    if bureau_id is not None:
-        query = query.where(Person.bureau_id == bureau_id)
-    if not with_departed:
-        query = query.where(Person.departed_at.is_(None))
-    return list(session.scalars(query))
 
 
 def lock_person(session: Session, *, person_id: int) -> Person:

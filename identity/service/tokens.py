@@ -1,13 +1,11 @@
-"""Tokens of systems' service accounts: issue, present, rotate, revoke. Digests alone are kept."""
+"""Tokens of systems' service accounts: issue, rotate, revoke. Showing one is presenting.py's."""
 
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from hashlib import sha256
-from hmac import compare_digest
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from identity.actor import Actor
@@ -19,22 +17,21 @@ from identity.errors import (
     InvalidScopes,
     SystemRetired,
     TokenEnded,
-    TokenRefused,
 )
 from identity.models import System, Token
+from identity.queries import get_system_by_id
 from identity.roles import PERMISSION_NAMES, Permission, TokenScope
-from identity.service.access import authorise, place_facts, scope_of
+from identity.service.access import authorise, place_facts
 from identity.service.people import clean_name
+from identity.service.presenting import PREFIX, digest_of, is_good
 from infra import journal
 from infra.clock import city_date
 from infra.errors import NotFound
 
-PREFIX = "siji"
 SECRET_BYTES = 32
 LONGEST_LIFE_DAYS = 400
 DEFAULT_OVERLAP_DAYS = 7
 LONGEST_OVERLAP_DAYS = 30
-TOUCH_EVERY = timedelta(minutes=1)
 MOST_DATASETS = 200
 MOST_SCOPES_SHOWN = 200
 
@@ -45,15 +42,6 @@ class IssuedToken:
 
     token: Token
     text: str
-
-
-@dataclass(frozen=True)
-class Presented:
-    """Who a token stands for, and whether its last-seen is due to be written."""
-
-    token_id: int
-    actor: Actor
-    needs_touch: bool
 
 
 def issue_token(
@@ -141,58 +129,14 @@ def revoke_token(session: Session, *, actor: Actor, token_id: int, at: datetime)
     return token
 
 
-def present_token(session: Session, *, text: str, at: datetime) -> Presented:
-    """Who the token stands for; writes nothing. Raises TokenRefused if it is unknown, over or revoked."""
-    prefix, _, rest = text.partition("_")
-    number, _, secret = rest.partition("_")
-    if prefix != PREFIX or not (number.isascii() and number.isdigit() and len(number) < 19) or not secret:
-        raise TokenRefused()
-    row = session.execute(
-        select(Token, System).join(System, System.id == Token.system_id).where(Token.id == int(number))
-    ).one_or_none()
-    if row is None or not compare_digest(row[0].digest, _digest(secret)):
-        raise TokenRefused()
-    token, system = row
-    if not is_good(token, at) or system.retired_at is not None:
-        raise TokenRefused()
-    actor = Actor(
-        "service",
-        token.id,
-        f"{system.name} · {token.label}",
-        system.bureau_id,
-        scopes=tuple(token.scopes),
-        datasets=None if token.datasets is None else tuple(token.datasets),
-        system_id=system.id,
-    )
-    return Presented(token.id, actor, token.seen_at is None or at - token.seen_at >= TOUCH_EVERY)
-
-
-def touch_token(session: Session, *, token_id: int, at: datetime) -> None:
-    """Note when the token was last seen, at most once a minute."""
-    session.execute(
-        update(Token)
-        .where(Token.id == token_id, or_(Token.seen_at.is_(None), Token.seen_at <= at - TOUCH_EVERY))
-        .values(seen_at=at)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def is_good(token: Token, at: datetime) -> bool:
-    """Whether the token may be used at `at`: not revoked, not past its overlap, not past its last day."""
-    return (
-        token.revoked_at is None
-        and (token.ends_at is None or at < token.ends_at)
-        and city_date(at) <= token.expires_on
-    )
-
-
-def list_tokens(session: Session, *, actor: Actor, system_id: int) -> list[Token]:
-    """All tokens of a system, ended ones too, newest first; raises Forbidden, NotFound."""
-    system = session.get(System, system_id)
-    scope = scope_of(session, actor, Permission.tokens_see)
-    if system is None or not (scope is None or system.bureau_id in scope):
-        raise NotFound(what_zh="信息系统", what_en="information system", key=system_id)
-    return list(session.scalars(select(Token).where(Token.system_id == system_id).order_by(Token.id.desc())))
+def list_tokens(
+    session: Session, *, actor: Actor, system_id: int, before_id: int | None = None, limit: int = 50
+) -> list[Token]:
+    """A page of a system's tokens, ended ones too, newest first; raises Forbidden, NotFound."""
+    system = get_system_by_id(session, system_id=system_id)
+    authorise(session, actor, Permission.tokens_see, bureau_id=system.bureau_id)
+    query = select(Token).where(Token.system_id == system_id).order_by(Token.id.desc()).limit(limit)
+    return list(session.scalars(query if before_id is None else query.where(Token.id < before_id)))
 
 
 def _make(
@@ -211,7 +155,7 @@ def _make(
     token = Token(
         system_id=system.id,
         label=label,
-        digest=_digest(secret),
+        digest=digest_of(secret),
         scopes=list(scopes),
         datasets=None if datasets is None else list(datasets),
         issued_by=actor.id,
@@ -233,9 +177,7 @@ def _check_issuer(session: Session, actor: Actor, system: System) -> None:
 
 
 def _get_system(session: Session, system_id: int) -> System:
-    system = session.get(System, system_id)
-    if system is None:
-        raise NotFound(what_zh="信息系统", what_en="information system", key=system_id)
+    system = get_system_by_id(session, system_id=system_id)
     if system.retired_at is not None:
         raise SystemRetired(name=system.name, code=system.code)
     return system
@@ -274,10 +216,6 @@ def _check_expiry(expires_on: date, at: datetime) -> date:
             expires_on=expires_on.isoformat(), earliest=earliest.isoformat(), latest=latest.isoformat()
         )
     return expires_on
-
-
-def _digest(secret: str) -> str:
-    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _describe(token: Token) -> dict[str, object]:

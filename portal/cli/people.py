@@ -15,17 +15,17 @@ from identity.models import Bureau, Person
 from identity.queries import get_bureau
 from identity.roles import ROLE_NAMES, Role
 from identity.service.access import load_roles
+from identity.service.directory import list_people
 from identity.service.people import (
     Account,
     add_person,
     appoint_first_administrators,
     depart_person,
     find_person_by_login,
-    list_people,
     reset_password,
 )
 from infra.clock import city_date
-from infra.database import reading, transaction
+from infra.database import transaction
 from infra.errors import NotFound
 from portal.cli.local import language, open_local
 
@@ -77,12 +77,13 @@ def list_(
     """列出账号 · List the accounts and their roles; tab-separated unless on a terminal."""
     here = open_local()
     rows: list[tuple[str, ...]] = []
-    with reading(here.engine) as session:
+    with transaction(here.engine) as session:
         bureau_id = get_bureau(session, code=bureau).id if bureau else None
         after_id = 0
         while page := list_people(
             session,
             actor=INSTALLATION,
+            at=here.clock.now(),
             bureau_id=bureau_id,
             with_departed=departed,
             after_id=after_id,

@@ -34,12 +34,11 @@ from identity.errors import (
 from identity.models import Bureau, Person, RoleAssignment
 from identity.roles import Permission, Role
 from identity.service.access import authorise, load_roles, may, permissions_of, scope_of
+from identity.service.directory import get_person, list_people
 from identity.service.people import (
     add_person,
     appoint_first_administrators,
     depart_person,
-    get_person,
-    list_people,
     reset_password,
 )
 from identity.service.roles import end_role, give_role, list_holders, list_roles
@@ -467,17 +466,37 @@ def test_lists_show_what_the_reader_may_see(database: Engine, tree: Tree, at: da
 
         def ids(actor: Actor, *, with_departed: bool = False, after_id: int = 0, limit: int = 9) -> list[int]:
             people = list_people(
-                session, actor=actor, with_departed=with_departed, after_id=after_id, limit=limit
+                session, actor=actor, at=at, with_departed=with_departed, after_id=after_id, limit=limit
             )
             return [person.id for person in people]
 
         assert ids(admin) == [admin.id, below.id]
         assert ids(admin, with_departed=True) == [admin.id, below.id, gone.id]
         assert ids(INSTALLATION, after_id=admin.id, limit=1) == [below.id]
-        assert get_person(session, actor=admin, person_id=below.id) is below
+        assert get_person(session, actor=admin, person_id=below.id, at=at) is below
         with pytest.raises(NotFound):
-            get_person(session, actor=admin, person_id=beside.id)
-        assert get_person(session, actor=actor_of(session, beside), person_id=beside.id) is beside
+            get_person(session, actor=admin, person_id=beside.id, at=at)
+        assert get_person(session, actor=actor_of(session, beside), person_id=beside.id, at=at) is beside
+
+
+def test_a_look_at_other_people_is_journalled_and_one_at_oneself_is_not(
+    database: Engine, tree: Tree, at: datetime
+) -> None:
+    with transaction(database) as session:
+        admin = make_actor(session, bureau=tree.county, role="bureau_admin")
+        below = make_holder(session, bureau=tree.town)
+        list_people(session, actor=admin, at=at, bureau_id=tree.town.id)
+        get_person(session, actor=admin, person_id=below.id, at=at)
+        list_people(session, actor=admin, at=at, bureau_id=tree.county.id)
+        get_person(session, actor=admin, person_id=admin.id, at=at)
+        with pytest.raises(NotFound):
+            get_person(session, actor=actor_of(session, below), person_id=admin.id, at=at)
+    with reading(database) as session:
+        rows = session.scalars(select(JournalEntry).order_by(JournalEntry.id)).all()
+    assert [(row.act, row.subject, row.bureau_id, row.after, row.personal) for row in rows] == [
+        ("people.list", "people", tree.town.id, {"person_ids": [below.id]}, True),
+        ("person.see", f"person:{below.id}", tree.town.id, None, True),
+    ]
 
 
 def test_first_administrators_are_made_once(database: Engine, at: datetime) -> None:

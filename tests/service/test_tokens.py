@@ -25,15 +25,8 @@ from identity.models import Bureau, System, Token
 from identity.roles import Permission
 from identity.service.access import may
 from identity.service.people import depart_person
-from identity.service.tokens import (
-    IssuedToken,
-    issue_token,
-    list_tokens,
-    present_token,
-    revoke_token,
-    rotate_token,
-    touch_token,
-)
+from identity.service.presenting import present_token, touch_token
+from identity.service.tokens import IssuedToken, issue_token, list_tokens, revoke_token, rotate_token
 from infra.clock import city_midnight
 from infra.database import reading, transaction
 from infra.errors import NotFound, SijiError
@@ -330,5 +323,7 @@ def test_lists_show_tokens_to_who_may_see_them(database: Engine, place: Place, a
         beside = make_actor(session, bureau=place.beside, role="bureau_admin")
         found = list_tokens(session, actor=developer, system_id=place.system.id)
         assert [token.id for token in found] == [second.token.id, first.token.id]
-        with pytest.raises(NotFound):
+        rest = list_tokens(session, actor=developer, system_id=place.system.id, before_id=second.token.id)
+        assert [token.id for token in rest] == [first.token.id]
+        with pytest.raises(Forbidden):
             list_tokens(session, actor=beside, system_id=place.system.id)
