@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Any, cast
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +13,7 @@ from infra.errors import Kind, SijiError
 from portal.language import language_of
 from portal.needs import PasswordToChange
 from portal.render import render
+from portal.whereabouts import whereabouts
 
 STATUS: dict[Kind, HTTPStatus] = {
     Kind.invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -42,7 +44,7 @@ def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, PasswordToChange):
         return RedirectResponse("/password", HTTPStatus.SEE_OTHER)
     if status is HTTPStatus.UNAUTHORIZED:
-        return RedirectResponse(f"/sign-in?next={request.url.path}", HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"/sign-in?next={quote(whereabouts(request))}", HTTPStatus.SEE_OTHER)
     return render(request, "error.html", {"message": message, "code": error.code}, status=int(status))
 
 

@@ -1,8 +1,57 @@
-"""What provisioning's notices say in Chinese and English. No decisions."""
+"""What kinds, states and notices of provisioning are called in Chinese and English. No decisions."""
 
 from collections.abc import Mapping
 
-NOTICES: Mapping[str, tuple[str, str]] = {
+Pair = tuple[str, str]
+
+KINDS: Mapping[str, Pair] = {
+    "new_system": ("新系统上云", "new system"),
+    "servers": ("增加云服务器", "more servers"),
+    "volumes": ("增加云硬盘", "more volumes"),
+    "resize": ("变更规格", "resize"),
+    "quota_change": ("配额调整", "quota change"),
+    "extension": ("延长使用期限", "extension"),
+    "release": ("释放资源", "release"),
+}
+REQUEST_STATES: Mapping[str, Pair] = {
+    "draft": ("草稿", "draft"),
+    "submitted": ("审批中", "being decided"),
+    "refused": ("未批准", "refused"),
+    "withdrawn": ("已撤回", "withdrawn"),
+    "provisioning": ("办理中", "being provisioned"),
+    "confirming": ("待确认", "to be confirmed"),
+    "active": ("已生效", "active"),
+    "closed": ("已办结", "done"),
+    "failed": ("未能办成", "failed"),
+}
+SERVER_STATES: Mapping[str, Pair] = {
+    "pending": ("等待创建", "waiting"),
+    "creating": ("创建中", "being created"),
+    "cleaning": ("清理中", "being cleaned up"),
+    "attaching": ("挂载云硬盘", "attaching a volume"),
+    "pruning": ("清理云硬盘", "removing a volume"),
+    "resizing": ("变更规格中", "being resized"),
+    "stopping": ("停机中", "stopping"),
+    "starting": ("开机中", "starting"),
+    "expiring": ("到期备份中", "being kept as a snapshot"),
+    "releasing": ("释放中", "being released"),
+    "active": ("运行中", "running"),
+    "stopped": ("已停机", "stopped"),
+    "failed": ("未建成", "failed"),
+    "given_up": ("已放弃", "given up"),
+    "released": ("已释放", "released"),
+}
+LINE_STATES: Mapping[str, Pair] = {
+    "pending": ("未办", "not yet done"),
+    "done": ("已办", "done"),
+    "failed": ("未成", "failed"),
+}
+MODES: Mapping[str, Pair] = {
+    "reserved": ("独占", "reserved"),
+    "shared": ("共享", "shared"),
+}
+
+NOTICES: Mapping[str, Pair] = {
     "request_to_confirm": (
         "申请 {request_id} 已办理完毕,请确认",
         "Request {request_id} has been carried out; please confirm it",

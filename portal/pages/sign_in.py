@@ -12,6 +12,7 @@ from portal.errors import STATUS
 from portal.language import COOKIE as LANGUAGE_COOKIE
 from portal.language import language_of
 from portal.render import render
+from portal.whereabouts import own_path
 
 router = APIRouter(include_in_schema=False)
 YEAR_S = 365 * 24 * 3600
@@ -20,7 +21,7 @@ YEAR_S = 365 * 24 * 3600
 @router.get("/sign-in")
 def show(request: Request, next: str = "/") -> Response:
     """The form."""
-    return render(request, "sign_in.html", {"message": "", "login": "", "next": _own_path(next)})
+    return render(request, "sign_in.html", {"message": "", "login": "", "next": own_path(next)})
 
 
 @router.post("/sign-in", dependencies=[Depends(from_own_site)])
@@ -36,9 +37,9 @@ def enter(
     try:
         opened = sign_in(here.engine, login=login, password=password, at=at)
     except SijiError as error:
-        facts = {"message": error.message(language_of(request)), "login": login, "next": _own_path(next)}
+        facts = {"message": error.message(language_of(request)), "login": login, "next": own_path(next)}
         return render(request, "sign_in.html", facts, status=int(STATUS[error.kind]))
-    onward = "/password" if opened.must_change_password else _own_path(next)
+    onward = "/password" if opened.must_change_password else own_path(next)
     answer = RedirectResponse(onward, 303)
     hand_over(answer, opened, here)
     return answer
@@ -80,12 +81,7 @@ def replace_password(
 @router.post("/language", dependencies=[Depends(from_own_site)])
 def choose_language(language: Annotated[str, Form()], next: Annotated[str, Form()] = "/") -> Response:
     """Remember the reader's language."""
-    answer = RedirectResponse(_own_path(next), 303)
+    answer = RedirectResponse(own_path(next), 303)
     if language in ("zh", "en"):
         answer.set_cookie(LANGUAGE_COOKIE, language, max_age=YEAR_S, samesite="lax", httponly=True)
     return answer
-
-
-def _own_path(path: str) -> str:
-    """`path` if it stays on this site, else the overview."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"

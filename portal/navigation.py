@@ -1,0 +1,42 @@
+"""What the portal's navigation offers to whom: only what a person's permissions allow somewhere."""
+
+from dataclasses import dataclass
+
+from identity.actor import Actor
+from identity.roles import Permission
+from identity.service.access import permissions_of
+
+P = Permission
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page of the navigation, for who holds any of `needs`; without any: whoever signed in.
+
+    `covers` are other paths that belong to it.
+    """
+
+    path: str
+    zh: str
+    en: str
+    needs: tuple[Permission, ...] = ()
+    covers: tuple[str, ...] = ()
+
+    def leads_to(self, path: str) -> bool:
+        """Whether the page at `path` is this one or below it."""
+        return any(
+            path == one or (one != "/" and path.startswith(f"{one}/")) for one in (self.path, *self.covers)
+        )
+
+
+ENTRIES = (
+    Entry("/", "总览", "Overview"),
+    Entry("/bureaus", "部门", "Bureaus", (P.bureaus_see,)),
+    Entry("/systems", "信息系统", "Systems", (P.systems_see,)),
+)
+
+
+def entries_for(actor: Actor) -> list[Entry]:
+    """What the navigation shows to `actor`."""
+    held = permissions_of(actor)
+    return [entry for entry in ENTRIES if not entry.needs or not held.isdisjoint(entry.needs)]
