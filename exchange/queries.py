@@ -5,6 +5,8 @@ from datetime import date, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from approval.flow import OPEN
+from approval.models import Case
 from exchange.models import (
     LIVE_STATES,
     Batch,
@@ -93,6 +95,13 @@ def find_live_subscription(session: Session, *, dataset_id: int, system_id: int)
 def find_subscription_of_case(session: Session, *, case_id: int) -> Subscription | None:
     """The subscription that a case of approval is about."""
     return session.scalars(select(Subscription).where(Subscription.case_id == case_id)).one_or_none()
+
+
+def list_left_behind(session: Session) -> list[int]:
+    """The ended cases whose subscriptions still wait for an answer."""
+    query = select(Case.id).join(Subscription, Subscription.case_id == Case.id)
+    query = query.where(Subscription.state == "pending", Case.state.not_in(OPEN))
+    return list(session.scalars(query.order_by(Case.id)))
 
 
 def list_subscriptions(

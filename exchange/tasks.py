@@ -5,7 +5,10 @@ from celery import shared_task
 from exchange.broker.connect import connect_broker
 from exchange.broker.driver import BrokerRetryable
 from exchange.service.catalogue import make_topic
+from exchange.service.subscriptions import follow_case
 from exchange.service.sweep import sweep
+from identity.actor import INSTALLATION
+from infra.database import transaction
 from infra.jobs import here
 
 
@@ -29,3 +32,11 @@ def sweep_exchange() -> None:
         sweep(place.engine, broker, at=place.clock.now())
     finally:
         broker.close()
+
+
+@shared_task(name="subscription.follow_case")
+def follow_case_of_subscription(case_id: int) -> None:
+    """Let the subscription of a case that ended follow it; approval/ nudges by the kind of subject."""
+    place = here()
+    with transaction(place.engine) as session:
+        follow_case(session, case_id=case_id, actor=INSTALLATION.journal_id, at=place.clock.now())

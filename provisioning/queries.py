@@ -6,6 +6,8 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from approval.flow import State
+from approval.models import Case
 from identity.queries import subtree_ids
 from infra.errors import NotFound
 from provisioning.models import (
@@ -51,6 +53,15 @@ def list_requests(
     if before_id is not None:
         query = query.where(Request.id < before_id)
     return session.scalars(query).all()
+
+
+def list_left_behind(session: Session, *, case_id: int | None = None) -> list[tuple[int, str | None]]:
+    """Requests that wait although their case ended without approval: (id, the case's outcome if decided)."""
+    unapproved = or_(Case.state.in_((State.withdrawn, State.abandoned)), Case.outcome == "refused")
+    query = select(Request.id, Case.outcome).join(Case, Case.id == Request.case_id)
+    query = query.where(Request.state.in_(("draft", "submitted")), unapproved)
+    query = query if case_id is None else query.where(Case.id == case_id)
+    return [(request_id, outcome) for request_id, outcome in session.execute(query.order_by(Request.id))]
 
 
 def list_lines(session: Session, request_id: int) -> Sequence[RequestLine]:

@@ -16,6 +16,7 @@ from provisioning.models import Region
 from provisioning.queries import get_server
 from provisioning.service import servers
 from provisioning.service.fences import list_stale_fences, push_quota
+from provisioning.service.following import follow_cases
 from provisioning.service.leases import list_leases_to_tend, tend_lease
 from provisioning.service.offers import learn_region
 from provisioning.service.sweep import sweep as sweep_servers
@@ -33,10 +34,20 @@ def provision_server(server_id: int) -> None:
 
 @shared_task(name="provisioning.sweep")
 def sweep() -> None:
-    """Nudge for every server that waits too long."""
+    """Nudge for every server that waits too long; let requests follow cases that ended."""
     here = jobs.here()
     with transaction(here.engine) as session:
         sweep_servers(session, at=here.clock.now())
+    with transaction(here.engine) as session:
+        follow_cases(session, at=here.clock.now())
+
+
+@shared_task(name="request.follow_case")
+def follow_case(case_id: int) -> None:
+    """Let the request of a case that ended follow it; approval/ nudges by the kind of subject."""
+    here = jobs.here()
+    with transaction(here.engine) as session:
+        follow_cases(session, at=here.clock.now(), case_id=case_id)
 
 
 @shared_task(name="provisioning.tend_leases")

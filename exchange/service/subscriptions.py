@@ -15,7 +15,12 @@ from approval.queries import get_case
 from approval.service import decide, edit_case, open_case, submit_case, withdraw
 from exchange.errors import SubscriptionExists
 from exchange.models import Dataset, Subscription
-from exchange.queries import find_live_subscription, find_subscription_of_case, get_dataset
+from exchange.queries import (
+    find_live_subscription,
+    find_subscription_of_case,
+    get_dataset,
+    get_subscription,
+)
 from exchange.service.standing import (
     SUBJECT,
     Masks,
@@ -211,8 +216,11 @@ def withdraw_subscription(
 
 def follow_case(session: Session, *, case_id: int, actor: str, at: datetime) -> None:
     """Let a pending subscription be what became of its case by an act on the case alone; may be repeated."""
-    subscription = find_subscription_of_case(session, case_id=case_id)
-    if subscription is None or subscription.state != "pending":
+    found = find_subscription_of_case(session, case_id=case_id)
+    if found is None:
+        return
+    subscription = get_subscription(session, subscription_id=found.id, lock=True)
+    if subscription.state != "pending":
         return
     case = get_case(session, case_id)
     if case.state in ("withdrawn", "abandoned"):

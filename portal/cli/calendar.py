@@ -1,14 +1,15 @@
-"""`siji calendar`: import a year's work days when they are announced; the work is in infra.workdays."""
+"""`siji calendar`: import a year when it is announced; the work is in approval.service.years."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from approval.service import publish_year
 from infra.calendar_file import LARGEST_FILE_BYTES, read_calendar_file
 from infra.database import reading, transaction
 from infra.textfile import read_bytes
-from infra.workdays import import_year, load_calendar
+from infra.workdays import load_calendar
 from portal.cli.local import language, open_local
 
 app = typer.Typer(no_args_is_help=True)
@@ -45,7 +46,7 @@ def import_(
         read_bytes(file, limit=LARGEST_FILE_BYTES), name=file.name, encoding=encoding
     )
     with transaction(here.engine) as session:
-        changed = import_year(
+        published = publish_year(
             session,
             year=year,
             days=days,
@@ -54,7 +55,9 @@ def import_(
             at=here.clock.now(),
             replace=replace,
         )
-    typer.echo(SAID["imported" if changed else "same"][language()].format(year=year, count=len(days)))
+    typer.echo(
+        SAID["imported" if published.changed else "same"][language()].format(year=year, count=len(days))
+    )
 
 
 @app.command()

@@ -39,6 +39,7 @@ from approval.queries import (
     view_case,
 )
 from approval.service import (
+    Published,
     abandon_supplement,
     accept,
     accept_by_silence,
@@ -48,6 +49,7 @@ from approval.service import (
     edit_case,
     load_items,
     open_case,
+    publish_year,
     refresh_alarms,
     resume,
     submit_case,
@@ -58,7 +60,7 @@ from approval.service.items import shipped_items
 from infra.clock import CITY_ZONE
 from infra.database import transaction
 from infra.errors import NotFound, SijiError, Stale
-from infra.workdays import import_year, load_calendar
+from infra.workdays import load_calendar
 from tests.factories import Hall, make_case, make_hall
 
 
@@ -184,10 +186,11 @@ def test_a_date_that_needs_an_unpublished_year_waits_for_it_with_an_alarm(
     with transaction(database) as session:
         assert [case.number for _, case in list_alarms(session)] == [waiting.number, accepted.number]
         days = {date(2027, 1, 1): "holiday"}
-        import_year(session, year=2027, days=days, source="国办发明电", actor="person:1", at=at)
+        facts = {"year": 2027, "days": days, "source": "国办发明电", "actor": "person:1", "at": at}
+        assert publish_year(session, **facts) == Published(changed=True, raised=0, cleared=2)
+        assert publish_year(session, **facts) == Published(changed=False, raised=0, cleared=0)
     assert clock(seen(database, waiting, on), "acceptance").stands == date(2027, 1, 4)
     assert clock(seen(database, accepted, on), "handling").stands == date(2027, 1, 7)
-    assert done(database, refresh_alarms, at=at) == (0, 2)
     assert seen(database, waiting, on).alarms == []
     with transaction(database) as session:
         assert list_alarms(session) == []
@@ -528,7 +531,7 @@ def test_loading_items_twice_loads_once_and_a_version_never_changes(database: En
     changed = [{**shipped_items()[0], "promised_days": 5}]
     error = refused(database, ItemChanged, load_items, at=at, items=changed)
     assert error.facts == {"item": "resource-request", "version": 1}
-    newer = [{**changed[0], "version": 2, "steps": shipped_items()[0]["steps"][:1]}]
+    newer = [{**changed[0], "version": 2, "steps": shipped_items()[0]["steps"][:2]}]
     assert done(database, load_items, at=at, items=newer) == 1
     outcome = done(database, decide, **decision(hall, case, "verify", person_id=hall.operators[1]))
     assert outcome.approved

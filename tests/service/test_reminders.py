@@ -143,14 +143,26 @@ def test_a_notice_is_left_once_and_read_once(database: Engine, hall: Hall) -> No
     with transaction(database) as session:
         assert [notify(session, **facts), notify(session, **facts)] == [True, False]
         notice = list_notices(session, person_id=hall.applicant)[0]
-        read_notice(session, notice_id=notice.id, at=march(3))
-        read_notice(session, notice_id=notice.id, at=march(4))
+        for day in (3, 4):
+            read_notice(session, notice_id=notice.id, person_id=hall.applicant, roles=(), at=march(day))
     with transaction(database) as session:
         assert list_notices(session, person_id=hall.applicant) == []
         read = list_notices(session, person_id=hall.applicant, unread_only=False)
         assert [each.read_at for each in read] == [march(3)]
         with pytest.raises(NotFound, match="notice 999"):
-            read_notice(session, notice_id=999, at=march(3))
+            read_notice(session, notice_id=999, person_id=hall.applicant, roles=(), at=march(3))
+
+
+def test_a_notice_is_read_by_those_it_is_for_and_nobody_else(database: Engine, hall: Hall) -> None:
+    made(database, hall)
+    roles = [("operator", hall.city)]
+    with transaction(database) as session:
+        (notice,) = list_notices(session, person_id=hall.operators[0], roles=roles)
+        for stranger, held in ((hall.applicant, ()), (hall.steward, [("operator", hall.provider)])):
+            with pytest.raises(NotFound):
+                read_notice(session, notice_id=notice.id, person_id=stranger, roles=held, at=march(3))
+        read_notice(session, notice_id=notice.id, person_id=hall.operators[1], roles=roles, at=march(3))
+        assert list_notices(session, person_id=hall.operators[0], roles=roles) == []
 
 
 def test_a_returned_case_reminds_its_applicant_of_the_whole_limit(database: Engine, hall: Hall) -> None:

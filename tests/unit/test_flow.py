@@ -66,6 +66,8 @@ def test_the_shipped_items_are_sound_and_say_who_decides_in_how_many_work_days()
         ([step("a", role=None)], "a role unless it is automatic"),
         ([step("a", automatic=True)], "a role unless it is automatic"),
         ([step("a", differs_from=["b"]), step("b")], "do not come before it"),
+        ([step("accept")], "a step that somebody decides"),
+        ([step("accept"), step("a", role=None, automatic=True)], "a step that somebody decides"),
     ],
 )
 def test_steps_that_contradict_themselves_are_refused(document: list[dict[str, Any]], complaint: str) -> None:
@@ -79,6 +81,11 @@ def test_steps_can_be_skipped_but_not_all_and_no_unknown_ones() -> None:
         taken_steps(RULES, ["fist_review"])
     with pytest.raises(ValueError, match="all of its steps"):
         taken_steps(RULES, [rule.key for rule in RULES])
+
+
+def test_no_skipping_makes_acceptance_the_decision() -> None:
+    with pytest.raises(ValueError, match="a step that somebody decides"):
+        taken_steps(RULES, ["first_review", "review", "verify"])
 
 
 @pytest.mark.parametrize(
