@@ -1,8 +1,10 @@
 """SELECTs of the exchange; no decisions. What pages takes `after`, the last id seen, and `limit`."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from approval.flow import OPEN
@@ -17,6 +19,7 @@ from exchange.models import (
     Subscription,
 )
 from exchange.schema import Item, read_item
+from identity.models import Bureau, System
 from infra.errors import NotFound
 
 
@@ -216,3 +219,75 @@ def list_deliveries(
     if before is not None:
         query = query.where(Delivery.id < before)
     return list(session.scalars(query.order_by(Delivery.id.desc()).limit(limit)))
+
+
+def list_entries(
+    session: Session,
+    *,
+    search: str = "",
+    share_type: str = "",
+    bureau_ids: Collection[int] | None = None,
+    after: int = 0,
+    limit: int = 50,
+) -> list[tuple[Dataset, Bureau]]:
+    """Catalogue entries by id with their providers; `search` in the code, the name or the provider's name."""
+    query = (
+        select(Dataset, Bureau)
+        .join(Bureau, Bureau.id == Dataset.bureau_id)
+        .where(Dataset.id > after)
+        .order_by(Dataset.id)
+        .limit(limit)
+    )
+    if search:
+        fields = (Dataset.code, Dataset.name, Bureau.name)
+        query = query.where(or_(*(field.icontains(search, autoescape=True) for field in fields)))
+    if share_type:
+        query = query.where(Dataset.share_type == share_type)
+    if bureau_ids is not None:
+        query = query.where(Dataset.bureau_id.in_(bureau_ids))
+    return [(dataset, bureau) for dataset, bureau in session.execute(query)]
+
+
+@dataclass(frozen=True)
+class SubscriptionRow:
+    """A subscription with what it is about and whose it is."""
+
+    subscription: Subscription
+    dataset: Dataset
+    system: System
+    bureau: Bureau
+
+
+def list_subscription_rows(
+    session: Session,
+    *,
+    subscriber_ids: Collection[int] | None = None,
+    provider_ids: Collection[int] | None = None,
+    dataset_id: int | None = None,
+    system_id: int | None = None,
+    states: Collection[str] = (),
+    before: int | None = None,
+    limit: int = 50,
+) -> list[SubscriptionRow]:
+    """Subscriptions, newest first: of subscribing bureaus, or to datasets of providing ones; None: all."""
+    query = (
+        select(Subscription, Dataset, System, Bureau)
+        .join(Dataset, Dataset.id == Subscription.dataset_id)
+        .join(System, System.id == Subscription.system_id)
+        .join(Bureau, Bureau.id == Subscription.bureau_id)
+        .order_by(Subscription.id.desc())
+        .limit(limit)
+    )
+    if subscriber_ids is not None:
+        query = query.where(Subscription.bureau_id.in_(subscriber_ids))
+    if provider_ids is not None:
+        query = query.where(Dataset.bureau_id.in_(provider_ids))
+    if dataset_id is not None:
+        query = query.where(Subscription.dataset_id == dataset_id)
+    if system_id is not None:
+        query = query.where(Subscription.system_id == system_id)
+    if states:
+        query = query.where(Subscription.state.in_(states))
+    if before is not None:
+        query = query.where(Subscription.id < before)
+    return [SubscriptionRow(*row) for row in session.execute(query)]

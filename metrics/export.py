@@ -93,19 +93,8 @@ def neutralise(text: str) -> str:
     return f"'{text}" if text.startswith(BEGINS_A_FORMULA) else text
 
 
-def _sheet(report: pd.DataFrame, language: Language) -> Iterator[list[Cell]]:
-    yield [HEADINGS[name][language] for name in report.columns]
-    for row in _rows(report, language):
-        yield [neutralise(cell) if isinstance(cell, str) else cell for cell in row]
-
-
-def _rows(report: pd.DataFrame, language: Language) -> Iterator[list[Cell]]:
-    columns = [[_shown(name, value, language) for value in report[name].tolist()] for name in report.columns]
-    for row in zip(*columns, strict=True):
-        yield list(row)
-
-
-def _shown(column: str, value: object, language: Language) -> Cell:
+def shown(column: str, value: object, language: Language) -> Cell:
+    """A cell of the report as a person reads it: names in their language, figures as whole numbers."""
     if column == "dimension":
         return _dimension_name(str(value), language)
     if column == "level":
@@ -115,6 +104,18 @@ def _shown(column: str, value: object, language: Language) -> Cell:
     if isinstance(value, int):
         return value
     return (NOT_COUNTED if column in COUNTED_BY_CLOUD else UNLIMITED)[language]
+
+
+def _sheet(report: pd.DataFrame, language: Language) -> Iterator[list[Cell]]:
+    yield [HEADINGS[name][language] for name in report.columns]
+    for row in _rows(report, language):
+        yield [neutralise(cell) if isinstance(cell, str) else cell for cell in row]
+
+
+def _rows(report: pd.DataFrame, language: Language) -> Iterator[list[Cell]]:
+    columns = [[shown(name, value, language) for value in report[name].tolist()] for name in report.columns]
+    for row in zip(*columns, strict=True):
+        yield list(row)
 
 
 def _dimension_name(key: str, language: Language) -> str:

@@ -3,6 +3,8 @@
 from infra.journal.chain import Break, Verification, Why, seal, verify
 from infra.journal.entries import JournalEntry, JournalSeal, UnsealedEntry, append
 from infra.journal.heads import (
+    HEADS_FILE,
+    KEY_FILE,
     Head,
     HeadBeyondJournal,
     JournalKeyMissing,
@@ -14,6 +16,8 @@ from infra.journal.heads import (
 )
 
 __all__ = [
+    "HEADS_FILE",
+    "KEY_FILE",
     "Break",
     "Head",
     "HeadBeyondJournal",

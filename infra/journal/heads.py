@@ -30,6 +30,8 @@ from infra.database import reading
 from infra.errors import Kind, SijiError
 from infra.journal.entries import JournalSeal
 
+HEADS_FILE = "journal-heads.ndjson"
+KEY_FILE = "journal-key.pem"
 LONGEST_LINE_BYTES = 4096
 
 

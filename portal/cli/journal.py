@@ -7,12 +7,10 @@ import typer
 
 from infra import journal
 from infra.installation import Installation
+from infra.journal.wording import breaks_of
 from portal.cli.local import language, open_local
 
 app = typer.Typer(no_args_is_help=True)
-
-HEADS_FILE = "journal-heads.ndjson"
-KEY_FILE = "journal-key.pem"
 
 SAID = {
     "sealed": {"zh": "本次封存 {count} 条", "en": "{count} rows sealed now"},
@@ -23,27 +21,6 @@ SAID = {
         "en": "{sealed} rows sealed, {unsealed} rows not yet sealed, {heads} signed heads checked",
     },
     "whole": {"zh": "审计日志完整", "en": "The journal is whole"},
-    "forged": {
-        "zh": "签名文件第 {line} 行不是本系统签名,系伪造或损坏",
-        "en": "Line {line} of the heads file does not bear this installation's signature: forged or damaged",
-    },
-    "changed": {
-        "zh": "首处破坏:第 {seq} 条(记录 {entry_id})内容或摘要被改动",
-        "en": "First broken row: number {seq} (entry {entry_id}) was changed",
-    },
-    "missing": {
-        "zh": "首处破坏:第 {seq} 条(记录 {entry_id})缺失",
-        "en": "First broken row: number {seq} (entry {entry_id}) is missing",
-    },
-    "tail_cut": {
-        "zh": "首处破坏:自第 {seq} 条起的尾部被截去,而签名证明其存在过",
-        "en": "First broken row: from number {seq} on the tail was cut off; a signed head shows it",
-    },
-    "head_mismatch": {
-        "zh": "首处破坏:第 {seq} 条(记录 {entry_id})的摘要与签名不符,该条或之前的内容被重写",
-        "en": "First broken row: number {seq} (entry {entry_id}) has another digest than its signed head: "
-        "it, or what comes before it, was rewritten",
-    },
 }
 
 HeadsFile = Annotated[Path | None, typer.Option("--heads", help="签名文件 · the file of signed heads")]
@@ -64,9 +41,9 @@ def seal(
     here = open_local()
     at = here.clock.now()
     _say("sealed", count=journal.seal(here.engine, at=at))
-    signing = journal.make_or_load_key(key or _in_data_dir(here, KEY_FILE))
+    signing = journal.make_or_load_key(key or _in_data_dir(here, journal.KEY_FILE))
     head = journal.sign_head(
-        here.engine, key=signing, heads_file=heads or _in_data_dir(here, HEADS_FILE), at=at
+        here.engine, key=signing, heads_file=heads or _in_data_dir(here, journal.HEADS_FILE), at=at
     )
     if head is None:
         _say("no_head")
@@ -83,15 +60,13 @@ def verify(
 ) -> None:
     """核对全部日志 · Check the whole chain and its signed heads; status 1 at a break."""
     here = open_local()
-    file = heads or _in_data_dir(here, HEADS_FILE)
-    known = public_key or journal.public_key_file(_in_data_dir(here, KEY_FILE))
+    file = heads or _in_data_dir(here, journal.HEADS_FILE)
+    known = public_key or journal.public_key_file(_in_data_dir(here, journal.KEY_FILE))
     signed = journal.read_heads(file, journal.load_public_key(known)) if heads or file.exists() else ()
     found = journal.verify(here.engine, signed)
     _say("counts", sealed=found.sealed, unsealed=found.unsealed, heads=found.heads)
-    if found.broken:
-        _say(found.broken.why, seq=found.broken.seq or "-", entry_id=found.broken.entry_id or "-")
-    if found.forged_head_line:
-        _say("forged", line=found.forged_head_line)
+    for zh, en in breaks_of(found):
+        typer.echo(zh if language() == "zh" else en)
     if not found.whole:
         raise typer.Exit(1)
     _say("whole")

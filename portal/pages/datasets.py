@@ -1,0 +1,143 @@
+"""One dataset: its catalogue entry, items, versions; for its provider the receipts and who subscribes."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from sqlalchemy.orm import Session
+
+from exchange.models import Dataset
+from exchange.queries import (
+    find_dataset,
+    get_batch,
+    get_dataset,
+    get_items,
+    list_batches,
+    list_quarantined,
+    list_subscription_rows,
+    list_versions,
+)
+from exchange.service.quarantine import look_at_quarantine
+from identity.queries import get_bureau_by_id, get_system_by_id
+from identity.roles import Permission as P
+from identity.service.access import may, permissions_of
+from infra.errors import NotFound
+from portal.access import At, Reading, Writing
+from portal.api.shapes import id_of
+from portal.form import Form
+from portal.needs import Asker, form_needs, page_needs
+from portal.pages.sharing_words import SHARING
+from portal.render import render
+
+router = APIRouter(include_in_schema=False)
+SHOWN_BATCHES = 20
+SHOWN_SUBSCRIPTIONS = 50
+PAGE = 50
+
+
+@router.get("/datasets/{code:path}")
+def dataset(
+    request: Request,
+    code: str,
+    asker: Annotated[Asker, page_needs(P.catalogue_see)],
+    session: Reading,
+    before: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """The entry for whoever sees the catalogue; receipts and subscriptions for the provider's people."""
+    found = dataset_of(session, code)
+    asker.at(session, found.bureau_id)
+    publishes = may(session, asker.actor, P.datasets_publish, bureau_id=found.bureau_id)
+    sees_subscriptions = may(session, asker.actor, P.subscriptions_see, bureau_id=found.bureau_id)
+    batches = (
+        list_batches(session, dataset_id=found.id, before=id_of(before), limit=SHOWN_BATCHES + 1)
+        if publishes
+        else []
+    )
+    facts = {
+        "dataset": found,
+        "provider": get_bureau_by_id(session, bureau_id=found.bureau_id),
+        "items": get_items(session, dataset_id=found.id, version=found.version),
+        "versions": list_versions(session, dataset_id=found.id),
+        "publishes": publishes,
+        "sees_subscriptions": sees_subscriptions,
+        "batches": batches[:SHOWN_BATCHES],
+        "next_batches": str(batches[SHOWN_BATCHES - 1].id) if len(batches) > SHOWN_BATCHES else "",
+        "subscriptions": list_subscription_rows(session, dataset_id=found.id, limit=SHOWN_SUBSCRIPTIONS)
+        if sees_subscriptions
+        else [],
+        "may_ask": P.subscriptions_request in permissions_of(asker.actor) and found.share_type != "none",
+    }
+    return render(request, "dataset.html", SHARING | facts)
+
+
+@router.get("/receipts/{batch_id}")
+def receipt(
+    request: Request,
+    batch_id: int,
+    asker: Annotated[Asker, page_needs(P.datasets_publish)],
+    session: Reading,
+    after: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """A batch's receipt, and its bad records by place with the reasons, never their values."""
+    found = _of_batch(session, asker, batch_id)
+    bad = list_quarantined(session, batch_id=batch_id, after=after, limit=PAGE)
+    places = [(one.place, one.is_delete, one.reasons, None) for one in bad]
+    return _show_receipt(request, session, found, batch_id, places, after=after, raw=False)
+
+
+@router.post("/receipts/{batch_id}/raw")
+def raw(
+    request: Request,
+    batch_id: int,
+    asker: Annotated[Asker, form_needs(P.datasets_publish)],
+    session: Writing,
+    at: At,
+    after: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """The same with the values as they were sent; a form, since each look is journalled."""
+    found = _of_batch(session, asker, batch_id)
+    bad = look_at_quarantine(
+        session, batch_id=batch_id, actor=asker.actor.journal_id, at=at, after=after, limit=PAGE
+    )
+    places = [(one.place, one.is_delete, one.reasons, one.raw) for one in bad]
+    return _show_receipt(request, session, found, batch_id, places, after=after, raw=True)
+
+
+def dataset_of(session: Session, code: str) -> Dataset:
+    """The dataset of that code. Raises NotFound."""
+    found = find_dataset(session, code=code)
+    if found is None:
+        raise NotFound(what_zh="数据集", what_en="dataset", key=code)
+    return found
+
+
+def _of_batch(session: Session, asker: Asker, batch_id: int) -> Dataset:
+    found = get_dataset(session, dataset_id=get_batch(session, batch_id=batch_id).dataset_id)
+    asker.at(session, found.bureau_id)
+    return found
+
+
+def _show_receipt(
+    request: Request,
+    session: Session,
+    found: Dataset,
+    batch_id: int,
+    places: Sequence[tuple[int, bool, list[Any], str | None]],
+    *,
+    after: int,
+    raw: bool,
+) -> Response:
+    batch = get_batch(session, batch_id=batch_id)
+    last = places[-1][0] if places else after
+    facts = {
+        "dataset": found,
+        "batch": batch,
+        "publisher": get_system_by_id(session, system_id=batch.publisher_id),
+        "places": places,
+        "after": after,
+        "next": last if list_quarantined(session, batch_id=batch_id, after=last, limit=1) else 0,
+        "raw": raw,
+        "form": Form(),
+    }
+    return render(request, "receipt.html", facts)

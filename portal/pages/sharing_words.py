@@ -1,0 +1,15 @@
+"""The words of shared data as the pages' templates take them."""
+
+from typing import Any
+
+from exchange import wording
+
+SHARING: dict[str, Any] = {
+    "share_types": wording.SHARE_TYPES,
+    "update_modes": wording.UPDATE_MODES,
+    "sensitivities": wording.SENSITIVITIES,
+    "types": wording.TYPES,
+    "states": wording.SUBSCRIPTION_STATES,
+    "masks": wording.MASKS,
+    "mask_words": wording.mask_words,
+}
