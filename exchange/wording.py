@@ -59,7 +59,7 @@ def mask_words(document: Mapping[str, Any] | None) -> Pair:
                 f"first {head or 0} and last {tail or 0} kept",
             )
         case "digest":
-            zh, en = "摘要(HMAC-SM3)", "digest (HMAC-SM3)"
+            zh, en = "摘要（HMAC-SM3）", "digest (HMAC-SM3)"
         case "drop":
             zh, en = "不提供", "left out"
         case _ if to:
@@ -67,5 +67,5 @@ def mask_words(document: Mapping[str, Any] | None) -> Pair:
         case _ if step:
             zh, en = f"概化为 {step:,} 的倍数", f"generalised to multiples of {step:,}"
         case _:
-            zh, en = f"概化:仅前 {head} 字", f"generalised to its first {head} characters"
+            zh, en = f"概化：仅前 {head} 字", f"generalised to its first {head} characters"
     return zh, en

@@ -32,7 +32,12 @@ class Entry:
 ENTRIES = (
     Entry("/", "总览", "Overview"),
     Entry("/bureaus", "部门", "Bureaus", (P.bureaus_see,)),
-    Entry("/systems", "信息系统", "Systems", (P.systems_see,)),
+    Entry("/systems", "信息系统", "Systems", (P.systems_see,), ("/tokens",)),
+    Entry("/catalogue", "资源目录", "Catalogue", (P.catalogue_see,), ("/datasets", "/ask", "/receipts")),
+    Entry("/subscriptions", "数据共享", "Sharing", (P.subscriptions_see,)),
+    Entry("/report", "容量报表", "Report", (P.reports_see,)),
+    Entry("/people", "人员", "People", (P.people_see,)),
+    Entry("/journal", "审计日志", "Journal", (P.journal_read,)),
 )
 
 

@@ -10,7 +10,7 @@ NO_BUREAU = 0
 FIRST_ROWS = ("1", "2", "3")
 ROW_FIELDS = ("name", "label", "length", "required", "key", "head", "tail", "step")
 BAD_CODE = (
-    "代码由字母、数字和 . _ / - 组成,以字母或数字开头,不超过 64 个字符",
+    "代码由字母、数字和 . _ / - 组成，以字母或数字开头，不超过 64 个字符",
     "A code has at most 64 letters, digits and . _ / -, and begins with a letter or digit",
 )
 NAME_TWICE = ("与前面的信息项重名", "An item above has this name")

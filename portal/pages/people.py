@@ -26,7 +26,7 @@ from portal.render import render
 router = APIRouter(include_in_schema=False)
 PAGE = 50
 SHOWN_BEFORE: Pair = (
-    "该账号此前已建立,一次性密码只显示一次;若未记下,请重置密码",
+    "该账号此前已建立，一次性密码只显示一次；若未记下，请重置密码",
     "That account was made before and its password is shown once; if it was not noted, reset it",
 )
 

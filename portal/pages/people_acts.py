@@ -26,7 +26,7 @@ router = APIRouter(include_in_schema=False)
 Giver = Annotated[Asker, form_needs(P.roles_give)]
 Editor = Annotated[Asker, form_needs(P.people_edit)]
 RESET_BEFORE: Pair = (
-    "密码此前已重置,一次性密码只显示一次;若未记下,请再次重置",
+    "密码此前已重置，一次性密码只显示一次；若未记下，请再次重置",
     "That password was reset before and is shown once; if it was not noted, reset it again",
 )
 

@@ -35,7 +35,7 @@ SAID: dict[str, Pair] = {
     "refuse": ("已拒绝", "The subscription is refused"),
     "return": ("已退回申请人修改", "The subscription was sent back to its applicant"),
     "withdraw": ("已撤回", "The subscription is withdrawn"),
-    "pause": ("已暂停,暂停期间不再提供数据", "Paused: nothing is handed out until it is resumed"),
+    "pause": ("已暂停，暂停期间不再提供数据", "Paused: nothing is handed out until it is resumed"),
     "resume": ("已恢复", "Resumed"),
     "revoke": ("已撤销", "The subscription is revoked"),
     "release": ("提供范围已更新", "What is released has been changed"),

@@ -13,8 +13,9 @@ from identity.queries import get_bureau, get_bureau_by_id, get_system, list_syst
 from identity.roles import Permission as P
 from identity.roles import bureaus_with
 from identity.service.access import may
+from identity.service.presenting import is_good
 from identity.service.systems import ZONES, edit_system, register_system, retire_system
-from identity.service.tokens import is_good, list_tokens
+from identity.service.tokens import list_tokens
 from infra.database import reading
 from portal.access import At, Reading
 from portal.badges import SERVER
@@ -159,7 +160,7 @@ def retire(
         return f"/systems/{code}"
 
     if path := sent.once(asker.actor, act):
-        return onward(request, path, ("信息系统已注销,其令牌同时吊销", "Retired; its tokens are revoked"))
+        return onward(request, path, ("信息系统已注销，其令牌同时吊销", "Retired; its tokens are revoked"))
     with reading(sent.here.engine) as session:
         found = get_system(session, code=code)
         asker.at(session, found.bureau_id)

@@ -33,7 +33,7 @@ router = APIRouter(include_in_schema=False)
 Issuer = Annotated[Asker, form_needs(P.tokens_issue)]
 NO_SCOPE = ("请至少选择一个权限范围", "Choose at least one scope")
 SHOWN_BEFORE: Pair = (
-    "该令牌此前已签发,文本只显示一次;若未保存,请吊销后重新签发",
+    "该令牌此前已签发，文本只显示一次；若未保存，请吊销后重新签发",
     "That token was issued before; its text is shown once. If it was not kept, revoke it and issue another",
 )
 SCOPES: dict[TokenScope, Pair] = {
