@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test check unit bench soak lock clean
+.PHONY: help run test check lint unit bench soak lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -23,16 +23,23 @@ help: ## this list
 run: .venv/run.stamp ## install, load the sample city, provision its servers, serve the portal on loopback
 	$(BIN)/siji run
 
-test: .venv/dev.stamp ## install and start what the tests need, then all tests
+test: .venv/dev.stamp ## install and start what the tests need, then all tests; the rules must be covered whole
 	$(BIN)/siji lab up postgres rabbitmq chromium
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -q tests/unit --cov
+	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/unit
 
 check: .venv/dev.stamp ## lint, types, imports, unit tests: what every commit must pass
+	@$(MAKE) --no-print-directory -j 2 --output-sync lint unit
+
+lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/unit tests/architecture -m "not browser" --cov --cov-report=
+
+# Plugins of pytest that these tests have no use for take longer to load than the tests to run.
+unit: .venv/dev.stamp
+	$(BIN)/pytest -q tests/unit tests/architecture --hypothesis-profile=quick -p no:schemathesis -p no:anyio
 
 bench: .venv/dev.stamp ## measure, as ratios against baselines, on the lab's PostgreSQL
 	$(BIN)/siji lab up postgres

@@ -1,26 +1,19 @@
 """Load the items that the product ships, or others, each version once."""
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from approval.data import shipped_items
 from approval.errors import ItemChanged
 from approval.flow import parse_steps
 from approval.models import Item
 from identity.actor import INSTALLATION
 from infra.database import serialise
 from infra.journal import append
-
-
-def shipped_items() -> list[dict[str, Any]]:
-    """The items of this product, from approval/data/items.json."""
-    found: list[dict[str, Any]] = json.loads((files("approval") / "data" / "items.json").read_text("utf-8"))
-    return found
 
 
 def load_items(session: Session, *, at: datetime, items: Iterable[Mapping[str, Any]] | None = None) -> int:

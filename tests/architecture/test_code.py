@@ -1,7 +1,7 @@
 """Habits that no linter knows: one place commits, one reads the clock, one the environment."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,15 +13,19 @@ CLOCK_READERS = {"infra/clock.py"}
 ENVIRONMENT_READERS = {"infra/settings.py", "portal/cli/local.py"}
 
 
-def calls(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute):
-            yield ast.unparse(node)
+@cache
+def attributes_used() -> dict[str, set[str]]:
+    """By product file (migrations and the lab left out), every dotted name that its code speaks of."""
+    found = (path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    return {
+        str(path): {ast.unparse(node) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Attribute)}
+        for path in found
+        if not {"migrations", "lab"} & set(path.parts)
+    }
 
 
-def product_files() -> list[Path]:
-    found = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-    return [path for path in found if "migrations" not in path.parts]
+def tree_of(path: Path) -> ast.AST:
+    return ast.parse((ROOT / path).read_text())
 
 
 @pytest.mark.parametrize(
@@ -35,11 +39,7 @@ def product_files() -> list[Path]:
 )
 def test_only_its_own_room_does_it(endings: tuple[str, ...], allowed: set[str]) -> None:
     found = {
-        str(path.relative_to(ROOT)): name
-        for path in product_files()
-        if "lab" not in path.parts
-        for name in calls(path)
-        if name.endswith(endings)
+        path: name for path, names in attributes_used().items() for name in names if name.endswith(endings)
     }
     assert {path: name for path, name in found.items() if path not in allowed} == {}
 

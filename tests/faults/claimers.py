@@ -13,7 +13,6 @@ from identity.models import Bureau
 from identity.service.tree import TREE_LOCK
 from infra.database import open_database, reading, serialise, transaction
 from infra.errors import SijiError
-from provisioning.models import Allocation
 from provisioning.quota import Limits, Resources
 from provisioning.service import claims, grants
 from provisioning.service.recount import recount
@@ -22,6 +21,8 @@ from provisioning.service.tree import QuotaGuard
 REGION = "baoding"
 ACTOR = "person:1"
 THREADS = 10
+
+Act = Callable[..., object]
 
 Order = tuple[int, int, str]
 """A claim to make: bureau id, system id, key."""
@@ -60,16 +61,15 @@ def live(url: str, seed: int, orders: list[Order], turns: int, at: datetime, sta
         common: dict[str, Any] = {"key": key, "at": at + timedelta(seconds=turn), "actor": ACTOR}
         amounts = Resources.of(vcpus=chance.randint(1, 30))
         place = {"region": REGION, "bureau_id": bureau_id, "system_id": system_id}
-        act, how = chance.choice(
-            [
-                (claims.claim, {**place, "amounts": amounts}),
-                (claims.claim, {**place, "amounts": amounts}),
-                (claims.resize, {"amounts": amounts}),
-                (claims.settle, {}),
-                (claims.revert, {}),
-                (claims.release, {}),
-            ]
-        )
+        acts: list[tuple[Act, dict[str, Any]]] = [
+            (claims.claim, {**place, "amounts": amounts}),
+            (claims.claim, {**place, "amounts": amounts}),
+            (claims.resize, {"amounts": amounts}),
+            (claims.settle, {}),
+            (claims.revert, {}),
+            (claims.release, {}),
+        ]
+        act, how = chance.choice(acts)
         outcomes.append(_outcome(engine, act, **common, **how))
     engine.dispose()
     return [one for one in outcomes if isinstance(one, str)]
@@ -85,18 +85,17 @@ def reorganise(
     for turn in range(turns):
         common: dict[str, Any] = {"at": at + timedelta(seconds=turn), "actor": ACTOR}
         place = {"region": REGION, "bureau_id": chance.choice([*counties, *towns])}
-        act, how = chance.choice(
-            [
-                (grants.set_mode, {**place, "mode": chance.choice(["shared", "reserved"])}),
-                (
-                    grants.freeze,
-                    {**place, "limit": Limits.of(vcpus=chance.randint(0, 200)), "reason": "核查"},
-                ),
-                (grants.unfreeze, place),
-                (grants.grant_quota, {**place, "limit": Limits.of(vcpus=chance.randint(50, 200))}),
-                (move, {"bureau_id": chance.choice(towns), "new_parent_id": chance.choice(counties)}),
-            ]
-        )
+        acts: list[tuple[Act, dict[str, Any]]] = [
+            (grants.set_mode, {**place, "mode": chance.choice(["shared", "reserved"])}),
+            (
+                grants.freeze,
+                {**place, "limit": Limits.of(vcpus=chance.randint(0, 200)), "reason": "核查"},
+            ),
+            (grants.unfreeze, place),
+            (grants.grant_quota, {**place, "limit": Limits.of(vcpus=chance.randint(50, 200))}),
+            (move, {"bureau_id": chance.choice(towns), "new_parent_id": chance.choice(counties)}),
+        ]
+        act, how = chance.choice(acts)
         outcomes.append(_outcome(engine, act, **common, **how))
     engine.dispose()
     return [one for one in outcomes if isinstance(one, str)]
@@ -124,7 +123,7 @@ def move(session: Any, *, bureau_id: int, new_parent_id: int, at: datetime, acto
     )
 
 
-def _outcome(engine: Engine, act: Callable[..., Allocation | Any], **how: Any) -> Any:
+def _outcome(engine: Engine, act: Act, **how: Any) -> Any:
     """None if done, the facts of a refusal, or the text of any other error, which must not be."""
     try:
         with transaction(engine) as session:

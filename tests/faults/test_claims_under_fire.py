@@ -29,6 +29,9 @@ COUNTY_VCPUS, TOWN_VCPUS, CLAIM_VCPUS = 200, 120, 2
 CLAIMS_PER_TOWN, PROCESSES = 100, 4
 
 
+Job = tuple[Callable[..., list[Any]], *tuple[Any, ...]]
+
+
 @dataclass(frozen=True)
 class Place:
     """Bureau ids by name, system ids by bureau id."""
@@ -55,7 +58,7 @@ def build(engine: Engine, tree: dict[str, tuple[str | None, int]], shared: list[
     return place
 
 
-def side_by_side(*jobs: tuple[Any, ...]) -> list[list[Any]]:
+def side_by_side(*jobs: Job) -> list[list[Any]]:
     """Run (function, *arguments) each in a process of its own, all starting together; what they return."""
     spawn = get_context("spawn")
     with spawn.Manager() as manager, ProcessPoolExecutor(len(jobs), mp_context=spawn) as pool:

@@ -351,12 +351,14 @@ def test_a_subtree_is_reported_alone_and_only_where_that_means_something(
     build_fleet(database, seed=5, at=at)
     with database.connect() as connection:
         county = connection.execute(text("SELECT id FROM bureaus WHERE code = '12'")).scalar_one()
-    for by in ("bureau", "system"):
+    narrowed: tuple[Breakdown, ...] = ("bureau", "system")
+    for by in narrowed:
         everywhere, there = read_report(database, by), read_report(database, by, within=county)
         kept = everywhere[everywhere["bureau_code"].isin(["12", "121"])].reset_index(drop=True)
         assert not kept.empty
         pd.testing.assert_frame_equal(there, kept)
-    for by in ("region", "level"):
+    whole: tuple[Breakdown, ...] = ("region", "level")
+    for by in whole:
         with pytest.raises(ValueError, match="whole city"):
             read_report(database, by, within=county)
 

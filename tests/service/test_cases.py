@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
+from approval.data import shipped_items
 from approval.deadline import Card, NotYetPublished, Paused
 from approval.errors import (
     ItemChanged,
@@ -56,7 +57,6 @@ from approval.service import (
     suspend,
     withdraw,
 )
-from approval.service.items import shipped_items
 from infra.clock import CITY_ZONE
 from infra.database import transaction
 from infra.errors import NotFound, SijiError, Stale
@@ -186,7 +186,13 @@ def test_a_date_that_needs_an_unpublished_year_waits_for_it_with_an_alarm(
     with transaction(database) as session:
         assert [case.number for _, case in list_alarms(session)] == [waiting.number, accepted.number]
         days = {date(2027, 1, 1): "holiday"}
-        facts = {"year": 2027, "days": days, "source": "国办发明电", "actor": "person:1", "at": at}
+        facts: dict[str, Any] = {
+            "year": 2027,
+            "days": days,
+            "source": "国办发明电",
+            "actor": "person:1",
+            "at": at,
+        }
         assert publish_year(session, **facts) == Published(changed=True, raised=0, cleared=2)
         assert publish_year(session, **facts) == Published(changed=False, raised=0, cleared=0)
     assert clock(seen(database, waiting, on), "acceptance").stands == date(2027, 1, 4)
@@ -269,7 +275,7 @@ def test_applicant_reviewer_and_verifier_are_three_people(database: Engine, hall
     error = refused(database, SamePerson, decide, **decision(hall, case, "verify"))
     assert error.facts["part_en"] == "review"
     assert "审核" in error.message("zh")
-    own = {
+    own: dict[str, Any] = {
         "applicant_id": hall.operators[0],
         "bureau_id": hall.city,
         "subject_kind": "request",

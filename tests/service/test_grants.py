@@ -39,7 +39,9 @@ class City:
     """A city of 100 vCPU with counties east (60) and west (30) and a town of 40 in the east, all by name."""
 
     def __init__(self, engine: Engine, at: datetime) -> None:
-        self.engine, self.at, self.ids, self.systems = engine, at, {}, {}
+        self.engine, self.at = engine, at
+        self.ids: dict[str, int] = {}
+        self.systems: dict[str, int] = {}
         with transaction(engine) as session:
             make_region(session, name=REGION, holds=Limits.of(vcpus=100))
             self._add(session, "city", None)

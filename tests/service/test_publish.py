@@ -151,7 +151,7 @@ def test_the_same_again_gives_the_same_receipt_and_stores_nothing(
     database: Engine, log: EmbeddedLog, place: Exchange, at: datetime
 ) -> None:
     dataset_id = catalogue(database, place, at=at)
-    who = {"dataset_id": dataset_id, "publisher_id": place.publisher_id, "key": "k"}
+    who: dict[str, Any] = {"dataset_id": dataset_id, "publisher_id": place.publisher_id, "key": "k"}
     first = publish_batch(database, log, changes=[*people(10), Change(5)], at=at, **who)
     later = at + timedelta(days=40)
     again = publish_batch(database, log, changes=[*people(10), Change(5)], at=later, **who)
@@ -214,7 +214,12 @@ def test_a_log_that_does_not_answer_is_asked_again(
     database: Engine, log: EmbeddedLog, place: Exchange, at: datetime, outcome: Any
 ) -> None:
     dataset_id = catalogue(database, place, at=at)
-    who = {"dataset_id": dataset_id, "publisher_id": place.publisher_id, "key": "k", "changes": people(5)}
+    who: dict[str, Any] = {
+        "dataset_id": dataset_id,
+        "publisher_id": place.publisher_id,
+        "key": "k",
+        "changes": people(5),
+    }
     log.inject("append", outcome)
     with pytest.raises(BrokerRetryable):
         publish_batch(database, log, at=at, **who)
@@ -227,7 +232,12 @@ def test_a_fenced_writer_takes_what_the_other_stored_or_is_told_to_come_back(
     database: Engine, log: EmbeddedLog, place: Exchange, at: datetime
 ) -> None:
     dataset_id = catalogue(database, place, at=at)
-    who = {"dataset_id": dataset_id, "publisher_id": place.publisher_id, "key": "k", "changes": people(5)}
+    who: dict[str, Any] = {
+        "dataset_id": dataset_id,
+        "publisher_id": place.publisher_id,
+        "key": "k",
+        "changes": people(5),
+    }
     log.inject("append", "fenced")
     with pytest.raises(BatchInProgress):
         publish_batch(database, log, at=at, **who)
@@ -243,7 +253,7 @@ def test_the_sweep_settles_what_reached_the_log_and_makes_missing_topics(
     database: Engine, log: EmbeddedLog, place: Exchange, at: datetime
 ) -> None:
     dataset_id, untouched = catalogue(database, place, at=at), catalogue(database, place, at=at)
-    who = {"dataset_id": dataset_id, "publisher_id": place.publisher_id}
+    who: dict[str, Any] = {"dataset_id": dataset_id, "publisher_id": place.publisher_id}
     for key, outcome in (("lost", "down"), ("stored", "done_but_unanswered")):
         log.inject("append", outcome)  # type: ignore[arg-type]  # a tuple's strings are no literals to mypy
         with pytest.raises(BrokerRetryable):
@@ -267,7 +277,7 @@ def test_a_claim_stays_on_the_version_it_was_made_with(
     database: Engine, log: EmbeddedLog, place: Exchange, at: datetime
 ) -> None:
     dataset_id = catalogue(database, place, at=at)
-    who = {"dataset_id": dataset_id, "publisher_id": place.publisher_id, "key": "k"}
+    who: dict[str, Any] = {"dataset_id": dataset_id, "publisher_id": place.publisher_id, "key": "k"}
     changes = [Change({"id": "1", "extra": "x"}), Change({"id": "2"})]
     log.inject("append", "down")
     with pytest.raises(BrokerRetryable):
@@ -324,7 +334,7 @@ def test_it_works_on_sqlite_too(sqlite_database: Engine, log: EmbeddedLog, at: d
     with transaction(sqlite_database) as session:
         place = make_exchange(session, at=at)
     dataset_id = catalogue(sqlite_database, place, at=at)
-    who = {"dataset_id": dataset_id, "publisher_id": place.publisher_id, "key": "k"}
+    who: dict[str, Any] = {"dataset_id": dataset_id, "publisher_id": place.publisher_id, "key": "k"}
     with ThreadPoolExecutor(4) as pool:
         receipts = list(
             pool.map(

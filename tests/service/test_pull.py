@@ -5,7 +5,6 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from exchange.service.entitlements import (
 from exchange.service.publish import Receipt, publish_batch
 from exchange.service.pull import DeliveredRecord, Page, pull
 from exchange.service.subscriptions import request_subscription
+from identity.data import DIVISIONS
 from infra.database import reading, transaction
 from infra.errors import NotFound
 from infra.journal import JournalEntry
@@ -123,7 +123,7 @@ def test_the_citys_divisions_arrive_with_equal_digests(desk: Desk) -> None:
         partitions=3,
     )
     desk.subscribe("code", "parent_code", "level", "name")
-    with (files("identity") / "data" / "baoding-divisions.csv").open(encoding="utf-8", newline="") as file:
+    with DIVISIONS.open(encoding="utf-8", newline="") as file:
         rows = [{name: text for name, text in row.items() if text} for row in csv.DictReader(file)]
     assert len(rows) == 7_285
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select
@@ -98,7 +99,9 @@ def test_a_missed_run_loses_none(database: Engine, hall: Hall) -> None:
 def test_a_new_due_date_after_a_procedure_is_reminded_of_anew(database: Engine, hall: Hall) -> None:
     case = made(database, hall, upto="review")
     assert swept(database, 3) == [1]
-    hand = {"case_id": case.id, "person_id": hall.operators[0], "procedure": "hearing", "at": march(3)}
+    hand: dict[str, Any] = {
+        "case_id": case.id, "person_id": hall.operators[0], "procedure": "hearing", "at": march(3),
+    }  # fmt: skip
     with transaction(database) as session:
         suspend(session, **hand, first_on=march(4).date(), reason="公开听证")
     assert swept(database, 4) == [0]
@@ -136,7 +139,7 @@ def test_notices_reach_a_role_at_its_bureau_and_above(database: Engine, hall: Ha
 
 
 def test_a_notice_is_left_once_and_read_once(database: Engine, hall: Hall) -> None:
-    facts = {
+    facts: dict[str, Any] = {
         "key": "lease:7:30", "code": "lease_ends", "facts": {"days": 30}, "subject_kind": "server",
         "subject_id": 7, "at": march(2), "person_id": hall.applicant,
     }  # fmt: skip

@@ -63,7 +63,7 @@ def county(database: Engine) -> Bureau:
 
 
 def register(engine: Engine, bureau: Bureau, at: datetime, **fields: Any) -> System:
-    wanted = {"code": "mz", "name": "智慧民生", "mlps_grade": 3, "zone": "internet"} | fields
+    wanted: dict[str, Any] = {"code": "mz", "name": "智慧民生", "mlps_grade": 3, "zone": "internet"} | fields
     with transaction(engine) as session:
         return register_system(session, bureau_id=bureau.id, at=at, actor="person:3", **wanted)
 

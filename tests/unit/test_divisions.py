@@ -152,6 +152,13 @@ def test_a_cycle_may_go_through_units_that_the_file_leaves_out() -> None:
     assert plan("1301,130101,county,乙县\n", present=present)[1] == [(2, "cycle")]
 
 
+def test_a_long_cycle_is_told_by_its_beginning_and_its_length() -> None:
+    rows = [f"{n},{n % 12 + 1},village,村{n}\n" for n in range(1, 13)]
+    _, problems = make_plan(parse(text(*rows)), {})
+    assert [problem.row for problem in problems] == [2]
+    assert problems[0].fault.facts["codes"] == "1 → 2 → 3 → 4 → 5 → 6 → …(12)… → 1"
+
+
 def test_a_new_level_is_checked_against_children_that_the_file_leaves_out() -> None:
     present = tree(CITY, COUNTY, "130101,1301,township,丙镇\n")
     assert plan("1301,13,village,乙县\n", present=present)[1] == [(2, "level_not_below")]
@@ -160,6 +167,13 @@ def test_a_new_level_is_checked_against_children_that_the_file_leaves_out() -> N
 def test_a_new_name_is_checked_against_units_that_the_file_leaves_out() -> None:
     present = tree(CITY, COUNTY, "1302,13,county,丙县\n")
     assert plan("1302,13,county,乙县\n", present=present)[1] == [(2, "twin")]
+
+
+def test_twins_of_old_are_not_held_against_a_file_that_leaves_them_alone() -> None:
+    present = tree(CITY, COUNTY) | {"1302": Unit("1302", "乙县", "county", "13", True)}
+    made, problems = plan("1303,13,county,丙县\n", present=present)
+    assert problems == []
+    assert [step.unit.code for layer in made.layers for step in layer] == ["1303"]
 
 
 def test_two_units_may_swap_their_names() -> None:

@@ -97,7 +97,7 @@ def test_a_type_takes_what_is_of_it_and_nothing_else(
 
 
 def test_every_type_is_tried_above() -> None:
-    mark = next(m for m in test_a_type_takes_what_is_of_it_and_nothing_else.pytestmark)  # type: ignore[attr-defined]  # pytest adds it
+    mark = next(m for m in test_a_type_takes_what_is_of_it_and_nothing_else.pytestmark)
     assert {case[0] for case in mark.args[1]} == set(TYPES)
 
 

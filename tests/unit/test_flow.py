@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from approval.data import shipped_items
 from approval.flow import (
     OPEN,
     Outcome,
@@ -15,7 +16,6 @@ from approval.flow import (
     parse_steps,
     taken_steps,
 )
-from approval.service.items import shipped_items
 from approval.wording import ACTS, NOTICES, PROCEDURES, STATES, word
 
 

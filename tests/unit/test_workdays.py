@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from infra.calendar_file import CalendarFileRefused, CalendarFileUnreadable, read_calendar_file
 from infra.textfile import FileTooLarge, Undecodable
-from infra.work_calendar import NotYetPublished, WorkCalendar, against_weekday, built_in_calendar
+from infra.work_calendar import DayKind, NotYetPublished, WorkCalendar, against_weekday, built_in_calendar
 
 
 def due(calendar: WorkCalendar, received: date, work_days: int) -> date:
@@ -69,7 +69,7 @@ def test_a_year_replaces_only_itself() -> None:
         st.dates(date(2027, 1, 1), date(2027, 12, 31)), st.sampled_from(["holiday", "workday"]), max_size=60
     )
 )
-def test_a_listed_day_is_as_listed_and_any_other_follows_its_weekday(days: dict[date, str]) -> None:
+def test_a_listed_day_is_as_listed_and_any_other_follows_its_weekday(days: dict[date, DayKind]) -> None:
     calendar = built_in_calendar().with_year(2027, days)
     for offset in range(365):
         day = date(2027, 1, 1) + timedelta(days=offset)
