@@ -1,0 +1,53 @@
+"""Amounts and limits as the API speaks of them: an object of dimensions, null for unlimited."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from provisioning.quota import DIMENSIONS, Limits, Resources
+
+LARGEST = 2**53 - 1
+"""The largest whole number that every JSON reader keeps exactly."""
+
+
+def _known(given: dict[str, int | None]) -> dict[str, int | None]:
+    Limits.parse(given)
+    return given
+
+
+def _schema(*, all_of_them: bool) -> dict[str, Any]:
+    whole = {"type": "integer", "minimum": 0, "maximum": LARGEST}
+    properties = {
+        one.key: {"anyOf": [whole, {"type": "null"}], "description": f"{one.zh} {one.en} {one.unit}".strip()}
+        for one in DIMENSIONS
+    }
+    example = {
+        "servers": 10,
+        "vcpus": 40,
+        "ram_mib": 163840,
+        "root_gib": 400,
+        "volume_gib": 2000,
+        "volumes": 10,
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "required": list(properties) if all_of_them else [],
+        "examples": [{one.key: example.get(one.key, 0) for one in DIMENSIONS} if all_of_them else example],
+    }
+
+
+LimitsIn = Annotated[
+    dict[str, Annotated[int, Field(ge=0, le=LARGEST, strict=True)] | None],
+    AfterValidator(_known),
+    WithJsonSchema(_schema(all_of_them=False)),
+]
+"""Dimensions that are left out are 0."""
+
+LimitsOut = Annotated[dict[str, int | None], WithJsonSchema(_schema(all_of_them=True))]
+
+
+def limits_out(limits: Limits | Resources) -> dict[str, int | None]:
+    """Every dimension, zeros too."""
+    return {one.key: limits[one.key] for one in DIMENSIONS}

@@ -1,0 +1,82 @@
+"""The capacity report as JSON, CSV and XLSX; the figures are made in metrics/."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from fastapi import Query, Request, Response
+from pydantic import Field
+
+from identity.queries import get_bureau
+from identity.roles import Permission
+from metrics.capacity import report_capacity
+from metrics.export import as_csv, as_xlsx
+from portal.access import Reading
+from portal.api.shapes import Out, api_router
+from portal.language import language_of
+from portal.needs import Asker, needs
+
+router = api_router("reports")
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+class By(StrEnum):
+    """What a row of the report is of."""
+
+    region = "region"
+    level = "level"
+    bureau = "bureau"
+    system = "system"
+
+
+class Form(StrEnum):
+    """How it is given."""
+
+    json = "json"
+    csv = "csv"
+    xlsx = "xlsx"
+
+
+class ReportOut(Out):
+    """A row for each key and dimension; null is unlimited, or in an inventory not counted."""
+
+    by: By
+    rows: list[dict[str, Any]] = Field(
+        examples=[
+            [{"region": "baoding", "dimension": "vcpus", "capacity": 8192, "granted": 1332, "used": 1332}]
+        ]
+    )
+
+
+@router.get("/reports/capacity", response_model=ReportOut)
+def capacity(
+    request: Request,
+    asker: Annotated[Asker, needs(Permission.reports_see)],
+    session: Reading,
+    by: By = By.bureau,
+    bureau: Annotated[
+        str | None,
+        Query(max_length=64, description="该单位及下级,仅按单位、系统 · only by bureau and system"),
+    ] = None,
+    form: Form = Form.json,
+) -> ReportOut | Response:
+    """Inventory, capacity, granted, used, in flight, headroom; whoever sees part of the city names it."""
+    is_of_part = by in (By.bureau, By.system)
+    within = get_bureau(session, code=bureau).id if bureau else None
+    if within is None and is_of_part and not asker.may(session, None):
+        within = asker.actor.bureau_id
+    asker.at(session, within)
+    found = report_capacity(session, by=by.value, within=within)
+    if form is Form.csv:
+        return _file(
+            as_csv(found, language=language_of(request)), "text/csv; charset=utf-8", f"capacity-{by}.csv"
+        )
+    if form is Form.xlsx:
+        return _file(as_xlsx(found, by=by.value, language=language_of(request)), XLSX, f"capacity-{by}.xlsx")
+    rows = found.astype(object).where(found.notna(), None).to_dict("records")
+    return ReportOut(by=by, rows=[{str(name): value for name, value in row.items()} for row in rows])
+
+
+def _file(raw: bytes, media_type: str, name: str) -> Response:
+    return Response(
+        raw, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )

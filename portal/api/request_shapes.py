@@ -1,0 +1,158 @@
+"""How the API shows a request: its lines, its servers, and where its case stands."""
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from approval.deadline import WorkCalendar
+from approval.queries import CaseView, get_case, view_case
+from identity.models import Person
+from identity.queries import get_bureau_by_id, get_system_by_id
+from portal.api.amounts import LimitsOut, limits_out
+from portal.api.shapes import In, Out
+from portal.api.standing import StandingOut, show_standing
+from provisioning.models import Request, RequestLine
+from provisioning.queries import list_lines, list_servers_of
+from provisioning.service.asking import LineAsked
+
+
+class LineIn(In):
+    """New servers of a kind, or what to do with one server (`server`: its id)."""
+
+    count: int = Field(1, ge=1, le=1000, examples=[2])
+    flavor: str | None = Field(None, max_length=255, examples=["c4-8"])
+    image: str | None = Field(None, max_length=255, examples=["openEuler-24.03-LTS"])
+    volume_gib: int = Field(0, ge=0, le=1024 * 1024, examples=[200])
+    server: int | None = Field(None, ge=1, description="已有云服务器编号 · id of a server that is there")
+
+    def asked(self) -> LineAsked:
+        """As provisioning takes it."""
+        return LineAsked(self.count, self.flavor, self.image, self.volume_gib, self.server)
+
+
+class LineOut(Out):
+    """A line as it stands."""
+
+    position: int
+    count: int
+    flavor: str | None
+    image: str | None
+    volume_gib: int
+    server: int | None
+    state: str = Field(examples=["pending"])
+
+
+class ServerState(Out):
+    """One server of a request."""
+
+    id: int
+    name: str = Field(examples=["1306-mzj-s1-7-1"])
+    state: str = Field(examples=["creating"])
+    fault: dict[str, Any] | None = Field(description="最近一次失败的原因(zh/en)· why the last try failed")
+
+
+class StepOut(Out):
+    """The step that waits, and until when."""
+
+    key: str = Field(examples=["review"])
+    zh: str = Field(examples=["审核"])
+    en: str = Field(examples=["review"])
+    limit: StandingOut | None
+
+
+class RequestRow(Out):
+    """A request in a list."""
+
+    id: int
+    case: str | None = Field(examples=["BD20260000001"], description="办件编号 · its case's number")
+    kind: str = Field(examples=["servers"])
+    state: str = Field(examples=["submitted"])
+    bureau: str = Field(examples=["1306-mzj"])
+    system: str | None = Field(examples=["1306-mzj-s1"])
+    region: str = Field(examples=["baoding"])
+    purpose: str
+    applicant: str = Field(examples=["孙民政"])
+    end_on: date | None
+    created_at: datetime
+
+
+class RequestOut(RequestRow):
+    """A request whole."""
+
+    revision: int
+    case_state: str = Field(examples=["accepted"])
+    zone: str | None = Field(examples=["extranet"])
+    limit: LimitsOut | None
+    lines: list[LineOut]
+    servers: list[ServerState]
+    waits_for: StepOut | None
+    ended_at: datetime | None
+
+
+class SubmittedOut(Out):
+    """What became of a submission; `shortfalls` is what would be refused if it were verified now."""
+
+    request: RequestOut
+    shortfalls: list[dict[str, Any]]
+
+
+def show_row(session: Session, request: Request) -> RequestRow:
+    """The request in a list."""
+    return RequestRow(**_row(session, request))
+
+
+def show_request(session: Session, request: Request, *, calendar: WorkCalendar, on: date) -> RequestOut:
+    """The request whole, with its clocks as they stand on `on`."""
+    view = view_case(session, case_id=request.case_id or 0, calendar=calendar, on=on)
+    return RequestOut(
+        **_row(session, request),
+        revision=view.case.revision,
+        case_state=view.case.state,
+        zone=request.zone,
+        limit=None if request.limit is None else limits_out(request.limit),
+        lines=[_line(line) for line in list_lines(session, request.id)],
+        servers=[ServerState.model_validate(server) for server in list_servers_of(session, request.id)],
+        waits_for=_waiting(view),
+        ended_at=request.ended_at,
+    )
+
+
+def _row(session: Session, request: Request) -> dict[str, Any]:
+    system = None if request.system_id is None else get_system_by_id(session, system_id=request.system_id)
+    return {
+        "id": request.id,
+        "case": None if request.case_id is None else get_case(session, request.case_id).number,
+        "kind": request.kind,
+        "state": request.state,
+        "bureau": get_bureau_by_id(session, bureau_id=request.bureau_id).code,
+        "system": system.code if system else None,
+        "region": request.region,
+        "purpose": request.purpose,
+        "applicant": session.get_one(Person, request.applicant_id).name,
+        "end_on": request.end_on,
+        "created_at": request.created_at,
+    }
+
+
+def _line(line: RequestLine) -> LineOut:
+    return LineOut(
+        position=line.position,
+        count=line.count,
+        flavor=line.flavor,
+        image=line.image,
+        volume_gib=line.volume_gib,
+        server=line.target_id,
+        state=line.state,
+    )
+
+
+def _waiting(view: CaseView) -> StepOut | None:
+    step = next((step for step in view.steps if step.state == "active"), None)
+    if step is None:
+        return None
+    rule = next(rule for rule in view.rules if rule.key == step.key)
+    clocks = [clock for clock in view.clocks if clock.step_key == step.key and clock.ended_at is None]
+    limit = show_standing(clocks[-1]) if clocks else None
+    return StepOut(key=step.key, zh=rule.name_zh, en=rule.name_en, limit=limit)

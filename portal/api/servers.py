@@ -1,0 +1,175 @@
+"""Servers: as they should be and as they were seen last; stop, start, retry, give up, reclaim."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from identity.queries import get_bureau, get_bureau_by_id, get_system, get_system_by_id
+from identity.roles import Permission
+from portal.access import At, Reading, Writing
+from portal.api.amounts import LimitsOut, limits_out
+from portal.api.shapes import Cursor, Limit, Out, Page, api_router, id_of, page_of
+from portal.needs import Asker, needs
+from portal.once import Once
+from provisioning.models import Server
+from provisioning.queries import find_lease, get_server, list_servers, list_volumes_of
+from provisioning.service import servers
+
+router = api_router("servers")
+Sees = Annotated[Asker, needs(Permission.servers_see)]
+Operates = Annotated[Asker, needs(Permission.servers_operate)]
+Submits = Annotated[Asker, needs(Permission.requests_submit)]
+
+
+class ServerRow(Out):
+    """A server in a list."""
+
+    id: int
+    name: str = Field(examples=["1306-mzj-s1-7-1"])
+    state: str = Field(examples=["active"])
+    bureau: str = Field(examples=["1306-mzj"])
+    system: str = Field(examples=["1306-mzj-s1"])
+    region: str = Field(examples=["baoding"])
+    flavor: str = Field(examples=["c4-8"])
+    end_on: date | None = Field(description="使用期限(含当日)· last day of its lease, inclusive")
+
+
+class VolumeOut(Out):
+    """A data volume of a server."""
+
+    name: str
+    size_gib: int = Field(examples=[200])
+    state: str = Field(examples=["active"])
+
+
+class ServerOut(ServerRow):
+    """A server whole."""
+
+    image: str = Field(examples=["openEuler-24.03-LTS"])
+    zone: str = Field(examples=["extranet"])
+    amounts: LimitsOut
+    wanted_flavor: str | None = Field(description="正在变更为 · what it is being resized to")
+    cloud_id: str | None
+    since_at: datetime = Field(description="进入当前状态的时间 · since when it is in this state")
+    fault: dict[str, Any] | None = Field(description="最近一次失败的原因(zh/en)· why the last try failed")
+    volumes: list[VolumeOut]
+
+
+@router.get("/servers")
+def list_(
+    asker: Sees,
+    session: Reading,
+    bureau: Annotated[
+        str | None, Query(max_length=64, description="该单位及下级 · with all below it")
+    ] = None,
+    system: Annotated[str | None, Query(max_length=64)] = None,
+    state: Annotated[str | None, Query(max_length=16, examples=["active"])] = None,
+    cursor: Cursor = "",
+    limit: Limit = 50,
+) -> Page[ServerRow]:
+    """Servers that the caller may see, by id."""
+    within = get_bureau(session, code=bureau).id if bureau else None
+    if within is not None:
+        asker.at(session, within)
+    rows = list_servers(
+        session,
+        within=within,
+        bureau_ids=None if within is not None else asker.scope(session),
+        system_id=get_system(session, code=system).id if system else None,
+        states=(state,) if state else None,
+        after_id=id_of(cursor) or 0,
+        limit=limit + 1,
+    )
+    return page_of(rows, limit, shown=lambda row: ServerRow(**_row(session, row)), place=lambda row: row.id)
+
+
+@router.get("/servers/{server_id}")
+def show(asker: Sees, session: Reading, server_id: int) -> ServerOut:
+    """One server with its volumes, its lease, and why the last try failed."""
+    return _shown(session, _found(asker, session, server_id))
+
+
+@router.post("/servers/{server_id}/stop")
+def stop(asker: Operates, session: Writing, at: At, once: Once, server_id: int) -> ServerOut:
+    """Have a running server stopped; it keeps what it holds."""
+    return _act(asker, session, at, once, server_id, servers.stop_server)
+
+
+@router.post("/servers/{server_id}/start")
+def start(asker: Operates, session: Writing, at: At, once: Once, server_id: int) -> ServerOut:
+    """Have a stopped server run again, while its lease lasts."""
+    return _act(asker, session, at, once, server_id, servers.start_server)
+
+
+@router.post("/servers/{server_id}/retry")
+def retry(asker: Submits, session: Writing, at: At, once: Once, server_id: int) -> ServerOut:
+    """Build a failed server anew; its quota is claimed again."""
+    return _act(asker, session, at, once, server_id, servers.retry_server)
+
+
+@router.post("/servers/{server_id}/give-up")
+def give_up(asker: Submits, session: Writing, at: At, once: Once, server_id: int) -> ServerOut:
+    """Do without a failed server, so that the rest of its request can be confirmed."""
+    return _act(asker, session, at, once, server_id, servers.give_up_server)
+
+
+@router.post("/servers/{server_id}/reclaim")
+def reclaim(
+    asker: Annotated[Asker, needs(Permission.servers_reclaim)],
+    session: Writing,
+    at: At,
+    once: Once,
+    server_id: int,
+) -> ServerOut:
+    """The office takes a server back: it and its volumes are deleted."""
+    return _act(asker, session, at, once, server_id, servers.release_server)
+
+
+def _act(
+    asker: Asker, session: Session, at: datetime, once: Once, server_id: int, act: Callable[..., Server]
+) -> ServerOut:
+    found = _found(asker, session, server_id)
+
+    def done() -> ServerOut:
+        changed = act(session, server_id=found.id, at=at, actor=asker.actor.journal_id)
+        return _shown(session, changed)
+
+    return once(None, done)
+
+
+def _found(asker: Asker, session: Session, server_id: int) -> Server:
+    found = get_server(session, server_id)
+    asker.at(session, found.bureau_id)
+    return found
+
+
+def _shown(session: Session, server: Server) -> ServerOut:
+    return ServerOut(
+        **_row(session, server),
+        image=server.image,
+        zone=server.zone,
+        amounts=limits_out(server.amounts),
+        wanted_flavor=server.wanted_flavor,
+        cloud_id=server.cloud_id,
+        since_at=server.since_at,
+        fault=server.fault,
+        volumes=[VolumeOut.model_validate(one) for one in list_volumes_of(session, server.id)],
+    )
+
+
+def _row(session: Session, server: Server) -> dict[str, Any]:
+    lease = find_lease(session, server.id)
+    return {
+        "id": server.id,
+        "name": server.name,
+        "state": server.state,
+        "bureau": get_bureau_by_id(session, bureau_id=server.bureau_id).code,
+        "system": get_system_by_id(session, system_id=server.system_id).code,
+        "region": server.region,
+        "flavor": server.flavor,
+        "end_on": lease.end_on if lease else None,
+    }

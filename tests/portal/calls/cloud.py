@@ -1,0 +1,132 @@
+"""Calls of the routes on regions, grants, requests, servers and the report, and what they need there."""
+
+from datetime import UTC, datetime, timedelta
+
+from identity.models import Person
+from identity.queries import get_system
+from identity.service.people import find_person_by_login
+from infra.clock import city_date
+from infra.database import transaction
+from infra.installation import Installation
+from portal.sample.cloud import IMAGE, grant_down_the_tree, open_sample_region
+from provisioning.cloud.connect import connect
+from provisioning.models import Server
+from provisioning.queries import list_lines
+from provisioning.quota import Resources
+from provisioning.service.asking import LineAsked
+from provisioning.service.requests import draft_request, submit_request
+from tests.portal.walk import Call, Named
+
+MINZHENG = "1306-mzj"
+PLACE = {"code": MINZHENG, "region": "baoding"}
+SEEN = {"If-Match": '"r1"'}
+
+
+def prepare(here: Installation) -> Named:
+    """The sample's region and grants, a draft and a submitted request of 民政局, and a failed server."""
+    cloud = connect(here.settings, here.settings.region, here.clock)
+    open_sample_region(here, cloud)
+    grant_down_the_tree(here, region=cloud.region)
+    at = here.clock.now()
+    with transaction(here.engine) as session:
+        system = get_system(session, code=f"{MINZHENG}-s1")
+        applicant = find_person_by_login(session, login="minzheng")
+        assert isinstance(applicant, Person)
+        line = LineAsked(count=1, flavor=cloud.list_flavors()[0].name, image=IMAGE, volume_gib=10)
+        wanted = {
+            "kind": "servers", "applicant_id": applicant.id, "region": cloud.region, "purpose": "走查",
+            "at": at, "system_id": system.id, "end_on": city_date(at + timedelta(days=30)),
+        }  # fmt: skip
+        draft = draft_request(session, **wanted, lines=[line])
+        asked = draft_request(session, **wanted, lines=[line])
+        submit_request(session, request_id=asked.id, person_id=applicant.id, at=at)
+        line_id = list_lines(session, asked.id)[0].id
+        server = Server(
+            tag="walked", name="walked-1", line_id=line_id, work_line_id=line_id, system_id=system.id,
+            bureau_id=system.bureau_id, region=cloud.region, zone="extranet", image=IMAGE,
+            flavor=line.flavor or "", amounts=Resources.of(servers=1), state="failed",
+            since_at=datetime(2026, 3, 2, tzinfo=UTC),
+            allocation_key="walked", fault={"zh": "资源不足", "en": "no valid host"},
+        )  # fmt: skip
+        session.add(server)
+        session.flush()
+        return {
+            "draft_id": draft.id, "request_id": asked.id, "server_id": server.id,
+            "flavor": line.flavor, "end_on": city_date(at + timedelta(days=30)).isoformat(),
+        }  # fmt: skip
+
+
+NEW = {
+    "kind": "servers", "system": f"{MINZHENG}-s1", "region": "baoding", "purpose": "走查",
+    "end_on": "{end_on}", "lines": [{"count": 1, "flavor": "{flavor}", "image": IMAGE}],
+}  # fmt: skip
+
+CALLS = [
+    Call("GET /api/v1/regions"),
+    Call("GET /api/v1/regions/{region}/flavors", names=PLACE),
+    Call("GET /api/v1/regions/{region}/images", names=PLACE),
+    Call("GET /api/v1/regions/{region}/capacity", bureau="1306", names=PLACE),
+    Call(
+        "PUT /api/v1/regions/{region}/reserve",
+        bureau="1306",
+        names=PLACE,
+        json={"reserve_largest_host": False},
+    ),
+    Call("POST /api/v1/regions/{region}/refresh", bureau="1306", names=PLACE),
+    Call("GET /api/v1/bureaus/{code}/grants/{region}", bureau=MINZHENG, names=PLACE),
+    Call("GET /api/v1/bureaus/{code}/grants/{region}/children", bureau=MINZHENG, names=PLACE),
+    Call("GET /api/v1/bureaus/{code}/grants/{region}/history", bureau=MINZHENG, names=PLACE),
+    Call(
+        "PUT /api/v1/bureaus/{code}/grants/{region}",
+        bureau="1306",
+        names=PLACE,
+        headers=SEEN,
+        json={"limit": {"vcpus": 1}},
+    ),
+    Call(
+        "PUT /api/v1/bureaus/{code}/grants/{region}/mode",
+        bureau=MINZHENG,
+        names=PLACE,
+        headers=SEEN,
+        json={"mode": "shared"},
+    ),
+    Call(
+        "PUT /api/v1/bureaus/{code}/grants/{region}/freeze",
+        bureau=MINZHENG,
+        names=PLACE,
+        headers=SEEN,
+        json={"limit": {}, "reason": "走查"},
+    ),
+    Call("DELETE /api/v1/bureaus/{code}/grants/{region}/freeze", bureau=MINZHENG, names=PLACE, headers=SEEN),
+    Call("GET /api/v1/requests"),
+    Call("GET /api/v1/requests", bureau=MINZHENG, query={"bureau": MINZHENG}),
+    Call("GET /api/v1/requests/{request_id}", bureau=MINZHENG),
+    Call("POST /api/v1/requests", bureau=MINZHENG, json=NEW),
+    Call(
+        "PATCH /api/v1/requests/{request_id}",
+        bureau=MINZHENG,
+        names={"request_id": "{draft_id}"},
+        headers=SEEN,
+        json={"purpose": "走查二"},
+    ),
+    Call("POST /api/v1/requests/{request_id}/submit", bureau=MINZHENG, names={"request_id": "{draft_id}"}),
+    Call(
+        "POST /api/v1/requests/{request_id}/decide",
+        bureau=MINZHENG,
+        headers=SEEN,
+        json={"step": "accept", "decision": "return", "reason": "走查"},
+    ),
+    Call("POST /api/v1/requests/{request_id}/withdraw", bureau=MINZHENG, json={"reason": "走查"}),
+    Call("POST /api/v1/requests/{request_id}/confirm", bureau=MINZHENG),
+    Call("GET /api/v1/servers"),
+    Call("GET /api/v1/servers", bureau=MINZHENG, query={"bureau": MINZHENG}),
+    Call("GET /api/v1/servers/{server_id}", bureau=MINZHENG),
+    Call("POST /api/v1/servers/{server_id}/stop", bureau=MINZHENG),
+    Call("POST /api/v1/servers/{server_id}/start", bureau=MINZHENG),
+    Call("POST /api/v1/servers/{server_id}/retry", bureau=MINZHENG),
+    Call("POST /api/v1/servers/{server_id}/give-up", bureau=MINZHENG),
+    Call("POST /api/v1/servers/{server_id}/reclaim", bureau=MINZHENG),
+    Call("GET /api/v1/reports/capacity"),
+    Call("GET /api/v1/reports/capacity", bureau="1306", query={"by": "region"}),
+    Call("GET /api/v1/reports/capacity", bureau=MINZHENG, query={"bureau": MINZHENG, "form": "xlsx"}),
+]
