@@ -96,6 +96,7 @@ def parse_steps(document: Iterable[Mapping[str, Any]]) -> tuple[StepRule, ...]:
             raise ValueError(f"step {rule.key!r} needs a limit, and a role unless it is automatic")
         if unknown := set(rule.differs_from) - {APPLICANT, *keys[:position]}:
             raise ValueError(f"step {rule.key!r} differs from steps that do not come before it: {unknown}")
+    _check_acceptance(rules)
     return rules
 
 
@@ -107,6 +108,7 @@ def taken_steps(rules: Sequence[StepRule], skip: Iterable[str]) -> tuple[StepRul
     left = tuple(rule for rule in rules if rule.key not in skipped)
     if not left:
         raise ValueError("a case cannot skip all of its steps")
+    _check_acceptance(left)
     return left
 
 
@@ -127,3 +129,12 @@ def needs_reason(decision: Decision) -> bool:
 def allows(act: str, state: str) -> bool:
     """Whether `act` (a key of ALLOWED) is possible in `state`."""
     return state in ALLOWED[act]
+
+
+def _check_acceptance(rules: Sequence[StepRule]) -> None:
+    """To accept a case, by hand or by silence, is never to approve it: a person decides afterwards.
+
+    Source: 《行政许可法》 articles 32 and 34: acceptance (受理) comes before the examination and is not it.
+    """
+    if rules[0].key == ACCEPT and (len(rules) == 1 or rules[1].automatic):
+        raise ValueError(f"{ACCEPT!r} is followed by a step that somebody decides")

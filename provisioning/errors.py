@@ -95,6 +95,15 @@ class AllocationBusy(SijiError):
     en = "{key} still waits for the cloud to confirm what was asked last (state: {state}); try again later"
 
 
+class LeaseOver(SijiError):
+    """A server whose lease has ended does not run again before it is extended."""
+
+    kind = Kind.conflict
+    code = "lease_over"
+    zh = "云服务器{server}的使用期限已于 {end_on} 届满,请先申请续期"
+    en = "The lease of server {server} ended on {end_on}; ask for an extension first"
+
+
 class NothingAsked(SijiError):
     """A claim of nothing at all."""
 

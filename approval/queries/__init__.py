@@ -7,9 +7,11 @@ from approval.queries.cases import (
     find_case_of,
     find_step,
     get_case,
+    get_case_in_sight,
     get_item,
     item_of,
     list_cases,
+    list_items,
     list_round,
     view_case,
 )
@@ -25,12 +27,14 @@ from approval.queries.clocks import (
     telling_stands,
     view_clock,
 )
-from approval.queries.inbox import InboxRow, holds_role, list_inbox, list_notices
+from approval.queries.inbox import InboxRow, get_notice, holds_role, list_inbox, list_notices
+from approval.queries.sight import Sight
 
 __all__ = [
     "CaseView",
     "ClockView",
     "InboxRow",
+    "Sight",
     "answer_is_late",
     "clock_stands",
     "deciders",
@@ -38,12 +42,15 @@ __all__ = [
     "find_case_of",
     "find_step",
     "get_case",
+    "get_case_in_sight",
     "get_item",
+    "get_notice",
     "holds_role",
     "item_of",
     "list_alarms",
     "list_cases",
     "list_inbox",
+    "list_items",
     "list_notices",
     "list_round",
     "list_silent",

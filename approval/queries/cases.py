@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Select, and_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, and_, func, select
+from sqlalchemy.orm import Session, aliased
 
 from approval.deadline import WorkCalendar
 from approval.flow import StepRule, parse_steps
@@ -20,6 +20,7 @@ from approval.models import (
     Supplement,
 )
 from approval.queries.clocks import ClockView, suspensions_of, view_clock
+from approval.queries.sight import Sight, is_seen
 from infra.errors import NotFound
 
 
@@ -47,12 +48,27 @@ def get_item(session: Session, code: str, version: int | None = None) -> Item:
     return item
 
 
+def list_items(session: Session) -> Sequence[Item]:
+    """Each item in its newest version, by code."""
+    other = aliased(Item)
+    newest = select(func.max(other.version)).where(other.code == Item.code).scalar_subquery()
+    return session.scalars(select(Item).where(Item.version == newest).order_by(Item.code)).all()
+
+
 def get_case(session: Session, case_id: int, *, lock: bool = False) -> Case:
     """The case, with its row locked until the transaction ends if `lock`; NotFound."""
     query = select(Case).where(Case.id == case_id).execution_options(populate_existing=True)
     case = session.scalar(query.with_for_update() if lock else query)
     if case is None:
         raise NotFound(what_zh="办件", what_en="case", key=case_id)
+    return case
+
+
+def get_case_in_sight(session: Session, number: str, sight: Sight) -> Case:
+    """The case of that number; NotFound, also if it is out of sight."""
+    case = session.scalar(select(Case).where(Case.number == number, is_seen(sight)))
+    if case is None:
+        raise NotFound(what_zh="办件", what_en="case", key=number)
     return case
 
 
@@ -70,14 +86,20 @@ def find_case_of(session: Session, subject_kind: str, subject_id: int) -> Case |
 def list_cases(
     session: Session,
     *,
+    sight: Sight | None = None,
     bureau_ids: Iterable[int] | None = None,
     applicant_id: int | None = None,
     state: str | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> Sequence[Case]:
-    """A page of cases, newest first; the next page is `before_id` the last one's id."""
+    """A page of cases, newest first; the next page is `before_id` the last one's id.
+
+    `sight` leaves out what is out of sight; None: every case is in it.
+    """
     query = select(Case).order_by(Case.id.desc()).limit(limit)
+    if sight is not None:
+        query = query.where(is_seen(sight))
     if bureau_ids is not None:
         query = query.where(Case.bureau_id.in_(list(bureau_ids)))
     if applicant_id is not None:

@@ -20,6 +20,7 @@ from approval.models import (
 )
 from approval.queries.clocks import ClockView, suspensions_of, view_clock
 from identity.models import Bureau, RoleAssignment
+from infra.errors import NotFound
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,22 @@ def list_notices(
     limit: int = 50,
 ) -> Sequence[Notice]:
     """A page of the notices for the person or for one of their roles, newest first."""
-    query = select(Notice).where(or_(Notice.person_id == person_id, _reaches_role(roles)))
+    query = select(Notice).where(_reaches(person_id, roles))
     if unread_only:
         query = query.where(Notice.read_at.is_(None))
     if before_id is not None:
         query = query.where(Notice.id < before_id)
     return session.scalars(query.order_by(Notice.id.desc()).limit(limit)).all()
+
+
+def get_notice(
+    session: Session, *, notice_id: int, person_id: int, roles: Iterable[tuple[str, int]]
+) -> Notice:
+    """A notice for the person or for one of their roles; NotFound, also if it is for others."""
+    notice = session.scalar(select(Notice).where(Notice.id == notice_id, _reaches(person_id, roles)))
+    if notice is None:
+        raise NotFound(what_zh="通知", what_en="notice", key=notice_id)
+    return notice
 
 
 def _chains(bureau_ids: Select[Any]) -> CTE:
@@ -133,6 +144,10 @@ def _chains(bureau_ids: Select[Any]) -> CTE:
     above = aliased(Bureau)
     climb = select(chain.c.id, above.id, above.parent_id).join(above, above.id == chain.c.next_id)
     return chain.union_all(climb)
+
+
+def _reaches(person_id: int, roles: Iterable[tuple[str, int]]) -> ColumnElement[bool]:
+    return or_(Notice.person_id == person_id, _reaches_role(roles))
 
 
 def _reaches_role(roles: Iterable[tuple[str, int]]) -> ColumnElement[bool]:

@@ -13,8 +13,10 @@ from approval.service.supplements import (
     ask_supplement,
 )
 from approval.service.suspensions import resume, suspend
+from approval.service.years import Published, publish_year
 
 __all__ = [
+    "Published",
     "abandon_supplement",
     "accept",
     "accept_by_silence",
@@ -25,6 +27,7 @@ __all__ = [
     "load_items",
     "notify",
     "open_case",
+    "publish_year",
     "read_notice",
     "refresh_alarms",
     "resume",

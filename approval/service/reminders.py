@@ -1,17 +1,17 @@
 """Yellow and red cards as notices: 'due and not yet sent'; missed runs lose none, double ones double none."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
 from approval.deadline import Card, card, reminders_due
 from approval.flow import State, StepRule
-from approval.models import Case, CaseClock, Notice
-from approval.queries import clock_stands, find_active_step, item_of, running_clocks
+from approval.models import Case, CaseClock
+from approval.queries import clock_stands, find_active_step, get_notice, item_of, running_clocks
 from approval.service.record import notify
 from approval.service.steps import rules_of, step_facts, tell_step
 from infra.clock import city_date
-from infra.errors import NotFound
 from infra.workdays import load_calendar
 
 
@@ -26,11 +26,11 @@ def send_reminders(session: Session, *, at: datetime) -> int:
     return sent
 
 
-def read_notice(session: Session, *, notice_id: int, at: datetime) -> None:
-    """Mark a notice as read, for all who see it; NotFound."""
-    notice = session.get(Notice, notice_id)
-    if notice is None:
-        raise NotFound(what_zh="通知", what_en="notice", key=notice_id)
+def read_notice(
+    session: Session, *, notice_id: int, person_id: int, roles: Iterable[tuple[str, int]], at: datetime
+) -> None:
+    """Mark a notice for the person, or for one of their roles, as read for all who see it; NotFound."""
+    notice = get_notice(session, notice_id=notice_id, person_id=person_id, roles=roles)
     notice.read_at = notice.read_at or at
     session.flush()
 

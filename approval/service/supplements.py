@@ -21,6 +21,7 @@ from approval.service.steps import (
     tell_applicant,
 )
 from infra.clock import city_date
+from infra.jobs import enqueue
 from infra.workdays import load_calendar
 
 
@@ -100,7 +101,10 @@ def counts_from(session: Session, case: Case, *, at: datetime) -> datetime | Non
 
 
 def abandon_supplement(session: Session, *, case_id: int, at: datetime) -> Outcome | None:
-    """End a case whose supplement did not come within the item's limit; None if that is not so (any more)."""
+    """End a case whose supplement did not come within the item's limit; None if that is not so (any more).
+
+    The package of its subject is nudged by the subject's kind to let it follow, and its sweep does so too.
+    """
     case = get_case(session, case_id, lock=True)
     if case.state != State.supplement:
         return None
@@ -110,6 +114,7 @@ def abandon_supplement(session: Session, *, case_id: int, at: datetime) -> Outco
         return None
     end_case(session, case, state=State.abandoned, at=at)
     tell_applicant(session, case, code="case_abandoned", at=at)
+    enqueue(session, f"{case.subject_kind}.follow_case", case.id)
     return record(session, case, person_id=None, act="abandoned", at=at)
 
 

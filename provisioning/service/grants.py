@@ -7,14 +7,14 @@ accounts from below: the counters that it reads stand still.
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from identity.models import Bureau
 from infra import journal
-from infra.errors import NotFound
+from infra.errors import NotFound, Stale
 from provisioning.errors import NoGrant, NotBelow, NotFrozen, ReasonMissing
 from provisioning.models import Grant, QuotaAccount
+from provisioning.queries import find_open_grant
 from provisioning.quota import (
     Limits,
     Resources,
@@ -37,6 +37,18 @@ from provisioning.service.accounts import (
 from provisioning.service.regions import capacity_of
 
 Mode = Literal["reserved", "shared"]
+
+
+def see_grant(session: Session, *, region: str, bureau_id: int, grant_seen: int) -> None:
+    """Let a change go on only from the grant that the caller saw: its row's id, 0 for none.
+
+    No grant of the region changes from here to the end of the transaction; claims go on, and are not what
+    the caller saw or did not see. Raises `Stale`, `NoSuchRegion`.
+    """
+    lock_region(session, region)
+    now = find_open_grant(session, region=region, bureau_id=bureau_id)
+    if (now.id if now else 0) != grant_seen:
+        raise Stale(seen=grant_seen, now=now.id if now else 0)
 
 
 def grant_quota(
@@ -293,11 +305,9 @@ def _record(
     is_overcommit: bool = False,
 ) -> None:
     """Close the open grant, open the one that holds now, and write the act down."""
-    open_grant = session.scalars(
-        select(Grant).where(
-            Grant.bureau_id == account.bureau_id, Grant.region == account.region, Grant.valid_to.is_(None)
-        )
-    ).one()
+    open_grant = find_open_grant(session, region=account.region, bureau_id=account.bureau_id)
+    if open_grant is None:
+        raise RuntimeError(f"account {account.id} has no open grant, though it gets one with its row")
     open_grant.valid_to = max(at, open_grant.valid_from)
     account.version += 1
     session.flush()

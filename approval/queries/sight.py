@@ -1,0 +1,33 @@
+"""Whose cases somebody sees, as a condition of SELECTs; who may see what is decided above."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, false, or_, select
+
+from approval.models import Case, CaseStep
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The cases of somebody's own, and by kind of subject those that concern certain bureaus (None: all).
+
+    A case concerns the bureau that applied and those at which its steps are decided.
+    """
+
+    person_id: int | None
+    bureaus: Mapping[str, Collection[int] | None]
+
+
+def is_seen(sight: Sight) -> ColumnElement[bool]:
+    """Whether a row of `Case` is in sight."""
+    own = false() if sight.person_id is None else Case.applicant_id == sight.person_id
+    return or_(own, *(_of_kind(kind, bureau_ids) for kind, bureau_ids in sight.bureaus.items()))
+
+
+def _of_kind(kind: str, bureau_ids: Collection[int] | None) -> ColumnElement[bool]:
+    of_kind = Case.subject_kind == kind
+    if bureau_ids is None:
+        return of_kind
+    decided_there = select(CaseStep.id).where(CaseStep.case_id == Case.id, CaseStep.bureau_id.in_(bureau_ids))
+    return and_(of_kind, or_(Case.bureau_id.in_(bureau_ids), decided_there.exists()))
