@@ -63,6 +63,14 @@ def list_grants(
     return session.scalars(query.order_by(Grant.id.desc()).limit(limit)).all()
 
 
+def list_accounts_of(
+    session: Session, *, region: str, bureau_ids: Collection[int]
+) -> dict[int, QuotaAccount]:
+    """The accounts of these bureaus in the region, by the bureau's id; those without one are left out."""
+    query = select(QuotaAccount).where(QuotaAccount.region == region, QuotaAccount.bureau_id.in_(bureau_ids))
+    return {account.bureau_id: account for account in session.scalars(query)}
+
+
 def list_granted_children(
     session: Session, *, region: str, parent_id: int, after_code: str = "", limit: int = 50
 ) -> Sequence[tuple[Bureau, QuotaAccount]]:
@@ -171,6 +179,12 @@ def list_volumes_of(session: Session, server_id: int) -> Sequence[Volume]:
 def find_lease(session: Session, server_id: int) -> Lease | None:
     """The server's lease."""
     return session.scalar(select(Lease).where(Lease.server_id == server_id))
+
+
+def leases_of(session: Session, server_ids: Collection[int]) -> dict[int, Lease]:
+    """The leases of these servers, by the server's id; those without one are left out."""
+    query = select(Lease).where(Lease.server_id.in_(server_ids))
+    return {lease.server_id: lease for lease in session.scalars(query)}
 
 
 def list_flavors(session: Session, region: str) -> Sequence[RegionFlavor]:

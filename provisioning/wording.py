@@ -41,6 +41,12 @@ SERVER_STATES: Mapping[str, Pair] = {
     "given_up": ("已放弃", "given up"),
     "released": ("已释放", "released"),
 }
+VOLUME_STATES: Mapping[str, Pair] = {
+    "pending": ("等待创建", "waiting"),
+    "active": ("在用", "in use"),
+    "failed": ("未建成", "failed"),
+    "released": ("已释放", "released"),
+}
 LINE_STATES: Mapping[str, Pair] = {
     "pending": ("未办", "not yet done"),
     "done": ("已办", "done"),
