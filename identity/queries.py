@@ -1,13 +1,13 @@
 """Reads of the tree and of the information systems, as they are or as they were. No decisions, no writes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import CTE, ColumnElement, Select, and_, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from identity.models import Bureau, BureauVersion, System, SystemOwner
+from identity.models import Bureau, BureauVersion, Person, System, SystemOwner
 from infra.errors import NotFound
 
 MAX_DEPTH = 64
@@ -247,10 +247,41 @@ def list_systems(
     return session.scalars(query if with_retired else query.where(System.retired_at.is_(None))).all()
 
 
+def list_systems_within(
+    session: Session,
+    *,
+    bureau_ids: Collection[int] | None,
+    search: str = "",
+    with_retired: bool = False,
+    after_code: str = "",
+    limit: int = PAGE,
+) -> list[tuple[System, Bureau]]:
+    """A page of systems with their owners, by code, of those bureaus (None: all).
+
+    `search` is in the system's code or name or in its owner's name.
+    """
+    query = select(System, Bureau).join(Bureau, Bureau.id == System.bureau_id)
+    query = query.where(System.code > after_code).order_by(System.code).limit(limit)
+    if bureau_ids is not None:
+        query = query.where(System.bureau_id.in_(bureau_ids))
+    if search:
+        fields = (System.code, System.name, Bureau.name)
+        query = query.where(or_(*(field.icontains(search, autoescape=True) for field in fields)))
+    if not with_retired:
+        query = query.where(System.retired_at.is_(None))
+    return [(system, owner) for system, owner in session.execute(query)]
+
+
 def list_system_owners(session: Session, *, system_id: int) -> Sequence[SystemOwner]:
     """Which bureaus owned the system, the first one first."""
     query = select(SystemOwner).where(SystemOwner.system_id == system_id)
     return session.scalars(query.order_by(SystemOwner.valid_from, SystemOwner.id)).all()
+
+
+def list_names(session: Session, *, person_ids: Collection[int]) -> dict[int, str]:
+    """What those people are called, departed ones too."""
+    query = select(Person.id, Person.name).where(Person.id.in_(person_ids))
+    return {person_id: name for person_id, name in session.execute(query)}
 
 
 def _holds_at(version: type[BureauVersion], at: datetime) -> ColumnElement[bool]:
