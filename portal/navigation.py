@@ -31,7 +31,8 @@ class Entry:
 
 ENTRIES = (
     Entry("/", "总览", "Overview"),
-    Entry("/bureaus", "部门", "Bureaus", (P.bureaus_see,)),
+    Entry("/requests", "资源申请", "Requests", (P.requests_see,)),
+    Entry("/bureaus", "部门", "Bureaus", (P.bureaus_see,), covers=("/servers",)),
     Entry("/systems", "信息系统", "Systems", (P.systems_see,)),
 )
 

@@ -105,6 +105,7 @@ def list_requests(
     system_id: int | None = None,
     applicant_id: int | None = None,
     state: str | None = None,
+    kind: str | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> Sequence[Request]:
@@ -120,6 +121,8 @@ def list_requests(
         query = query.where(Request.applicant_id == applicant_id)
     if state is not None:
         query = query.where(Request.state == state)
+    if kind is not None:
+        query = query.where(Request.kind == kind)
     if before_id is not None:
         query = query.where(Request.id < before_id)
     return session.scalars(query).all()
@@ -169,6 +172,11 @@ def list_servers_of(session: Session, request_id: int) -> Sequence[Server]:
     """The servers that the request asked for, by id."""
     query = select(Server).join(RequestLine, RequestLine.id == Server.line_id)
     return session.scalars(query.where(RequestLine.request_id == request_id).order_by(Server.id)).all()
+
+
+def servers_by_id(session: Session, ids: Collection[int]) -> dict[int, Server]:
+    """These servers, by id."""
+    return {server.id: server for server in session.scalars(select(Server).where(Server.id.in_(ids)))}
 
 
 def list_volumes_of(session: Session, server_id: int) -> Sequence[Volume]:
