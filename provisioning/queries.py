@@ -1,11 +1,14 @@
 """Reads of requests, their lines, servers, volumes, leases and what a region offers. No decisions."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from approval.flow import State
+from approval.models import Case
 from identity.models import Bureau
 from identity.queries import subtree_ids
 from infra.errors import NotFound
@@ -126,6 +129,45 @@ def list_requests(
     if before_id is not None:
         query = query.where(Request.id < before_id)
     return session.scalars(query).all()
+
+
+@dataclass(frozen=True)
+class AppliedFor:
+    """A request that waits for its applicant, with its case and how many of its servers failed."""
+
+    request: Request
+    case: Case
+    failed: int
+
+
+def list_applied_for(session: Session, *, applicant_id: int, limit: int = 100) -> list[AppliedFor]:
+    """The applicant's requests that wait for them, oldest first: to confirm, to supplement or to edit, or
+    with servers that failed.
+    """
+    failed = (
+        select(func.count(Server.id))
+        .join(RequestLine, RequestLine.id == Server.line_id)
+        .where(RequestLine.request_id == Request.id, Server.state == "failed")
+        .scalar_subquery()
+    )
+    asked_back = and_(Request.state == "submitted", Case.state.in_((State.supplement, State.returned)))
+    query = (
+        select(Request, Case, failed)
+        .join(Case, Case.id == Request.case_id)
+        .where(Request.applicant_id == applicant_id)
+        .where(
+            or_(Request.state == "confirming", asked_back, and_(Request.state == "provisioning", failed > 0))
+        )
+        .order_by(Request.id)
+        .limit(limit)
+    )
+    return [AppliedFor(*row) for row in session.execute(query)]
+
+
+def count_open_requests(session: Session, *, applicant_id: int) -> int:
+    """How many of the applicant's requests have not ended."""
+    query = select(func.count(Request.id)).where(Request.applicant_id == applicant_id)
+    return session.scalars(query.where(Request.ended_at.is_(None))).one()
 
 
 def list_lines(session: Session, request_id: int) -> Sequence[RequestLine]:

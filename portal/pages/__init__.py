@@ -5,6 +5,7 @@ from portal.pages import (
     bureau_servers,
     bureaus,
     cases,
+    inbox,
     overview,
     requests,
     requests_new,
@@ -16,6 +17,7 @@ from portal.pages import (
 ROUTERS = (
     sign_in.router,
     overview.router,
+    inbox.router,
     bureaus.router,
     bureau_grants.router,
     bureau_servers.router,
