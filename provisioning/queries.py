@@ -138,6 +138,8 @@ def list_left_behind(session: Session, *, case_id: int | None = None) -> list[tu
     query = query.where(Request.state.in_(("draft", "submitted")), unapproved)
     query = query if case_id is None else query.where(Case.id == case_id)
     return [(request_id, outcome) for request_id, outcome in session.execute(query.order_by(Request.id))]
+
+
 @dataclass(frozen=True)
 class AppliedFor:
     """A request that waits for its applicant, with its case and how many of its servers failed."""

@@ -1,6 +1,7 @@
 """Calls of the routes on regions, grants, requests, servers and the report, and what they need there."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from identity.models import Person
 from identity.queries import get_system
@@ -33,7 +34,7 @@ def prepare(here: Installation) -> Named:
         applicant = find_person_by_login(session, login="minzheng")
         assert isinstance(applicant, Person)
         line = LineAsked(count=1, flavor=cloud.list_flavors()[0].name, image=IMAGE, volume_gib=10)
-        wanted = {
+        wanted: dict[str, Any] = {
             "kind": "servers", "applicant_id": applicant.id, "region": cloud.region, "purpose": "走查",
             "at": at, "system_id": system.id, "end_on": city_date(at + timedelta(days=30)),
         }  # fmt: skip
