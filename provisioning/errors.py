@@ -95,6 +95,15 @@ class AllocationBusy(SijiError):
     en = "{key} still waits for the cloud to confirm what was asked last (state: {state}); try again later"
 
 
+class LeaseOver(SijiError):
+    """A server whose lease has ended does not run again before it is extended."""
+
+    kind = Kind.conflict
+    code = "lease_over"
+    zh = "云服务器{server}的使用期限已于 {end_on} 届满,请先申请续期"
+    en = "The lease of server {server} ended on {end_on}; ask for an extension first"
+
+
 class NothingAsked(SijiError):
     """A claim of nothing at all."""
 
@@ -140,7 +149,10 @@ def _shown(shortfall: dict[str, Any], unlimited: str) -> dict[str, Any]:
 
 
 class RequestInvalid(SijiError):
-    """What is asked for cannot be had so; `why_zh` and `why_en` say which part and why."""
+    """What is asked for cannot be had so; `why_zh` and `why_en` say which part and why.
+
+    `field` names the part (purpose, end_on, lines, limit), `line` the line, from 1, where it is one of them.
+    """
 
     kind = Kind.invalid
     code = "request_invalid"

@@ -8,18 +8,84 @@ from sqlalchemy.orm import Session
 
 from approval.flow import State
 from approval.models import Case
+from identity.models import Bureau
 from identity.queries import subtree_ids
 from infra.errors import NotFound
+from provisioning.errors import NoSuchRegion
 from provisioning.models import (
     WORKING,
+    Grant,
     Lease,
+    QuotaAccount,
+    Region,
     RegionFlavor,
     RegionImage,
+    RegionInventory,
     Request,
     RequestLine,
     Server,
     Volume,
 )
+
+
+def list_regions(session: Session) -> Sequence[Region]:
+    """Every region that was opened, by name."""
+    return session.scalars(select(Region).order_by(Region.name)).all()
+
+
+def get_region(session: Session, name: str) -> Region:
+    """The region of that name. Raises: NoSuchRegion."""
+    found = session.get(Region, name)
+    if found is None:
+        raise NoSuchRegion(region=name)
+    return found
+
+
+def list_inventory(session: Session, region: str) -> Sequence[RegionInventory]:
+    """What each provider of the region has of each dimension, as the cloud told it last."""
+    query = select(RegionInventory).where(RegionInventory.region == region)
+    return session.scalars(query.order_by(RegionInventory.dimension, RegionInventory.provider)).all()
+
+
+def find_open_grant(session: Session, *, region: str, bureau_id: int) -> Grant | None:
+    """What the bureau is granted now, and how; None if it never had an account."""
+    query = select(Grant).where(
+        Grant.bureau_id == bureau_id, Grant.region == region, Grant.valid_to.is_(None)
+    )
+    return session.scalars(query).one_or_none()
+
+
+def list_grants(
+    session: Session, *, region: str, bureau_id: int, before_id: int | None = None, limit: int = 50
+) -> Sequence[Grant]:
+    """What the bureau was granted, the newest first; `before_id` is the last one seen."""
+    query = select(Grant).where(Grant.bureau_id == bureau_id, Grant.region == region)
+    if before_id is not None:
+        query = query.where(Grant.id < before_id)
+    return session.scalars(query.order_by(Grant.id.desc()).limit(limit)).all()
+
+
+def list_accounts_of(
+    session: Session, *, region: str, bureau_ids: Collection[int]
+) -> dict[int, QuotaAccount]:
+    """The accounts of these bureaus in the region, by the bureau's id; those without one are left out."""
+    query = select(QuotaAccount).where(QuotaAccount.region == region, QuotaAccount.bureau_id.in_(bureau_ids))
+    return {account.bureau_id: account for account in session.scalars(query)}
+
+
+def list_granted_children(
+    session: Session, *, region: str, parent_id: int, after_code: str = "", limit: int = 50
+) -> Sequence[tuple[Bureau, QuotaAccount]]:
+    """A page of the living bureaus right below that have an account, by code, with it."""
+    query = (
+        select(Bureau, QuotaAccount)
+        .join(QuotaAccount, QuotaAccount.bureau_id == Bureau.id)
+        .where(Bureau.parent_id == parent_id, Bureau.abolished_at.is_(None), Bureau.code > after_code)
+        .where(QuotaAccount.region == region)
+    )
+    return [
+        (bureau, account) for bureau, account in session.execute(query.order_by(Bureau.code).limit(limit))
+    ]
 
 
 def get_request(session: Session, request_id: int, *, lock: bool = False) -> Request:
@@ -37,19 +103,28 @@ def list_requests(
     session: Session,
     *,
     within: int | None = None,
+    bureau_ids: Collection[int] | None = None,
+    system_id: int | None = None,
     applicant_id: int | None = None,
     state: str | None = None,
+    kind: str | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> Sequence[Request]:
-    """A page of requests, newest first; `within` a bureau's subtree."""
+    """A page of requests, newest first; `within` a bureau's subtree, of `bureau_ids` only."""
     query = select(Request).order_by(Request.id.desc()).limit(limit)
     if within is not None:
         query = query.where(Request.bureau_id.in_(subtree_ids(within)))
+    if bureau_ids is not None:
+        query = query.where(Request.bureau_id.in_(bureau_ids))
+    if system_id is not None:
+        query = query.where(Request.system_id == system_id)
     if applicant_id is not None:
         query = query.where(Request.applicant_id == applicant_id)
     if state is not None:
         query = query.where(Request.state == state)
+    if kind is not None:
+        query = query.where(Request.kind == kind)
     if before_id is not None:
         query = query.where(Request.id < before_id)
     return session.scalars(query).all()
@@ -85,15 +160,18 @@ def list_servers(
     session: Session,
     *,
     within: int | None = None,
+    bureau_ids: Collection[int] | None = None,
     system_id: int | None = None,
     states: Collection[str] | None = None,
     after_id: int = 0,
     limit: int = 50,
 ) -> Sequence[Server]:
-    """A page of servers by id; `within` a bureau's subtree."""
+    """A page of servers by id; `within` a bureau's subtree, of `bureau_ids` only."""
     query = select(Server).where(Server.id > after_id).order_by(Server.id).limit(limit)
     if within is not None:
         query = query.where(Server.bureau_id.in_(subtree_ids(within)))
+    if bureau_ids is not None:
+        query = query.where(Server.bureau_id.in_(bureau_ids))
     if system_id is not None:
         query = query.where(Server.system_id == system_id)
     if states is not None:
@@ -107,6 +185,11 @@ def list_servers_of(session: Session, request_id: int) -> Sequence[Server]:
     return session.scalars(query.where(RequestLine.request_id == request_id).order_by(Server.id)).all()
 
 
+def servers_by_id(session: Session, ids: Collection[int]) -> dict[int, Server]:
+    """These servers, by id."""
+    return {server.id: server for server in session.scalars(select(Server).where(Server.id.in_(ids)))}
+
+
 def list_volumes_of(session: Session, server_id: int) -> Sequence[Volume]:
     """The server's data volumes, released ones too."""
     return session.scalars(select(Volume).where(Volume.server_id == server_id).order_by(Volume.id)).all()
@@ -115,6 +198,12 @@ def list_volumes_of(session: Session, server_id: int) -> Sequence[Volume]:
 def find_lease(session: Session, server_id: int) -> Lease | None:
     """The server's lease."""
     return session.scalar(select(Lease).where(Lease.server_id == server_id))
+
+
+def leases_of(session: Session, server_ids: Collection[int]) -> dict[int, Lease]:
+    """The leases of these servers, by the server's id; those without one are left out."""
+    query = select(Lease).where(Lease.server_id.in_(server_ids))
+    return {lease.server_id: lease for lease in session.scalars(query)}
 
 
 def list_flavors(session: Session, region: str) -> Sequence[RegionFlavor]:

@@ -7,14 +7,14 @@ accounts from below: the counters that it reads stand still.
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from identity.models import Bureau
 from infra import journal
-from infra.errors import NotFound
+from infra.errors import NotFound, Stale
 from provisioning.errors import NoGrant, NotBelow, NotFrozen, ReasonMissing
 from provisioning.models import Grant, QuotaAccount
+from provisioning.queries import find_open_grant
 from provisioning.quota import (
     Limits,
     Resources,
@@ -25,6 +25,7 @@ from provisioning.quota import (
     total_used,
 )
 from provisioning.service.accounts import (
+    find_account,
     held_by,
     list_child_accounts,
     lock_account,
@@ -37,6 +38,18 @@ from provisioning.service.accounts import (
 from provisioning.service.regions import capacity_of
 
 Mode = Literal["reserved", "shared"]
+
+
+def see_grant(session: Session, *, region: str, bureau_id: int, grant_seen: int) -> None:
+    """Let a change go on only from the grant that the caller saw: its row's id, 0 for none.
+
+    No grant of the region changes from here to the end of the transaction; claims go on, and are not what
+    the caller saw or did not see. Raises `Stale`, `NoSuchRegion`.
+    """
+    lock_region(session, region)
+    now = find_open_grant(session, region=region, bureau_id=bureau_id)
+    if (now.id if now else 0) != grant_seen:
+        raise Stale(seen=grant_seen, now=now.id if now else 0)
 
 
 def grant_quota(
@@ -202,18 +215,33 @@ def carved_of(session: Session, parent: QuotaAccount, *, besides: QuotaAccount |
     return total_of(child.charged for child in children if besides is None or child.id != besides.id)
 
 
-def capacity_room(session: Session, root: QuotaAccount) -> Room:
-    """What the region has left for the grant of `root`, beside those of the other roots."""
-    others = [
-        one for one in list_child_accounts(session, region=root.region, bureau_id=None) if one.id != root.id
-    ]
-    return Room(
-        root.bureau_id, capacity_of(session, region=root.region), total_of(one.charged for one in others)
+def room_for(session: Session, *, region: str, bureau_id: int) -> Room:
+    """What whoever grants to the bureau has for its grant, apart from that grant: its parent, or the region.
+
+    Read without a lock: good for showing, not for a decision. Raises `NotFound`, `NoSuchRegion`.
+    """
+    parent_id = _bureau(session, bureau_id).parent_id
+    account = find_account(session, region=region, bureau_id=bureau_id)
+    if parent_id is None:
+        return _region_room(session, region, bureau_id)
+    return _parent_room(
+        session, find_account(session, region=region, bureau_id=parent_id), parent_id, besides=account
     )
 
 
+def capacity_room(session: Session, root: QuotaAccount) -> Room:
+    """What the region has left for the grant of `root`, beside those of the other roots."""
+    return _region_room(session, root.region, root.bureau_id)
+
+
+def _region_room(session: Session, region: str, root_id: int) -> Room:
+    roots = list_child_accounts(session, region=region, bureau_id=None)
+    others = total_of(one.charged for one in roots if one.bureau_id != root_id)
+    return Room(root_id, capacity_of(session, region=region), others)
+
+
 def _parent_room(
-    session: Session, parent: QuotaAccount | None, parent_id: int, *, besides: QuotaAccount
+    session: Session, parent: QuotaAccount | None, parent_id: int, *, besides: QuotaAccount | None
 ) -> Room:
     """What a parent has for the grant of `besides`, apart from that grant; nothing without an account."""
     if parent is None:
@@ -293,11 +321,9 @@ def _record(
     is_overcommit: bool = False,
 ) -> None:
     """Close the open grant, open the one that holds now, and write the act down."""
-    open_grant = session.scalars(
-        select(Grant).where(
-            Grant.bureau_id == account.bureau_id, Grant.region == account.region, Grant.valid_to.is_(None)
-        )
-    ).one()
+    open_grant = find_open_grant(session, region=account.region, bureau_id=account.bureau_id)
+    if open_grant is None:
+        raise RuntimeError(f"account {account.id} has no open grant, though it gets one with its row")
     open_grant.valid_to = max(at, open_grant.valid_from)
     account.version += 1
     session.flush()

@@ -6,12 +6,14 @@ from datetime import datetime
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from infra.clock import city_date
 from infra.database import transaction
 from provisioning.cloud.driver import Cloud, CloudFailure, Conflict, OverQuota, Permanent
-from provisioning.errors import ServerState
+from provisioning.errors import LeaseOver, ServerState
+from provisioning.lease import is_over
 from provisioning.models import WORKING, Server, Volume
 from provisioning.pace import VISIT_LASTS
-from provisioning.queries import get_request, get_server, list_volumes_of
+from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
 from provisioning.service.claims import claim
 from provisioning.service.fences import find_fenced_project, push_quota
 from provisioning.service.settling import begin_dismantling, conclude_request, move, request_of, settle_visit
@@ -97,6 +99,23 @@ def release_server(session: Session, *, server_id: int, at: datetime, actor: str
     """
     server = _lock(session, server_id, ("active", "stopped"), zh="释放", en="release it")
     begin_dismantling(session, server, at=at, actor=actor, state="releasing")
+    return server
+
+
+def stop_server(session: Session, *, server_id: int, at: datetime, actor: str) -> Server:
+    """Have a running server stopped; it keeps what it holds. Raises NotFound, ServerState."""
+    server = _lock(session, server_id, ("active",), zh="停止", en="stop it")
+    move(session, server, "stopping", at=at, actor=actor)
+    return server
+
+
+def start_server(session: Session, *, server_id: int, at: datetime, actor: str) -> Server:
+    """Have a stopped server run again. Raises NotFound, ServerState, LeaseOver."""
+    server = _lock(session, server_id, ("stopped",), zh="启动", en="start it")
+    lease = find_lease(session, server.id)
+    if lease is not None and is_over(lease.end_on, on=city_date(at)):
+        raise LeaseOver(server=server.name, end_on=lease.end_on.isoformat())
+    move(session, server, "starting", at=at, actor=actor)
     return server
 
 
