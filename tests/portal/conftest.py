@@ -1,12 +1,14 @@
 """The portal over the sample city and its people; a browser is a client with cookies."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
+from identity import passwords
 from infra.installation import Installation, open_installation
 from infra.settings import Settings
 from portal.app import create_app
@@ -14,10 +16,21 @@ from portal.sample.city import load_systems, load_tree
 from portal.sample.people import load_people
 
 SignIn = Callable[[str], TestClient]
+Api = Callable[[str], TestClient]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """Passwords are hashed as ever, only cheaply: the tests here sign in some hundred times."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
 
 
 @pytest.fixture(scope="session")
-def sample_sqlite(_migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+def sample_sqlite(
+    _migrated_sqlite: Path, cheap_hashes: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, str]:
     """URL of a SQLite file with the sample city, loaded once a worker; and its people's password."""
     folder = tmp_path_factory.mktemp("sample")
     file = folder / "siji.sqlite"
@@ -42,6 +55,12 @@ def installation(sample_sqlite: tuple[str, str], tmp_path: Path) -> Installation
 
 
 @pytest.fixture
+def api(installation: Installation, sample_sqlite: tuple[str, str]) -> Api:
+    """Signs a sample person in over the API; their client writes with the session's own secret."""
+    return lambda login: enter(installation, login, sample_sqlite[1])
+
+
+@pytest.fixture
 def anonymous(installation: Installation) -> TestClient:
     """A browser that nobody signed in with."""
     return TestClient(create_app(installation), follow_redirects=False)
@@ -58,6 +77,15 @@ def sign_in(installation: Installation, sample_sqlite: tuple[str, str]) -> SignI
         return browser
 
     return enter
+
+
+def enter(installation: Installation, login: str, password: str) -> TestClient:
+    """A client with the session of that person."""
+    client = TestClient(create_app(installation), follow_redirects=False)
+    answer = client.post("/api/v1/session", json={"login": login, "password": password})
+    assert answer.status_code == 201, answer.text
+    client.headers["x-csrf-token"] = answer.json()["csrf"]
+    return client
 
 
 def csrf_of(browser: TestClient, path: str = "/") -> str:
