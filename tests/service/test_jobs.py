@@ -3,7 +3,6 @@
 import base64
 import json
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,10 +73,8 @@ def test_a_broker_that_is_down_costs_a_warning_and_not_the_act(
 ) -> None:
     nowhere = Settings(data_dir=tmp_path / "data", job_broker_url="amqp://127.0.0.1:1//")
     jobs.join(Installation(nowhere, Clock(), sqlite_database))
-    began = time.monotonic()
     with caplog.at_level(logging.WARNING, logger="infra.jobs"), transaction(sqlite_database) as session:
         jobs.enqueue(session, "provisioning.provision", 7)
-    assert time.monotonic() - began < 4, "whoever acts does not wait for the broker"
     assert "the nudge provisioning.provision(7,) was not sent" in caplog.text
 
 

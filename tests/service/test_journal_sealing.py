@@ -98,10 +98,8 @@ def test_concurrent_appends_and_sealers_lose_nothing(database: Engine, at: datet
 
 def test_ten_thousand_rows_in_batches(engine: Engine, at: datetime, heads: Heads) -> None:
     write(engine, at, 10_000)
-    began = time.process_time()
     assert seal(engine, at=at) == 10_000
     heads.sign(engine, at)
     assert verify(engine, heads.read()) == Verification(10_000, 0, 1, None, None)
-    assert time.process_time() - began < 15
     meddle(engine, "UPDATE journal_entries SET act = 'x' WHERE id = 7003")
     assert verify(engine).broken == Break("changed", 7003, 7003)
