@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 RUN = [str(Path(sys.executable).with_name("siji")), "run", "--no-serve"]
-WITHIN_S = 900
+WITHIN_S = 1800
 """A bound against hanging, not a measure."""
 
 
