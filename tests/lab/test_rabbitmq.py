@@ -36,7 +36,7 @@ def test_life_of_a_node(lab: Path) -> None:
     os.kill(record.pid, signal.SIGKILL)
     rabbitmq.up(lab)
     with Connection(rabbitmq.address(lab)) as connection, connection.SimpleQueue(QUEUE) as queue:
-        message = queue.get(timeout=10)
+        message = queue.get(timeout=60)
         assert message.payload == {"id": 7}
         message.ack()
 

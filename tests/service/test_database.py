@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from infra.database import after_commit, reading, serialise, transaction
 from infra.workdays import CalendarYear
 
-WAIT_S = 10
+WAIT_S = 120
 
 
 @pytest.fixture(params=["database", "sqlite_database"])

@@ -211,7 +211,7 @@ def test_one_of_two_simultaneous_accounts_of_a_login_is_refused(
     def add(name: str) -> type[SijiError] | None:
         try:
             with transaction(database) as session:
-                barrier.wait(5)
+                barrier.wait(60)
                 add_person(
                     session, actor=INSTALLATION, login="same", name=name, bureau_id=tree.city.id, at=at
                 )
@@ -346,7 +346,7 @@ def test_two_simultaneous_thirds_end_in_exactly_one(database: Engine, tree: Tree
         def give(role: Role, person: Person = person, barrier: Barrier = barrier) -> type[SijiError] | None:
             try:
                 with transaction(database) as session:
-                    barrier.wait(5)
+                    barrier.wait(60)
                     give_role(
                         session, actor=giver, person_id=person.id, role=role, bureau_id=tree.city.id, at=at
                     )
@@ -416,7 +416,7 @@ def test_the_last_administrators_cannot_leave(database: Engine, tree: Tree, at: 
     def leave(person_id: int) -> type[SijiError] | None:
         try:
             with transaction(database) as session:
-                barrier.wait(5)
+                barrier.wait(60)
                 depart_person(session, actor=INSTALLATION, person_id=person_id, at=at)
         except SijiError as error:
             return type(error)
@@ -510,7 +510,7 @@ def test_first_administrators_are_made_once(database: Engine, at: datetime) -> N
     def appoint(_: int) -> type[SijiError] | None:
         try:
             with transaction(database) as session:
-                barrier.wait(5)
+                barrier.wait(60)
                 appoint_first_administrators(session, **pair, at=at)
         except SijiError as error:
             return type(error)

@@ -256,7 +256,7 @@ def test_two_simultaneous_rotations_make_one_successor(database: Engine, place: 
     def rotate(_: int) -> type[SijiError] | None:
         try:
             with transaction(database) as session:
-                barrier.wait(5)
+                barrier.wait(60)
                 rotate_token(session, actor=place.admin, token_id=old.token.id, expires_on=LAST_DAY, at=at)
         except SijiError as error:
             return type(error)
