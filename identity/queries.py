@@ -53,11 +53,15 @@ def list_bureaus(
     parent_id: int | None = None,
     level: str | None = None,
     name_part: str | None = None,
+    name_or_code: str | None = None,
     with_abolished: bool = False,
     after_code: str = "",
     limit: int = PAGE,
 ) -> Sequence[Bureau]:
-    """A page of bureaus by code, those after `after_code`; `within` a bureau's subtree, itself included."""
+    """A page of bureaus by code, those after `after_code`; `within` a bureau's subtree, itself included.
+
+    `name_or_code` keeps those whose name holds it or whose code begins with it.
+    """
     query = select(Bureau).where(Bureau.code > after_code).order_by(Bureau.code).limit(limit)
     if within is not None:
         query = query.where(Bureau.id.in_(subtree_ids(within)))
@@ -67,6 +71,9 @@ def list_bureaus(
         query = query.where(Bureau.level == level)
     if name_part:
         query = query.where(Bureau.name.contains(name_part, autoescape=True))
+    if name_or_code:
+        named = Bureau.name.contains(name_or_code, autoescape=True)
+        query = query.where(or_(named, Bureau.code.startswith(name_or_code, autoescape=True)))
     if not with_abolished:
         query = query.where(Bureau.abolished_at.is_(None))
     return session.scalars(query).all()
@@ -143,6 +150,17 @@ def list_descendants(session: Session, *, bureau_id: int, with_abolished: bool =
     query = select(Bureau).where(Bureau.id.in_(subtree_ids(bureau_id)), Bureau.id != bureau_id)
     query = query if with_abolished else query.where(Bureau.abolished_at.is_(None))
     return session.scalars(query.order_by(Bureau.code)).all()
+
+
+def list_names_above(session: Session, bureaus: Sequence[Bureau]) -> dict[int, list[str]]:
+    """By the bureaus' ids, the names of all above each, the root first: names repeat, ways to them do not."""
+    known: dict[int, Bureau] = {bureau.id: bureau for bureau in bureaus}
+    missing = {bureau.parent_id for bureau in bureaus} - known.keys()
+    while wanted := [one for one in missing if one is not None]:
+        found = session.scalars(select(Bureau).where(Bureau.id.in_(wanted))).all()
+        known |= {bureau.id: bureau for bureau in found}
+        missing = {bureau.parent_id for bureau in found} - known.keys()
+    return {bureau.id: _names_above(bureau, known) for bureau in bureaus}
 
 
 def is_within(session: Session, *, bureau_id: int, top_id: int) -> bool:
@@ -268,3 +286,11 @@ def list_names(session: Session, *, person_ids: Collection[int]) -> dict[int, st
 
 def _holds_at(version: type[BureauVersion], at: datetime) -> ColumnElement[bool]:
     return and_(version.valid_from <= at, or_(version.valid_to.is_(None), version.valid_to > at))
+
+
+def _names_above(bureau: Bureau, known: dict[int, Bureau]) -> list[str]:
+    names: list[str] = []
+    while bureau.parent_id is not None:
+        bureau = known[bureau.parent_id]
+        names.insert(0, bureau.name)
+    return names

@@ -25,6 +25,7 @@ from provisioning.quota import (
     total_used,
 )
 from provisioning.service.accounts import (
+    find_account,
     held_by,
     list_child_accounts,
     lock_account,
@@ -214,18 +215,33 @@ def carved_of(session: Session, parent: QuotaAccount, *, besides: QuotaAccount |
     return total_of(child.charged for child in children if besides is None or child.id != besides.id)
 
 
-def capacity_room(session: Session, root: QuotaAccount) -> Room:
-    """What the region has left for the grant of `root`, beside those of the other roots."""
-    others = [
-        one for one in list_child_accounts(session, region=root.region, bureau_id=None) if one.id != root.id
-    ]
-    return Room(
-        root.bureau_id, capacity_of(session, region=root.region), total_of(one.charged for one in others)
+def room_for(session: Session, *, region: str, bureau_id: int) -> Room:
+    """What whoever grants to the bureau has for its grant, apart from that grant: its parent, or the region.
+
+    Read without a lock: good for showing, not for a decision. Raises `NotFound`, `NoSuchRegion`.
+    """
+    parent_id = _bureau(session, bureau_id).parent_id
+    account = find_account(session, region=region, bureau_id=bureau_id)
+    if parent_id is None:
+        return _region_room(session, region, bureau_id)
+    return _parent_room(
+        session, find_account(session, region=region, bureau_id=parent_id), parent_id, besides=account
     )
 
 
+def capacity_room(session: Session, root: QuotaAccount) -> Room:
+    """What the region has left for the grant of `root`, beside those of the other roots."""
+    return _region_room(session, root.region, root.bureau_id)
+
+
+def _region_room(session: Session, region: str, root_id: int) -> Room:
+    roots = list_child_accounts(session, region=region, bureau_id=None)
+    others = total_of(one.charged for one in roots if one.bureau_id != root_id)
+    return Room(root_id, capacity_of(session, region=region), others)
+
+
 def _parent_room(
-    session: Session, parent: QuotaAccount | None, parent_id: int, *, besides: QuotaAccount
+    session: Session, parent: QuotaAccount | None, parent_id: int, *, besides: QuotaAccount | None
 ) -> Room:
     """What a parent has for the grant of `besides`, apart from that grant; nothing without an account."""
     if parent is None:
