@@ -36,7 +36,11 @@ def install_handlers(app: FastAPI) -> None:
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    error = cast(SijiError, error)
+    return refuse(request, cast(SijiError, error))
+
+
+def refuse(request: Request, error: SijiError) -> Response:
+    """What a refusal looks like to who asked: problem JSON, or a page."""
     status = STATUS[error.kind]
     message = error.message(language_of(request))
     if _is_api(request):

@@ -1,6 +1,18 @@
 """The REST API under /api/v1; one file a noun."""
 
-from portal.api import bureaus, grants, me, regions, reports, requests, servers
+from portal.api import (
+    batches,
+    bureaus,
+    datasets,
+    grants,
+    me,
+    records,
+    regions,
+    reports,
+    requests,
+    servers,
+    subscriptions,
+)
 
 ROUTERS = (
     me.router,
@@ -10,4 +22,8 @@ ROUTERS = (
     requests.router,
     servers.router,
     reports.router,
+    batches.router,  # before datasets, whose codes may hold '/'
+    datasets.router,
+    subscriptions.router,
+    records.router,
 )

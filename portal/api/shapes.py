@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from infra.errors import SijiError
@@ -16,6 +16,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="每页条数 · how many a page")]
+RowId = Annotated[int, Path(ge=1, le=LARGEST_ID, description="编号 · its number")]
 Cursor = Annotated[str, Query(max_length=128, description="上一页的 next · `next` of the page before")]
 
 

@@ -1,4 +1,4 @@
-"""Calls of the pages on quota, servers, requests, cases and the inbox; calls/cloud.py makes what they need."""
+"""Calls of the pages on quota, servers, requests, cases and the inbox; what they need is in calls/cloud.py."""
 
 from sqlalchemy import select
 
@@ -15,7 +15,7 @@ NEW = {"kind": "servers", "system": f"{MINZHENG}-s1", "region": "baoding"}
 
 
 def prepare(here: Installation) -> Named:
-    """The number of the case of the request that calls/cloud.py submitted, in whose file's turn this comes."""
+    """The case number of the request that calls/cloud.py submitted, in whose file's turn this comes."""
     with reading(here.engine) as session:
         query = (
             select(Case.number).join(Request, Request.case_id == Case.id).where(Request.state == "submitted")
