@@ -46,6 +46,18 @@ def get_bureau_by_id(session: Session, *, bureau_id: int) -> Bureau:
     return found
 
 
+def find_bureaus(session: Session, bureau_ids: Collection[int]) -> dict[int, Bureau]:
+    """The bureaus with these ids, by id."""
+    found = session.scalars(select(Bureau).where(Bureau.id.in_(bureau_ids)))
+    return {bureau.id: bureau for bureau in found}
+
+
+def find_persons(session: Session, person_ids: Collection[int]) -> dict[int, Person]:
+    """The people with these ids, by id: to name who did what, not to look somebody up."""
+    found = session.scalars(select(Person).where(Person.id.in_(person_ids)))
+    return {person.id: person for person in found}
+
+
 def list_bureaus(
     session: Session,
     *,
@@ -177,8 +189,15 @@ def count_by_level(session: Session, *, within: int | None = None) -> dict[str, 
     return {level: count for level, count in session.execute(query)}
 
 
-def list_tree_at(session: Session, *, at: datetime, top_id: int | None = None) -> list[UnitThen]:
-    """The tree as it stood at `at`, by code; below and with `top_id` only, if given."""
+def list_tree_at(
+    session: Session,
+    *,
+    at: datetime,
+    top_id: int | None = None,
+    after_code: str = "",
+    limit: int | None = None,
+) -> list[UnitThen]:
+    """The tree as it stood at `at`, by code, or a page of it; below and with `top_id` only, if given."""
     version = BureauVersion
     query = select(version.bureau_id, version.code, version.name, version.level, version.parent_id).where(
         _holds_at(version, at)
@@ -188,7 +207,15 @@ def list_tree_at(session: Session, *, at: datetime, top_id: int | None = None) -
         then = aliased(BureauVersion)
         below = below.union(select(then.bureau_id).where(then.parent_id == below.c.id, _holds_at(then, at)))
         query = query.where(version.bureau_id.in_(select(below.c.id)))
-    return [UnitThen(*row) for row in session.execute(query.order_by(version.code))]
+    query = query.where(version.code > after_code).order_by(version.code).limit(limit)
+    return [UnitThen(*row) for row in session.execute(query)]
+
+
+def list_codes_at(session: Session, *, at: datetime, bureau_ids: Collection[int]) -> dict[int, str]:
+    """The codes that the bureaus had at `at`, by id; those that were not there then are left out."""
+    version = BureauVersion
+    query = select(version.bureau_id, version.code).where(version.bureau_id.in_(bureau_ids))
+    return {bureau_id: code for bureau_id, code in session.execute(query.where(_holds_at(version, at)))}
 
 
 def find_unit_at(session: Session, *, bureau_id: int, at: datetime) -> UnitThen | None:

@@ -3,13 +3,15 @@
 from sqlalchemy.orm import Session
 
 from approval.queries import Sight
+from exchange.service.standing import SUBJECT as SUBSCRIPTION
 from identity.actor import Actor
 from identity.roles import Permission as P
 from identity.service.access import scope_of
+from provisioning.service.requests import SUBJECT as REQUEST
 
 SEE_CASES = {
-    "request": (P.requests_see, P.requests_first_review, P.requests_review, P.requests_verify),
-    "subscription": (P.subscriptions_see, P.subscriptions_decide),
+    REQUEST: (P.requests_see, P.requests_first_review, P.requests_review, P.requests_verify),
+    SUBSCRIPTION: (P.subscriptions_see, P.subscriptions_decide),
 }
 """The permissions any of which shows the cases of a kind of subject."""
 CASE_SEERS = tuple(permission for permissions in SEE_CASES.values() for permission in permissions)

@@ -25,6 +25,7 @@ class Call:
     `bureau` is the code of the bureau that the permission is asked for at, or several of which any will do;
     None: at none, as in a list that is filtered. `json`, `form`, `query` and `names` may hold '{…}' of what
     was prepared.
+    `hidden`: whoever may not see it is told that it is not there.
     """
 
     route: str
@@ -35,6 +36,7 @@ class Call:
     form: Mapping[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
+    hidden: bool = False
 
 
 def call_files() -> list[Any]:
