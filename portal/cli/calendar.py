@@ -22,6 +22,10 @@ SAID = {
         "en": "Imported {year}: {count} days listed",
     },
     "same": {"zh": "{year} 年工作日历已是如此,未作改动", "en": "{year} is so already; nothing changed"},
+    "alarms": {
+        "zh": "工作日历缺失预警:解除 {cleared} 条,新增 {raised} 条",
+        "en": "Alarms about missing calendars: {cleared} cleared, {raised} raised",
+    },
     "years": {"zh": "已公布:{first}–{last} 年", "en": "Published: {first} to {last}"},
     "gaps": {"zh": "其中缺少:{years}", "en": "missing between them: {years}"},
 }
@@ -58,6 +62,9 @@ def import_(
     typer.echo(
         SAID["imported" if published.changed else "same"][language()].format(year=year, count=len(days))
     )
+    if published.raised or published.cleared:
+        facts = {"raised": published.raised, "cleared": published.cleared}
+        typer.echo(SAID["alarms"][language()].format_map(facts))
 
 
 @app.command()
