@@ -67,6 +67,10 @@ NOTICES: Mapping[str, Pair] = {
         "云服务器 {server} 未能建成：{fault_zh}。请重试或放弃",
         "Server {server} could not be built: {fault_en}. Retry it or give it up",
     ),
+    "server_reclaimed": (
+        "云服务器 {server} 已由智慧办回收，备份后删除：{reason}",
+        "Server {server} was reclaimed by the office; a snapshot is kept and it is deleted: {reason}",
+    ),
     "lease_ends": (
         "云服务器 {server} 的使用期限至 {end_on}(含当日),还剩 {days} 天",
         "The lease of server {server} ends with {end_on}, in {days} days",

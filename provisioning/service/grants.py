@@ -31,6 +31,7 @@ from provisioning.service.accounts import (
     lock_account,
     lock_region,
     lock_subtree,
+    name_shortfalls,
     open_account,
     refuse_overcommit,
     refuse_shortfalls,
@@ -227,6 +228,21 @@ def room_for(session: Session, *, region: str, bureau_id: int) -> Room:
     return _parent_room(
         session, find_account(session, region=region, bureau_id=parent_id), parent_id, besides=account
     )
+
+
+def find_grant_shortfalls(
+    session: Session, *, region: str, bureau_id: int, limit: Limits
+) -> list[dict[str, Any]]:
+    """What granting `limit` would be refused for if it were done now: a warning, read without a lock.
+
+    Raises `NotFound`, `NoSuchRegion`.
+    """
+    room = room_for(session, region=region, bureau_id=bureau_id)
+    account = find_account(session, region=region, bureau_id=bureau_id)
+    if account is None:
+        return name_shortfalls(session, decide_change(Limits(), limit, at_least=[], within=[room]))
+    floor = _at_least(session, account)
+    return name_shortfalls(session, decide_change(account.limit, limit, at_least=floor, within=[room]))
 
 
 def capacity_room(session: Session, root: QuotaAccount) -> Room:
