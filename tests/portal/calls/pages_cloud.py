@@ -1,4 +1,4 @@
-"""Calls of the pages on quota, servers, requests, cases and the inbox; what they need is in calls/cloud.py."""
+"""Calls of the pages on quota, servers, requests, cases and the inbox; calls/cloud.py makes what they use."""
 
 from sqlalchemy import select
 
