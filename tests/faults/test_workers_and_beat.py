@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kombu import Connection
@@ -85,7 +86,7 @@ def start(environment: dict[str, str]) -> Iterator[Callable[..., "subprocess.Pop
     """Starts programs in the environment; whatever is left of them ends with the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: str, **how: int) -> "subprocess.Popen[str]":
+    def begin(*arguments: str, **how: Any) -> "subprocess.Popen[str]":
         started.append(subprocess.Popen(arguments, env=environment, text=True, **how))
         return started[-1]
 
@@ -107,6 +108,10 @@ def wait_until(what: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def wait_for_rows(engine: Engine, table: type, least: int) -> None:
+    wait_until(lambda: count(engine, table) >= least)
+
+
 def test_what_nobody_asked_for_by_hand_is_done_and_a_killed_worker_is_not_missed(
     engine: Engine, start: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
@@ -124,8 +129,8 @@ def test_what_nobody_asked_for_by_hand_is_done_and_a_killed_worker_is_not_missed
                 after={},
             )
         taken = count(engine, BeatSlot)
-        wait_until(lambda number=number: count(engine, JournalSeal) == number + 1)
-        wait_until(lambda taken=taken: count(engine, BeatSlot) > taken)
+        wait_for_rows(engine, JournalSeal, number + 1)
+        wait_for_rows(engine, BeatSlot, taken + 1)
         if number == 0:
             worker.kill()
             worker.wait()
@@ -140,7 +145,7 @@ def test_no_slot_is_sent_twice_by_beats_that_are_killed(
     """Nobody takes the messages: there are as many as slots, less at most one for each kill in between."""
     beats = [start(sys.executable, "-c", BEAT_ALONE, stdin=subprocess.PIPE) for _ in range(4)]
     for number, beat in enumerate(beats):
-        wait_until(lambda number=number: count(engine, BeatSlot) >= 3 * (number + 1))
+        wait_for_rows(engine, BeatSlot, 3 * (number + 1))
         if number < 3:
             beat.kill()
     assert beats[3].stdin is not None

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from threading import Barrier
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -109,7 +110,12 @@ def test_of_two_simultaneous_roles_that_exclude_each_other_one_is_given(
     here = Installation(settings, Clock(), database)
     with transaction(database) as session:
         city = make_bureau(session, name="保定市", code="1306")
-        facts = {"session": session, "actor": INSTALLATION, "bureau_id": city.id, "at": at}
+        facts: dict[str, Any] = {
+            "session": session,
+            "actor": INSTALLATION,
+            "bureau_id": city.id,
+            "at": at,
+        }
         for login, role in (("first", Role.security_admin), ("second", Role.security_admin), ("other", None)):
             person = add_person(login=login, name=login, password=OWN, **facts).person
             if role:

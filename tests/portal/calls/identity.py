@@ -1,6 +1,7 @@
 """Calls of the routes on the tree, the systems, people, roles and tokens, and on who one is."""
 
 from datetime import timedelta
+from typing import Any
 
 from identity.actor import INSTALLATION, Actor
 from identity.queries import get_bureau, list_systems
@@ -94,7 +95,12 @@ def prepare(installation: Installation) -> Named:
             at=at,
         )
         home = get_bureau(session, code=RENSHE).id
-        here = {"session": session, "actor": INSTALLATION, "bureau_id": home, "at": at}
+        here: dict[str, Any] = {
+            "session": session,
+            "actor": INSTALLATION,
+            "bureau_id": home,
+            "at": at,
+        }
         stays = add_person(login="api-stays", name="留任", **here).person
         add_person(login="api-goes", name="离任", **here)
         held = give_role(person_id=stays.id, role=Role.bureau_member, **here)
