@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from exchange.broker.connect import connect_broker
 from identity import passwords
 from infra.installation import Installation, open_installation
 from infra.settings import Settings
@@ -17,6 +19,7 @@ from portal.sample.people import load_people
 
 SignIn = Callable[[str], TestClient]
 Api = Callable[[str], TestClient]
+_made: list[FastAPI] = []
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,7 +66,7 @@ def api(installation: Installation, sample_sqlite: tuple[str, str]) -> Api:
 @pytest.fixture
 def anonymous(installation: Installation) -> TestClient:
     """A browser that nobody signed in with."""
-    return TestClient(create_app(installation), follow_redirects=False)
+    return TestClient(portal_over(installation), follow_redirects=False)
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ def sign_in(installation: Installation, sample_sqlite: tuple[str, str]) -> SignI
     """Signs a sample person in and returns their browser."""
 
     def enter(login: str) -> TestClient:
-        browser = TestClient(create_app(installation), follow_redirects=False)
+        browser = TestClient(portal_over(installation), follow_redirects=False)
         answer = browser.post("/sign-in", data={"login": login, "password": sample_sqlite[1]})
         assert answer.status_code == 303, answer.text
         return browser
@@ -79,9 +82,19 @@ def sign_in(installation: Installation, sample_sqlite: tuple[str, str]) -> SignI
     return enter
 
 
+def portal_over(installation: Installation) -> FastAPI:
+    """The portal, serving that installation from now on: making its routes takes long, so that one must do."""
+    if not _made:
+        _made.append(create_app(installation))
+    [app] = _made
+    if app.state.installation is not installation:
+        app.state.installation, app.state.log = installation, connect_broker(installation.settings)
+    return app
+
+
 def enter(installation: Installation, login: str, password: str) -> TestClient:
     """A client with the session of that person."""
-    client = TestClient(create_app(installation), follow_redirects=False)
+    client = TestClient(portal_over(installation), follow_redirects=False)
     answer = client.post("/api/v1/session", json={"login": login, "password": password})
     assert answer.status_code == 201, answer.text
     client.headers["x-csrf-token"] = answer.json()["csrf"]

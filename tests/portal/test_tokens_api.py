@@ -12,8 +12,7 @@ from identity.service.people import depart_person, find_person_by_login
 from infra.clock import Clock, city_date
 from infra.database import reading, transaction
 from infra.installation import Installation
-from portal.app import create_app
-from tests.portal.conftest import Api, enter
+from tests.portal.conftest import Api, enter, portal_over
 
 PATH = "/api/v1/systems/1306-mzj-s1/tokens"
 
@@ -63,7 +62,7 @@ def issue(admin: TestClient, last_day: date, **changes: Any) -> Response:
 
 def bearer(city: Installation, text: str) -> TestClient:
     """A program that shows the token."""
-    client = TestClient(create_app(city))
+    client = TestClient(portal_over(city))
     client.headers["authorization"] = f"Bearer {text}"
     return client
 

@@ -9,10 +9,9 @@ from httpx2 import Response
 
 from infra.database import reading
 from infra.installation import Installation
-from portal.app import create_app
 from portal.route_table import RouteAccess, list_routes, route_table
 from portal.sample.people import PEOPLE, SamplePerson
-from tests.portal.conftest import SignIn, csrf_of, open_sample
+from tests.portal.conftest import SignIn, csrf_of, open_sample, portal_over
 from tests.portal.walk import Call, Named, comes_in, fill, list_calls, path_of, prepare_all
 
 ENDS_THE_SESSION = {"DELETE /api/v1/session", "POST /sign-out", "POST /password"}
@@ -56,7 +55,7 @@ def test_the_document_of_routes_is_the_one_in_the_code() -> None:
 
 def test_nobody_gets_past_the_door_anywhere(walked: tuple[Installation, Named]) -> None:
     here, named = walked
-    anonymous = TestClient(create_app(here), follow_redirects=False)
+    anonymous = TestClient(portal_over(here), follow_redirects=False)
     for call in list_calls():
         answer = make(anonymous, call, named, csrf="")
         if call.route.partition(" ")[2].startswith("/api/"):
@@ -71,7 +70,7 @@ def test_each_person_comes_in_where_the_table_says_and_nowhere_else(
     walked: tuple[Installation, Named], sample_sqlite: tuple[str, str], person: SamplePerson
 ) -> None:
     here, named = walked
-    browser = TestClient(create_app(here), follow_redirects=False)
+    browser = TestClient(portal_over(here), follow_redirects=False)
     browser.post("/sign-in", data={"login": person.login, "password": sample_sqlite[1]})
     csrf = csrf_of(browser, "/password")
     routes = {f"{route.method} {route.path}": route for route in list_routes()}
