@@ -131,6 +131,18 @@ class BatchTooLarge(SijiError):
     en = "The batch has more records than the {limit} that one batch may have; publish it in parts."
 
 
+class SubscriptionsHeld(SijiError):
+    """A system that goes to another bureau while data is released to it."""
+
+    kind = Kind.conflict
+    code = "subscriptions_held"
+    zh = "信息系统“{system}”仍有有效的数据订阅({subscriptions}),不能移交;请先撤销,由接收部门重新申请"
+    en = (
+        "The system “{system}” still holds live subscriptions ({subscriptions}) and cannot be handed over: "
+        "revoke them first, and let the receiving bureau ask anew"
+    )
+
+
 class Unreadable(SijiError):
     """What was sent is not what can be read in one way only; nothing of it is stored."""
 

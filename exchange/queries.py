@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from approval.flow import OPEN
@@ -135,18 +135,6 @@ def list_overdue_subscriptions(session: Session, *, today: date) -> list[int]:
         Subscription.state.in_(("active", "paused")), Subscription.until_on < today
     )
     return list(session.scalars(query.order_by(Subscription.id)))
-
-
-def count_live_subscriptions(session: Session, *, bureau_id: int) -> int:
-    """How many live subscriptions a bureau holds, or others hold to its datasets."""
-    query = (
-        select(func.count())
-        .select_from(Subscription)
-        .join(Dataset, Dataset.id == Subscription.dataset_id)
-        .where(Subscription.state.in_(LIVE_STATES))
-        .where((Subscription.bureau_id == bureau_id) | (Dataset.bureau_id == bureau_id))
-    )
-    return session.scalars(query).one()
 
 
 def find_batch(session: Session, *, dataset_id: int, publisher_id: int, key: str) -> Batch | None:

@@ -67,7 +67,7 @@ def request_subscription(
     """
     serialise(session, f"exchange.subscription:{dataset_id}:{system_id}")
     dataset = get_dataset(session, dataset_id=dataset_id)
-    system = session.get(System, system_id)
+    system = session.get(System, system_id, with_for_update={"read": True})  # nobody retires it meanwhile
     if system is None or system.retired_at is not None:
         key = system_id if system is None else system.code
         raise NotFound(what_zh="信息系统", what_en="information system", key=key)

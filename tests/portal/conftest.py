@@ -83,7 +83,7 @@ def sign_in(installation: Installation, sample_sqlite: tuple[str, str]) -> SignI
 
 
 def portal_over(installation: Installation) -> FastAPI:
-    """The portal, serving that installation from now on: making its routes takes long, so that one must do."""
+    """The portal, serving that installation from now on: one app, as making its routes takes long."""
     if not _made:
         _made.append(create_app(installation))
     [app] = _made
