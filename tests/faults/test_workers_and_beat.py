@@ -4,11 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kombu import Connection
@@ -16,15 +12,13 @@ from sqlalchemy import Engine, func, select
 
 from infra.beat import BeatSlot
 from infra.clock import Clock
-from infra.database import open_database, reading, transaction
+from infra.database import reading, transaction
 from infra.journal import JournalSeal, UnsealedEntry, append
-from infra.lab import rabbitmq
-from infra.migrations.run import upgrade
 from infra.settings import Settings
+from tests.faults.conftest import Start
+from tests.faults.waiting import WITHIN_S, wait_until
 
 SIJI = str(Path(sys.executable).with_name("siji"))
-WITHIN_S = 180
-"""A bound against hanging, not a measure."""
 
 BEAT_ALONE = """
 import sys, time
@@ -46,66 +40,9 @@ worker.wait()
 """
 
 
-@pytest.fixture(params=["embedded", "production"])
-def environment(
-    request: pytest.FixtureRequest, fresh_database: Callable[[], str], tmp_path: Path
-) -> Iterator[dict[str, str]]:
-    """SQLite and the filesystem transport, or PostgreSQL and RabbitMQ (a virtual host of the test's own)."""
-    told = {**os.environ, "SIJI_DATA_DIR": str(tmp_path), "SIJI_JOB_SWEEP_S": "1"}
-    if request.param == "embedded":
-        yield told
-        return
-    rabbitmq.up()
-    host = f"test-{uuid.uuid4().hex[:12]}"
-    rabbitmq.control("add_vhost", host)
-    rabbitmq.control("set_permissions", "-p", host, "siji", ".*", ".*", ".*")
-    broker = rabbitmq.address().removesuffix("/") + host
-    yield {**told, "SIJI_DATABASE_URL": fresh_database(), "SIJI_JOB_BROKER_URL": broker}
-    rabbitmq.control("delete_vhost", host)
-
-
-@pytest.fixture
-def settings(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name, value in environment.items():
-        if name.startswith("SIJI_"):
-            monkeypatch.setenv(name, value)
-    return Settings()
-
-
-@pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    settings.data_dir.mkdir(exist_ok=True)
-    made = open_database(settings.records_url)
-    upgrade(made)
-    yield made
-    made.dispose()
-
-
-@pytest.fixture
-def start(environment: dict[str, str]) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Starts programs in the environment; whatever is left of them ends with the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(*arguments: str, **how: Any) -> "subprocess.Popen[str]":
-        started.append(subprocess.Popen(arguments, env=environment, text=True, **how))
-        return started[-1]
-
-    yield begin
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
 def count(engine: Engine, table: type) -> int:
     with reading(engine) as session:
         return session.scalar(select(func.count()).select_from(table)) or 0
-
-
-def wait_until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def wait_for_rows(engine: Engine, table: type, least: int) -> None:
@@ -113,12 +50,12 @@ def wait_for_rows(engine: Engine, table: type, least: int) -> None:
 
 
 def test_what_nobody_asked_for_by_hand_is_done_and_a_killed_worker_is_not_missed(
-    engine: Engine, start: Callable[..., "subprocess.Popen[str]"]
+    records: Engine, start: Start
 ) -> None:
     """The journal is sealed because the beat says so: before and after one of two workers is killed."""
     workers = [start(SIJI, "worker", "--threads=1") for _ in range(2)]
     for number, worker in enumerate(workers):
-        with transaction(engine) as session:
+        with transaction(records) as session:
             append(
                 session,
                 actor="system:test",
@@ -128,40 +65,38 @@ def test_what_nobody_asked_for_by_hand_is_done_and_a_killed_worker_is_not_missed
                 at=Clock().now(),
                 after={},
             )
-        taken = count(engine, BeatSlot)
-        wait_for_rows(engine, JournalSeal, number + 1)
-        wait_for_rows(engine, BeatSlot, taken + 1)
+        taken = count(records, BeatSlot)
+        wait_for_rows(records, JournalSeal, number + 1)
+        wait_for_rows(records, BeatSlot, taken + 1)
         if number == 0:
             worker.kill()
             worker.wait()
-    assert count(engine, UnsealedEntry) == 0
+    assert count(records, UnsealedEntry) == 0
     workers[1].terminate()
     assert workers[1].wait(WITHIN_S) == 0
 
 
 def test_no_slot_is_sent_twice_by_beats_that_are_killed(
-    engine: Engine, settings: Settings, start: Callable[..., "subprocess.Popen[str]"]
+    records: Engine, told: Settings, start: Start
 ) -> None:
     """Nobody takes the messages: there are as many as slots, less at most one for each kill in between."""
     beats = [start(sys.executable, "-c", BEAT_ALONE, stdin=subprocess.PIPE) for _ in range(4)]
     for number, beat in enumerate(beats):
-        wait_for_rows(engine, BeatSlot, 3 * (number + 1))
+        wait_for_rows(records, BeatSlot, 3 * (number + 1))
         if number < 3:
             beat.kill()
     assert beats[3].stdin is not None
     beats[3].stdin.close()
     assert beats[3].wait(WITHIN_S) == 0
-    assert 0 <= count(engine, BeatSlot) - waiting(settings) <= 3
+    assert 0 <= count(records, BeatSlot) - waiting(told) <= 3
 
 
 @pytest.mark.parametrize("environment", ["embedded"], indirect=True)
-def test_a_leashed_worker_ends_when_whoever_started_it_is_killed(
-    engine: Engine, start: Callable[..., "subprocess.Popen[str]"]
-) -> None:
+def test_a_leashed_worker_ends_when_whoever_started_it_is_killed(records: Engine, start: Start) -> None:
     holder = start(sys.executable, "-c", HOLDER, SIJI, stdout=subprocess.PIPE)
     assert holder.stdout is not None
     worker = int(holder.stdout.readline())
-    wait_until(lambda: count(engine, BeatSlot) > 0)
+    wait_until(lambda: count(records, BeatSlot) > 0)
     os.kill(holder.pid, signal.SIGKILL)
     wait_until(lambda: not runs(worker))
 
