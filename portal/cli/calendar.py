@@ -10,7 +10,8 @@ from infra.calendar_file import LARGEST_FILE_BYTES, read_calendar_file
 from infra.database import reading, transaction
 from infra.textfile import read_bytes
 from infra.workdays import load_calendar
-from portal.cli.local import language, open_local
+from portal.cli.local import open_local
+from portal.cli.speech import language
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -3,12 +3,11 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from infra.errors import SijiError
 from infra.lab import engines
 from infra.lab.status import Status
+from portal.cli.tables import print_table
 
 app = typer.Typer(no_args_is_help=True, help="Private engines for tests, benchmarks and developers.")
 
@@ -45,15 +44,7 @@ def status(
         rows = [_cells(found) for found in engines.status(names or ())]
     except SijiError as error:
         raise _refused(error) from error
-    console = Console()
-    if not console.is_terminal:
-        for row in (COLUMNS, *rows):
-            typer.echo("\t".join(row))
-        return
-    table = Table(*COLUMNS)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    print_table(COLUMNS, rows)
 
 
 def _cells(found: Status) -> tuple[str, ...]:

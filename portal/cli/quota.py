@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from infra.database import reading
-from portal.cli.local import language, open_local
+from portal.cli.local import open_local
+from portal.cli.speech import language
 from provisioning.service.recount import recount as recount_counters
 
 app = typer.Typer(no_args_is_help=True, help="配额 · quotas")

@@ -20,7 +20,7 @@ from infra.settings import Settings
 from metrics.capacity import report_capacity
 from metrics.export import as_table
 from portal.app import create_app
-from portal.cli.local import language
+from portal.cli.speech import language
 from portal.sample.city import load_systems, load_tree, system_codes
 from portal.sample.cloud import (
     confirm_everything,
