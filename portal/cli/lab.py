@@ -9,7 +9,7 @@ from infra.lab import engines
 from infra.lab.status import Status
 from portal.cli.tables import print_table
 
-app = typer.Typer(no_args_is_help=True, help="Private engines for tests, benchmarks and developers.")
+app = typer.Typer(no_args_is_help=True)
 
 KNOWN = " ".join(engines.ENGINES)
 COLUMNS = ("name", "state", "address", "data", "memory")
@@ -17,7 +17,7 @@ COLUMNS = ("name", "state", "address", "data", "memory")
 
 @app.command()
 def up(names: Annotated[list[str], typer.Argument(help=f"Any of: {KNOWN}.")]) -> None:
-    """Install what is missing (as root, on Debian) and start the named engines."""
+    """启动引擎 · Install what is missing (as root, on Debian) and start the named engines."""
     try:
         engines.up(names, tell=lambda step: typer.echo(step, err=True))
     except SijiError as error:
@@ -28,7 +28,7 @@ def up(names: Annotated[list[str], typer.Argument(help=f"Any of: {KNOWN}.")]) ->
 def down(
     names: Annotated[list[str] | None, typer.Argument(help=f"Any of: {KNOWN}; none: all.")] = None,
 ) -> None:
-    """End the named engines, or all; their data stays."""
+    """停止引擎 · End the named engines, or all; their data stays."""
     try:
         engines.down(names or ())
     except SijiError as error:
@@ -39,7 +39,7 @@ def down(
 def status(
     names: Annotated[list[str] | None, typer.Argument(help=f"Any of: {KNOWN}; none: all.")] = None,
 ) -> None:
-    """Show state, address, data folder and resident memory of the named engines, or all."""
+    """引擎状态 · Show state, address, data folder and resident memory of the named engines, or all."""
     try:
         rows = [_cells(found) for found in engines.status(names or ())]
     except SijiError as error:

@@ -16,6 +16,7 @@ from infra.settings import Settings
 from portal.app import create_app
 from portal.sample.city import load_systems, load_tree
 from portal.sample.people import load_people
+from tests.portal.commands import Listening, Siji, listen
 
 SignIn = Callable[[str], TestClient]
 Api = Callable[[str], TestClient]
@@ -80,6 +81,27 @@ def sign_in(installation: Installation, sample_sqlite: tuple[str, str]) -> SignI
         return browser
 
     return enter
+
+
+@pytest.fixture(scope="session")
+def listening() -> Iterator[tuple[Listening, str]]:
+    """A server on loopback, and its URL; which portal it serves is up to the test."""
+    served = Listening()
+    with listen(served) as url:
+        yield served, url
+
+
+@pytest.fixture
+def siji(
+    installation: Installation,
+    sample_sqlite: tuple[str, str],
+    listening: tuple[Listening, str],
+    tmp_path: Path,
+) -> Siji:
+    """The `siji` command against a portal over the sample city."""
+    served, url = listening
+    served.portal = portal_over(installation)
+    return Siji(url, tmp_path, sample_sqlite[1])
 
 
 def portal_over(installation: Installation) -> FastAPI:
