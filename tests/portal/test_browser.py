@@ -6,10 +6,10 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from tests.portal.commands import Listening
 
 from infra.installation import Installation
 from infra.lab import chromium
+from tests.portal.commands import Listening
 from tests.portal.conftest import portal_over
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
