@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from portal.cli.options import AsJson, BureauCode, LimitPairs, Reason, Revision, read_limit
+from portal.cli.options import LIMIT_WORDS, AsJson, BureauCode, LimitPairs, Reason, Revision, read_limit
 from portal.cli.remote import at, open_portal
 from portal.cli.speech import language
 from portal.cli.tables import Column, show_json, show_list, show_one
@@ -16,7 +16,6 @@ app = typer.Typer(no_args_is_help=True)
 Region = Annotated[str, typer.Argument(help="区域 · region")]
 Mode = Annotated[Literal["reserved", "shared"], typer.Argument(help="独占或共享 · how its children share")]
 
-UNLIMITED = {"zh": "不限", "en": "unlimited"}
 FACTS = (
     Column("bureau", "部门", "bureau"),
     Column("name", "名称", "name"),
@@ -25,18 +24,18 @@ FACTS = (
 )
 AMOUNTS = (
     Column("dimension", "资源", "dimension"),
-    Column("limit", "配额", "limit"),
-    Column("frozen", "冻结上限", "frozen at"),
+    Column("limit", "配额", "limit", LIMIT_WORDS),
+    Column("frozen", "冻结上限", "frozen at", LIMIT_WORDS),
     Column("used", "自用", "used"),
     Column("held", "合计占用", "held"),
-    Column("headroom", "余量", "headroom"),
+    Column("headroom", "余量", "headroom", LIMIT_WORDS),
 )
 HISTORY = (
     Column("valid_from", "起", "from"),
     Column("valid_to", "止", "to"),
     Column("mode", "下级方式", "mode", MODES),
-    Column("limit", "配额", "limit"),
-    Column("frozen", "冻结上限", "frozen at"),
+    Column("limit", "配额", "limit", LIMIT_WORDS),
+    Column("frozen", "冻结上限", "frozen at", LIMIT_WORDS),
     Column("is_overcommit", "超出容量", "overcommit"),
     Column("actor", "办理者", "by"),
     Column("reason", "理由", "reason"),
@@ -159,7 +158,7 @@ def _lines(account: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _amount(amounts: dict[str, int | None] | None, key: str) -> str | int | None:
+def _amount(amounts: dict[str, int | None] | None, key: str) -> int | str | None:
     if amounts is None:
         return None
-    return UNLIMITED[language()] if amounts[key] is None else amounts[key]
+    return "null" if amounts[key] is None else amounts[key]

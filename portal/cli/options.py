@@ -12,6 +12,7 @@ from infra.errors import SijiError
 from provisioning.quota import DIMENSIONS
 
 UNLIMITED = "unlimited"
+LIMIT_WORDS = {"null": ("不限", "unlimited")}
 
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")]
 Reason = Annotated[str, typer.Option(help="理由 · why")]
@@ -22,9 +23,7 @@ Revision = Annotated[
     int | None,
     typer.Option(min=0, help="仅当仍为您所见的这一版 · only if it is still the revision that you saw"),
 ]
-_FILE = typer.Option(
-    "--file", exists=True, dir_okay=False, allow_dash=True, help="JSON 文件,- 为标准输入 · -: standard input"
-)
+_FILE = typer.Option("--file", help="JSON 文件,- 为标准输入 · a JSON file, - is standard input")
 Document = Annotated[Path, _FILE]
 MaybeDocument = Annotated[Path | None, _FILE]
 LimitPairs = Annotated[
@@ -35,6 +34,14 @@ LimitPairs = Annotated[
         help="限额,可重复,如 vcpus=40、vcpus=unlimited,未列的为 0 · may be repeated; 0 if left out",
     ),
 ]
+
+
+class FileUnreadable(SijiError):
+    """A file that is not there, or not to be read."""
+
+    code = "file_unreadable"
+    zh = "无法读取文件 {file}:{why}"
+    en = "The file {file} cannot be read: {why}"
 
 
 class NotADocument(SijiError):
@@ -54,12 +61,17 @@ class LimitUnclear(SijiError):
 
 
 def read_bytes(file: Path) -> bytes:
-    """What the file, or standard input for `-`, holds."""
-    return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    """What the file, or standard input for `-`, holds. Raises FileUnreadable."""
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise FileUnreadable(file=str(file), why=error.strerror) from error
 
 
 def read_document(file: Path | None) -> dict[str, Any]:
-    """The JSON object in the file, an empty one without a file. Raises NotADocument."""
+    """The JSON object in the file, an empty one without a file. Raises FileUnreadable, NotADocument."""
     if file is None:
         return {}
     try:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from portal.cli.options import AsJson
+from portal.cli.options import LIMIT_WORDS, AsJson
 from portal.cli.remote import at, open_portal
 from portal.cli.speech import say
 from portal.cli.tables import Column, Part, show_list, show_one
@@ -37,7 +37,7 @@ IMAGES = Part(
 )
 CAPACITY = (
     Column("region", "区域", "region"),
-    Column("capacity", "容量", "capacity"),
+    Column("capacity", "容量", "capacity", LIMIT_WORDS),
     Column("reserve_largest_host", "预留最大主机", "room for the largest host's failure"),
     Column("inventory_seen_at", "盘点时间", "inventory seen"),
 )

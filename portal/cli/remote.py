@@ -2,6 +2,7 @@
 
 import json
 import uuid
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class Portal:
         told = {"Accept-Language": language(), **headers}
         self.url = url
         self._client = httpx2.Client(base_url=url + API, headers=told, timeout=WAIT_S, trust_env=False)
+        weakref.finalize(self, self._client.close)
 
     def get(self, path: str, **query: Any) -> Any:
         """What is there, as JSON; None among `query` is left out. Raises Refused, PortalAway."""

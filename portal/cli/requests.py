@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from portal.cli.options import (
+    LIMIT_WORDS,
     AsJson,
     LimitPairs,
     MaybeDocument,
@@ -47,7 +48,7 @@ COLUMNS = (
 )
 FACTS = (
     *COLUMNS,
-    Column("limit", "申请配额", "quota asked for"),
+    Column("limit", "申请配额", "quota asked for", LIMIT_WORDS),
     Column("waits_for", "待办环节", "waits for"),
     Column("waits_for.limit.due", "办理时限", "due"),
     Column("created_at", "起草时间", "drafted"),
@@ -170,7 +171,7 @@ def submit(number: Number, as_json: AsJson = False) -> None:
     """提交申请 · Hand a draft in; quota that is missing now is told, not refused."""
     done = open_portal().send("POST", at("requests", number, "submit"))
     for short in done["shortfalls"]:
-        say(SAID["short"], err=True, **short, dimension=short[language()])
+        say(SAID["short"], err=True, **short | {"dimension": short[language()]})
     _show(done["request"], as_json)
 
 

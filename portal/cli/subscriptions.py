@@ -20,12 +20,7 @@ Basis = Annotated[str | None, typer.Option(help="依据 · legal basis")]
 UntilOn = Annotated[str | None, typer.Option(help="期限(含当日)· last day, YYYY-MM-DD")]
 Masks = Annotated[
     Path | None,
-    typer.Option(
-        exists=True,
-        dir_okay=False,
-        allow_dash=True,
-        help='JSON 文件 {信息项: 脱敏方式或 null} · {"item": mask or null}; -: standard input',
-    ),
+    typer.Option(help='JSON 文件 {信息项: 脱敏方式或 null},- 为标准输入 · {"item": mask or null}'),
 ]
 
 COLUMNS = (

@@ -1,10 +1,10 @@
 """How commands show what they found: a table on a terminal, tab-separated elsewhere, or JSON."""
 
+import dataclasses
 import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,9 +27,9 @@ YES_NO: dict[str, Pair] = {"zh": ("否", "是"), "en": ("no", "yes")}
 HEADINGS: dict[str, Pair] = {"zh": ("项目", "内容"), "en": ("field", "value")}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Column:
-    """A field of what was found, and what the values it knows are called.
+    """A field of what was found, and what the values it knows are called, `null` within too.
 
     `applicant.name` is a field of a field; `name_{language}` is name_zh or name_en.
     """
@@ -37,7 +37,7 @@ class Column:
     field: str
     zh: str
     en: str
-    words: Mapping[str, Pair] = field(default_factory=dict)
+    words: Mapping[str, Pair] = dataclasses.field(default_factory=dict)
 
     @property
     def heading(self) -> str:
@@ -49,10 +49,10 @@ class Column:
         value: Any = found
         for name in self.field.replace("{language}", language()).split("."):
             value = None if value is None else value.get(name)
-        return _text(value, self.words)
+        return "" if value is None else _text(value, self.words)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Part:
     """A list that something holds in `field`, and what is shown of it."""
 
@@ -101,8 +101,6 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _text(value: Any, words: Mapping[str, Pair]) -> str:
-    if value is None:
-        return ""
     if isinstance(value, bool):
         return YES_NO[language()][value]
     if isinstance(value, list):
@@ -111,7 +109,7 @@ def _text(value: Any, words: Mapping[str, Pair]) -> str:
         if value.keys() >= {"zh", "en"}:
             return str(value[language()])
         return ", ".join(f"{name}={_text(one, words)}" for name, one in value.items())
-    told = str(value)
+    told = "null" if value is None else str(value)
     if told in words:
         return words[told][0 if language() == "zh" else 1]
     if INSTANT.fullmatch(told):

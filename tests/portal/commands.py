@@ -14,9 +14,11 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 from typer.testing import CliRunner, Result
 
+from infra.installation import open_installation
+from infra.settings import Settings
 from portal.cli.main import app
 
-HANGS_AFTER_S = 120
+HANGS_AFTER_S = 600
 
 
 class Listening:
@@ -52,6 +54,17 @@ def listen(served: Listening) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(HANGS_AFTER_S)
+
+
+def prepare(folder: Path, sample: str, *modules: Any) -> dict[str, Any]:
+    """Make in `folder` a sample city with what the calls in these modules of calls/ need; the names of it."""
+    (folder / "siji.sqlite").write_bytes(Path(sample.removeprefix("sqlite:///")).read_bytes())
+    here = open_installation(Settings(data_dir=folder, sample=True))
+    named: dict[str, Any] = {}
+    for module in modules:
+        named |= module.prepare(here)
+    here.engine.dispose()
+    return named
 
 
 class Siji:

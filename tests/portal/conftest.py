@@ -14,9 +14,10 @@ from identity import passwords
 from infra.installation import Installation, open_installation
 from infra.settings import Settings
 from portal.app import create_app
+from portal.cli import remote
 from portal.sample.city import load_systems, load_tree
 from portal.sample.people import load_people
-from tests.portal.commands import Listening, Siji, listen
+from tests.portal.commands import HANGS_AFTER_S, Listening, Siji, listen
 
 SignIn = Callable[[str], TestClient]
 Api = Callable[[str], TestClient]
@@ -97,8 +98,10 @@ def siji(
     sample_sqlite: tuple[str, str],
     listening: tuple[Listening, str],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Siji:
-    """The `siji` command against a portal over the sample city."""
+    """The `siji` command against a portal over the sample city, however slow the machine is."""
+    monkeypatch.setattr(remote, "WAIT_S", HANGS_AFTER_S)
     served, url = listening
     served.portal = portal_over(installation)
     return Siji(url, tmp_path, sample_sqlite[1])

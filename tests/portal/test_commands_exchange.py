@@ -1,6 +1,7 @@
 """Shared data by commands: a batch sent twice is one receipt, and a pull that was killed loses nothing."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,10 @@ import pytest
 
 from infra.installation import Installation
 from tests.portal.calls import exchange
-from tests.portal.commands import Siji
+from tests.portal.commands import Siji, prepare
+from tests.portal.conftest import open_sample
+
+Named = dict[str, Any]
 
 CODE = "shared/000001"
 ENTRY = {
@@ -27,14 +31,27 @@ ENTRY = {
 FIRST = [{"value": {"id": f"{place:04}", "name": "王小明"}} for place in range(25)]
 
 
-@pytest.fixture
-def named(installation: Installation) -> dict[str, Any]:
-    """The items of the hall, and a dataset of the office that another bureau asked for."""
-    return exchange.prepare(installation)
+@pytest.fixture(scope="module")
+def prepared(sample_sqlite: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Named]:
+    """The items of the hall and a dataset that was asked for, made once: the folder, and their names."""
+    folder = tmp_path_factory.mktemp("prepared")
+    return folder, prepare(folder, sample_sqlite[0], exchange)
 
 
 @pytest.fixture
-def granted(siji: Siji, named: dict[str, Any], tmp_path: Path) -> int:
+def installation(prepared: tuple[Path, Named], tmp_path: Path) -> Installation:
+    """A copy of it for a test of its own."""
+    return open_sample(Path(shutil.copytree(prepared[0], tmp_path / "city")))
+
+
+@pytest.fixture
+def named(prepared: tuple[Path, Named]) -> Named:
+    """What was made, by its names."""
+    return prepared[1]
+
+
+@pytest.fixture
+def granted(siji: Siji, named: Named, tmp_path: Path) -> int:
     """A subscription of 市民政局 to a dataset that was catalogued, published and granted by commands."""
     file = tmp_path / "entry.json"
     file.write_text(json.dumps(ENTRY))
@@ -55,7 +72,7 @@ def granted(siji: Siji, named: dict[str, Any], tmp_path: Path) -> int:
 
 
 @pytest.fixture
-def token(siji: Siji, granted: int, named: dict[str, Any]) -> dict[str, str]:
+def token(siji: Siji, granted: int, named: Named) -> dict[str, str]:
     """The environment of a program that pulls for the subscribing system."""
     issued = siji(
         "tokens issue 1306-mzj-s1 --label 夜间拉取 --scope datasets:pull"

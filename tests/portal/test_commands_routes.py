@@ -1,7 +1,6 @@
 """Every route that changes something has a command that calls it, or a reason why it has none."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ import pytest
 from approval.queries import get_case
 from infra.database import reading
 from infra.installation import Installation
+from portal.cli import remote
 from portal.cli.main import ROOMS, load
 from portal.route_table import list_routes
 from provisioning.queries import get_request
 from tests.portal.calls import cloud, exchange, hall, identity
-from tests.portal.commands import Listening, Siji
+from tests.portal.commands import HANGS_AFTER_S, Listening, Siji, prepare
 from tests.portal.conftest import open_sample, portal_over
 
 Named = dict[str, Any]
@@ -143,21 +143,22 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def city(sample_sqlite: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The sample city, shared by the calls of this file: nearly all of them change nothing."""
+def prepared(sample_sqlite: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Named]:
+    """What the calls of the walk name, in a city that all calls here share: most of them change nothing."""
     folder = tmp_path_factory.mktemp("called")
-    (folder / "siji.sqlite").write_bytes(Path(sample_sqlite[0].removeprefix("sqlite:///")).read_bytes())
-    here = open_sample(folder)
-    yield here
-    here.engine.dispose()
+    return folder, prepare(folder, sample_sqlite[0], cloud, exchange, hall, identity)
 
 
 @pytest.fixture(scope="module")
-def named(city: Installation) -> Named:
-    """What the calls name: the walk's own names, and files to send."""
-    found: Named = {"dataset": exchange.CODE}
-    for module in (cloud, exchange, hall, identity):
-        found |= module.prepare(city)
+def city(prepared: tuple[Path, Named]) -> Installation:
+    """That city."""
+    return open_sample(prepared[0])
+
+
+@pytest.fixture(scope="module")
+def named(city: Installation, prepared: tuple[Path, Named]) -> Named:
+    """The walk's names, a case, and files to send."""
+    found = prepared[1] | {"dataset": exchange.CODE}
     with reading(city.engine) as session:
         case_id = get_request(session, found["request_id"]).case_id
         assert case_id is not None
@@ -180,7 +181,9 @@ def test_the_command_calls_its_route(
     named: Named,
     sample_sqlite: tuple[str, str],
     listening: tuple[Listening, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(remote, "WAIT_S", HANGS_AFTER_S)
     served, url = listening
     served.portal = portal_over(city)
     served.called.clear()
