@@ -61,7 +61,7 @@ def granted(siji: Siji, named: Named, tmp_path: Path) -> int:
     siji.did(f"publish {CODE} {batch} --system 1306-zhb-s2", by="shuju")
     asked = siji.json(
         f"subscriptions new --dataset {CODE} --system 1306-mzj-s1 --item id --item name --purpose 核对"
-        f" --until-on {named['exchange_until']}",
+        f" --basis 社会救助暂行办法 --until-on {named['exchange_until']}",
         by="minzheng",
     )
     assert asked["case"] in siji.did("inbox", by="shuju")
@@ -103,7 +103,7 @@ def test_the_same_file_is_taken_once(siji: Siji, granted: int, tmp_path: Path) -
 
     assert siji.did(f"quarantine list {first['id']}", by="shuju").splitlines()[1].startswith("2\t否\t")
     raw = siji.did(f"quarantine show {first['id']}", by="shuju").splitlines()[1]
-    assert json.loads(raw.rsplit("\t", 1)[1])["value"] == {"id": 7}
+    assert json.loads(raw.rsplit("\t", 1)[1]) == {"id": 7}
 
 
 def test_a_pull_goes_on_where_the_last_one_ended(
