@@ -4,7 +4,7 @@ A route says `asker: Annotated[Asker, needs(P.grants_set)]` (pages: `page_needs`
 and then `asker.at(session, bureau.id)` or filters by `asker.scope(session)`. docs/routes.md is made of these.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -67,6 +67,10 @@ class Asker:
         """
         if not any(self.may(session, each) for each in (bureau_id, *or_at)):
             authorise(session, self.actor, self.permissions[0], bureau_id=bureau_id)
+
+    def only(self, permission: Permission) -> "Asker":
+        """The same caller, whom nothing but this permission lets in."""
+        return replace(self, permissions=(permission,))
 
     def covers(self, dataset: str) -> None:
         """Let pass a person, and a token that was issued for that dataset. Raises DatasetNotCovered."""

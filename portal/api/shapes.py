@@ -12,7 +12,7 @@ from infra.errors import SijiError
 PREFIX = "/api/v1"
 PAGE_MAX = 500
 LARGEST_ID = 2**63 - 1
-REFUSALS = (400, 401, 403, 404, 409, 412, 413, 422, 428, 503)
+REFUSALS = (400, 401, 403, 404, 409, 412, 413, 422, 428, 500, 503)
 T = TypeVar("T")
 R = TypeVar("R")
 

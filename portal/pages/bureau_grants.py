@@ -16,6 +16,7 @@ from infra.database import reading
 from portal.access import Reading
 from portal.flash import onward
 from portal.form import Form, Sent, SentForm
+from portal.granting import GRANTING, let_grant, may_grant
 from portal.limits_form import limits_fields, read_limits
 from portal.needs import Asker, form_needs, page_needs
 from portal.pages.bureau_head import head_of
@@ -32,8 +33,10 @@ from provisioning.wording import MODES
 router = APIRouter(include_in_schema=False)
 PLACE = "/bureaus/{code}/grants/{region}"
 Sees = Annotated[Asker, page_needs(Permission.grants_see)]
-MayGrant = Annotated[Asker, page_needs(Permission.grants_set)]
-Grants = Annotated[Asker, form_needs(Permission.grants_set)]
+MayGrant = Annotated[Asker, page_needs(*GRANTING)]
+Grants = Annotated[Asker, form_needs(*GRANTING)]
+MaySwitch = Annotated[Asker, page_needs(Permission.grants_set)]
+Switches = Annotated[Asker, form_needs(Permission.grants_set)]
 MayFreeze = Annotated[Asker, page_needs(Permission.grants_freeze)]
 Freezes = Annotated[Asker, form_needs(Permission.grants_freeze)]
 AT_ONCE = 50
@@ -60,7 +63,7 @@ def quota(
 def change(request: Request, code: str, region: str, asker: MayGrant, session: Reading) -> Response:
     """The form to grant to the bureau, for its parent's people; for a top, for the office's."""
     bureau = get_bureau(session, code=code)
-    asker.at(session, bureau.parent_id)
+    let_grant(session, asker, bureau)
     account = find_account(session, region=region, bureau_id=bureau.id)
     form = Form.of(**limits_fields(account.limit if account else Limits()))
     return _show_form(request, session, asker.actor, bureau, region, "change", form)
@@ -75,7 +78,7 @@ def grant(request: Request, code: str, region: str, asker: Grants, sent: SentFor
 
     def act(session: Session) -> str:
         bureau = get_bureau(session, code=code)
-        asker.at(session, bureau.parent_id)
+        let_grant(session, asker, bureau)
         _see(session, bureau, region, form)
         wanted: dict[str, Any] = {"region": region, "bureau_id": bureau.id, "limit": limit, "reason": reason}
         wanted |= {"at": sent.at, "actor": asker.actor.journal_id}
@@ -91,7 +94,7 @@ def grant(request: Request, code: str, region: str, asker: Grants, sent: SentFor
 
 
 @router.get(PLACE + "/mode")
-def mode(request: Request, code: str, region: str, asker: MayGrant, session: Reading) -> Response:
+def mode(request: Request, code: str, region: str, asker: MaySwitch, session: Reading) -> Response:
     """The form to switch between reserved and shared."""
     bureau = get_bureau(session, code=code)
     asker.at(session, bureau.id)
@@ -101,7 +104,7 @@ def mode(request: Request, code: str, region: str, asker: MayGrant, session: Rea
 
 
 @router.post(PLACE + "/mode")
-def set_mode(request: Request, code: str, region: str, asker: Grants, sent: SentForm) -> Response:
+def set_mode(request: Request, code: str, region: str, asker: Switches, sent: SentForm) -> Response:
     """Let the bureaus below share its quota, or carve theirs out of it."""
     mode = sent.form.one_of("mode", MODES)
     reason = sent.form.text("reason", longest=REASON_LENGTH, needed=False)
@@ -176,7 +179,10 @@ def _after(
         return onward(request, path, said)
     with reading(sent.here.engine) as session:
         bureau = get_bureau(session, code=code)
-        asker.at(session, bureau.parent_id if page == "change" else bureau.id)
+        if page == "change":
+            let_grant(session, asker, bureau)
+        else:
+            asker.at(session, bureau.id)
         if page:
             return _show_form(request, session, asker.actor, bureau, region, page, sent.form)
         facts = _facts(session, asker.actor, bureau, region, "", sent.form)
@@ -228,7 +234,7 @@ def _facts(
         "past": past,
         "actors": names_of_actors(session, [one.actor for one in past]),
         "grants_here": may(session, actor, Permission.grants_set, bureau_id=bureau.id),
-        "grants_above": may(session, actor, Permission.grants_set, bureau_id=bureau.parent_id),
+        "grants_above": may_grant(session, actor, bureau),
         "freezes": may(session, actor, Permission.grants_freeze, bureau_id=bureau.id),
     }
 

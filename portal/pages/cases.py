@@ -20,6 +20,7 @@ from identity.roles import Permission as P
 from identity.service.access import may
 from infra.clock import city_date
 from infra.database import reading
+from infra.errors import NotFound
 from portal.access import At, Reading
 from portal.badges import LINE, REQUEST
 from portal.case_view import CLOCKS, due_words, show_case, why_not
@@ -67,6 +68,8 @@ def decide(request: Request, number: str, asker: Decides, sent: SentForm) -> Res
         form.refuse("reason", REASON_NEEDED)
 
     def act(session: Session, found: Case) -> None:
+        if found.subject_kind != SUBJECT:
+            raise NotFound(what_zh="资源申请办件", what_en="case of a resource request", key=found.number)
         decide_request(
             session,
             request_id=found.subject_id,

@@ -1,6 +1,7 @@
 """One server: what it is, what it holds, why the last try failed; what may be done with it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -30,6 +31,7 @@ router = APIRouter(include_in_schema=False)
 Operates = Annotated[Asker, form_needs(Permission.servers_operate)]
 Submits = Annotated[Asker, form_needs(Permission.requests_submit)]
 Reclaims = Annotated[Asker, form_needs(Permission.servers_reclaim)]
+REASON_LENGTH = 2000
 
 
 @router.get("/servers/{server_id}")
@@ -74,14 +76,14 @@ def give_up(request: Request, server_id: RowId, asker: Submits, sent: SentForm) 
 
 @router.post("/servers/{server_id}/reclaim")
 def reclaim(request: Request, server_id: RowId, asker: Reclaims, sent: SentForm) -> Response:
-    """The office takes it back: it and its volumes are deleted, once that is confirmed by a tick."""
+    """The office takes it back, with a reason and a tick: its snapshot is kept, and it is deleted."""
+    reason = sent.form.text("reason", longest=REASON_LENGTH)
     if not sent.form.typed("sure"):
         sent.form.refuse(
             "sure", ("回收后不能恢复，请勾选确认", "This cannot be undone; tick that you are sure")
         )
-    return _act(
-        request, sent, asker, server_id, servers.release_server, ("已安排回收", "It is being reclaimed")
-    )
+    reclaimed = partial(servers.reclaim_server, reason=reason)
+    return _act(request, sent, asker, server_id, reclaimed, ("已安排回收", "It is being reclaimed"))
 
 
 def _act(
