@@ -13,6 +13,7 @@ from portal.api import (
     journal,
     me,
     people,
+    receipts,
     records,
     regions,
     reorganisation,
@@ -20,6 +21,7 @@ from portal.api import (
     requests,
     roles,
     servers,
+    subscription_acts,
     subscriptions,
     systems,
     tokens,
@@ -44,8 +46,10 @@ ROUTERS = (
     hall.router,
     calendar.router,
     journal.router,
-    batches.router,  # before datasets, whose codes may hold '/'
+    batches.router,  # these two before datasets, whose codes may hold '/'
+    receipts.router,
     datasets.router,
     subscriptions.router,
+    subscription_acts.router,
     records.router,
 )

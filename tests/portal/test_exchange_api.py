@@ -14,8 +14,7 @@ from infra.database import transaction
 from infra.installation import Installation
 from infra.textfile import MAX_BYTES
 from portal.api import batches
-from portal.app import create_app
-from tests.portal.conftest import Api
+from tests.portal.conftest import Api, portal_over
 
 API = "/api/v1"
 CODE, PUBLISHER, SUBSCRIBER = "307003003/000009", "1306-zhb-s1", "1306-mzj-s1"
@@ -82,7 +81,7 @@ def program(admin: TestClient, here: Installation) -> TestClient:
     }
     issued = admin.post(f"{API}/systems/{SUBSCRIBER}/tokens", json=wish)
     assert issued.status_code == 201, issued.text
-    client = TestClient(create_app(here))
+    client = TestClient(portal_over(here))
     client.headers["authorization"] = f"Bearer {issued.json()['text']}"
     return client
 

@@ -16,7 +16,6 @@ from identity.service.people import find_person_by_login
 from identity.service.roles import give_role
 from infra.database import transaction
 from infra.installation import Installation
-from portal.app import create_app
 from portal.sample.cloud import IMAGE
 from provisioning.cloud.driver import Cloud
 from tests.portal.cloud import (
@@ -34,7 +33,7 @@ from tests.portal.cloud import (
     submitted,
     wish,
 )
-from tests.portal.conftest import Api, SignIn, csrf_of
+from tests.portal.conftest import Api, SignIn, csrf_of, portal_over
 
 
 @pytest.fixture
@@ -216,7 +215,7 @@ def test_a_failed_commit_is_no_success_and_keeps_nothing(
     county: TestClient, installation: Installation, language: str
 ) -> None:
     seen = county.get(place(TOWN)).headers["etag"]
-    broken = TestClient(create_app(installation), raise_server_exceptions=False)
+    broken = TestClient(portal_over(installation), raise_server_exceptions=False)
     broken.cookies, broken.headers = county.cookies, county.headers
     broken.headers["accept-language"] = language
     body = wish(installation, system=f"{FUPING}-s1")
