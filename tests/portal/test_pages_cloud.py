@@ -81,13 +81,14 @@ def test_quota_is_granted_on_its_page_and_what_was_typed_is_kept(office: TestCli
     assert [kept[name] for name in ("limit.vcpus", "limit.servers", "reason")] == [["4x"], ["１２"], [NAME]]
     short = fill(office, wrong.text, change, {"limit.vcpus": "1000000"})
     assert (short.status_code, "保定市" in short.text, ESCAPED in short.text) == (409, True, True)
+    before = office.get(change).text
     done = fill(office, short.text, change, {"limit.vcpus": "５０"})
     assert (done.status_code, done.headers["location"]) == (303, f"/bureaus/1306/grants/{REGION}")
     assert "配额已下达" in office.get(done.headers["location"]).text
     assert "配额已下达" not in office.get(done.headers["location"]).text
     page = office.get(QUOTA).text
     assert (ESCAPED in page, NAME in page) == (True, False)
-    stale = fill(office, short.text, change, {"limit.vcpus": "60"})
+    stale = fill(office, before, change, {"limit.vcpus": "60"})
     assert (stale.status_code, form_on(stale.text, change)["limit.vcpus"]) == (412, ["60"])
     assert fill(office, stale.text, change).status_code == 303
     foreign = office.post(change, data={"limit.vcpus": "70"})
