@@ -21,7 +21,7 @@ from metrics.capacity import report_capacity
 from metrics.export import as_table
 from portal.app import create_app
 from portal.cli.speech import language
-from portal.sample.city import load_systems, load_tree, system_codes
+from portal.sample.city import load_systems, load_tree, servers_of, system_codes
 from portal.sample.cloud import (
     confirm_everything,
     grant_down_the_tree,
@@ -40,6 +40,10 @@ _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
 
 def run(
     serve: Annotated[bool, typer.Option(help="最后启动门户 · serve the portal at the end")] = True,
+    systems: Annotated[
+        int | None,
+        typer.Option(min=0, help="只为前几个信息系统申请 · request for the first few systems only"),
+    ] = None,
 ) -> None:
     """Load the sample city (a second run doubles nothing), print its people, serve the portal."""
     zh = language() == "zh"
@@ -61,7 +65,7 @@ def run(
     password = load_people(installation.engine, data_dir=settings.data_dir, at=installation.clock.now())
     with workers(log=settings.data_dir / "worker.log"):
         with Progress(*_COLUMNS, console=say) as progress:
-            provide_servers(installation, progress, zh=zh)
+            provide_servers(installation, progress, systems=systems, zh=zh)
             shared = share_data(installation, progress, zh=zh)
         say.print(_counted(installation, zh))
         say.print(_exchanged(shared, zh))
@@ -80,17 +84,18 @@ def run(
             )
 
 
-def provide_servers(here: Installation, progress: Progress, *, zh: bool) -> None:
+def provide_servers(here: Installation, progress: Progress, *, systems: int | None, zh: bool) -> None:
     """Every phase-1 system from its quota to confirmed servers; takes up where an earlier run ended."""
     cloud = connect(here.settings, here.settings.region, here.clock)
     open_sample_region(here, cloud)
     grant_down_the_tree(here, region=cloud.region)
     jobs.join(here)
     nudge_unfinished(here)
-    asked = progress.add_task("申请与审批" if zh else "requests", total=len(system_codes(read_phase1())))
-    request_everything(here, region=cloud.region, done=lambda: progress.advance(asked))
-    servers = sum(group.count for group in read_phase1())
-    built = progress.add_task("建服务器" if zh else "servers", total=servers)
+    groups = read_phase1()
+    codes = list(system_codes(groups))[:systems]
+    asked = progress.add_task("申请与审批" if zh else "requests", total=len(codes))
+    request_everything(here, region=cloud.region, systems=codes, done=lambda: progress.advance(asked))
+    built = progress.add_task("建服务器" if zh else "servers", total=servers_of(groups, codes))
     while confirm_everything(here):
         progress.update(built, completed=len(cloud.list_servers()))
         time.sleep(POLL_S)
