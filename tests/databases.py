@@ -144,7 +144,7 @@ def _empty(engine: Engine) -> None:
 
 
 def _delete_all(engine: Engine) -> None:
-    """Deleted, not truncated: a truncated table is new files, and a test fills few of its tables a little."""
+    """Deleted and vacuumed, which leaves empty files as TRUNCATE does, but makes no new ones: far cheaper."""
     with engine.begin() as connection:
         connection.execute(text(f"SET LOCAL lock_timeout = {EMPTYING_WAITS_MS}"))
         connection.execute(text("SET LOCAL session_replication_role = replica"))  # no trigger has a say
@@ -154,6 +154,10 @@ def _delete_all(engine: Engine) -> None:
             connection.execute(delete(TableClause(table)))
             if sequence:
                 connection.execute(select(func.setval(sequence, 1, False)))
+    if used:
+        with engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.execute(text(f"VACUUM {', '.join(table for table, _ in used)}"))
 
 
 @cache
