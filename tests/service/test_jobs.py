@@ -69,12 +69,18 @@ def test_a_process_that_joined_nothing_commits_all_the_same(installation: Instal
 
 
 def test_a_broker_that_is_down_costs_a_warning_and_not_the_act(
-    tmp_path: Path, sqlite_database: Engine, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    sqlite_database: Engine,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     nowhere = Settings(data_dir=tmp_path / "data", job_broker_url="amqp://127.0.0.1:1//")
     jobs.join(Installation(nowhere, Clock(), sqlite_database))
+    waits: list[float] = []
+    monkeypatch.setattr("kombu.utils.functional.sleep", waits.append)  # between two tries of a connection
     with caplog.at_level(logging.WARNING, logger="infra.jobs"), transaction(sqlite_database) as session:
         jobs.enqueue(session, "provisioning.provision", 7)
+    assert waits == [], "whoever acts does not wait for the broker"
     assert "the nudge provisioning.provision(7,) was not sent" in caplog.text
 
 
