@@ -30,6 +30,7 @@ Key = BigInteger().with_variant(Integer(), "sqlite")
 Document = JSON().with_variant(JSONB(), "postgresql")
 
 LOCK_TIMEOUT_MS = 30_000
+LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :ms, true)")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -130,14 +131,19 @@ def after_commit(session: Session, call: Callable[[], None]) -> None:
     session.info.setdefault("after_commit", []).append(call)
 
 
-def serialise(session: Session, name: str, *, shared: bool = False) -> None:
+def serialise(session: Session, name: str, *, shared: bool = False, patience_ms: int | None = None) -> None:
     """Let one transaction at a time pass here for `name`; the others wait for its end.
 
-    `shared` ones pass together, and wait only for one that is not.
+    `shared` ones pass together, and wait only for one that is not. `patience_ms` is how long this one waits,
+    where others may hold it for longer than locks are waited for elsewhere.
     """
     if session.get_bind().dialect.name == "postgresql":
+        if patience_ms is not None:
+            session.execute(LOCK_TIMEOUT, {"ms": str(patience_ms)})
         lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
         session.execute(text(f"SELECT {lock}(hashtextextended(:name, 0))"), {"name": name})
+        if patience_ms is not None:
+            session.execute(LOCK_TIMEOUT, {"ms": str(LOCK_TIMEOUT_MS)})
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

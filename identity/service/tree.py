@@ -21,6 +21,8 @@ from infra.database import serialise, transaction
 from infra.textfile import check_size, decode
 
 TREE_LOCK = "identity.tree"
+IMPORT_WAITS_MS = 10 * 60 * 1000
+"""How long an import waits for another: a whole city takes its time on a slow machine."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def import_tree(
     parsed = parse(decoded.text)
     if parsed.has_too_many_rows:
         raise TooManyRows(limit=MAX_ROWS)
-    serialise(session, TREE_LOCK)
+    serialise(session, TREE_LOCK, patience_ms=IMPORT_WAITS_MS)
     ids, present = _present(session)
     plan, problems = make_plan(parsed, present, abolish_missing=abolish_missing)
     if problems:
