@@ -5,7 +5,7 @@ from importlib import import_module
 
 from bench.tables import Measured, show
 
-BENCHMARKS = ("claims", "report")
+BENCHMARKS = ("claims", "imports", "report")
 
 
 def main(names: list[str]) -> int:

@@ -6,22 +6,19 @@ Naive: the same claim behind a lock on the root's account, which is how one coun
 import statistics
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from multiprocessing import get_context
 from typing import Any
 
-from sqlalchemy import Engine, NullPool, create_engine, insert, make_url, text
+from sqlalchemy import Engine, insert, text
 
+from bench.databases import own_database
 from bench.tables import Goal, Measured
 from identity.models import Bureau, System
 from infra.database import open_database, transaction
-from infra.lab import postgres
-from infra.migrations.run import upgrade
 from provisioning.models import Grant, QuotaAccount
 from provisioning.quota import Limits, Resources
 from provisioning.service.accounts import lock_account
@@ -53,7 +50,7 @@ class City:
 
 def measure() -> list[Measured]:
     """Throughput by clients, and the cost of one claim by the size of the tree."""
-    with _database() as small, _database() as large:
+    with own_database() as small, own_database() as large:
         few, many = build(small, units=SMALL_UNITS), build(large, units=CITY_UNITS)
         return [throughput(many), cost(few, many)]
 
@@ -229,22 +226,3 @@ def _parents(units: int) -> dict[int, int | None]:
     parents |= villages
     extra = units - len(parents)
     return parents | {next(numbers): town for town, _ in zip(towns, range(extra), strict=False)}
-
-
-@contextmanager
-def _database() -> Iterator[str]:
-    """A migrated database of this run's own on the lab's PostgreSQL, dropped afterwards."""
-    postgres.up()
-    name = f"siji_bench_{uuid.uuid4().hex[:12]}"
-    maintenance = create_engine(postgres.address(), isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with maintenance.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    url = make_url(postgres.address()).set(database=name).render_as_string(hide_password=False)
-    try:
-        engine = open_database(url)
-        upgrade(engine)
-        engine.dispose()
-        yield url
-    finally:
-        with maintenance.connect() as connection:
-            connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))

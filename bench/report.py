@@ -3,7 +3,6 @@
 Each figure is the median of ROUNDS, the two taken in turns in one run; the ratio is the report over the SQL.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,15 +10,14 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from sqlalchemy import Engine, TextClause, create_engine, insert, make_url, text
+from sqlalchemy import Engine, TextClause, insert, text
 from sqlalchemy.orm import Session
 
+from bench.databases import own_database
 from bench.tables import Goal, Measured
 from identity.models import Bureau, System
 from identity.phase1 import Phase1Group, read_phase1
 from infra.database import open_database, reading, transaction
-from infra.lab import postgres
-from infra.migrations.run import upgrade
 from metrics.capacity import Breakdown, report_capacity
 from provisioning.models import Allocation
 from provisioning.quota import DIMENSIONS, Inventory, Limits, Resources
@@ -67,26 +65,14 @@ class Line:
 
 def measure() -> list[Measured]:
     """Build the fleets in a database of its own, measure, and drop it."""
-    postgres.up()
-    name = f"siji_bench_report_{os.getpid()}"
-    maintenance = create_engine(postgres.address(), isolation_level="AUTOCOMMIT")
-    with maintenance.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine = open_database(
-        make_url(postgres.address()).set(database=name).render_as_string(hide_password=False)
-    )
-    try:
-        upgrade(engine)
+    with own_database() as url:
+        engine = open_database(url)
         lines = [
             line
             for times, allocations in build_fleets(engine)
             for line in measure_fleet(engine, times=times, allocations=allocations)
         ]
-    finally:
         engine.dispose()
-        with maintenance.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        maintenance.dispose()
     worst = max(line.report_ms / line.sql_ms for line in lines if line.times == TIMES[-1])
     return [
         Measured(
