@@ -1,4 +1,5 @@
 # `make help` lists what can be made. Python 3.11 or later and make are all a machine needs.
+
 # Every process compiles all of the project anew where this is set.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -15,9 +14,9 @@ from infra.settings import Settings
 from portal.app import create_app
 from portal.sample.city import load_systems, load_tree
 from portal.sample.people import load_people
+from tests.hashing import CHEAP
 
 SignIn = Callable[[str], TestClient]
-Api = Callable[[str], TestClient]
 _made: list[FastAPI] = []
 
 
@@ -25,7 +24,7 @@ _made: list[FastAPI] = []
 def cheap_hashes() -> Iterator[None]:
     """Passwords are hashed as ever, only cheaply: the tests here sign in some hundred times."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        patch.setattr(passwords, "HASHER", CHEAP)
         yield
 
 
@@ -57,12 +56,6 @@ def installation(sample_sqlite: tuple[str, str], tmp_path: Path) -> Installation
 
 
 @pytest.fixture
-def api(installation: Installation, sample_sqlite: tuple[str, str]) -> Api:
-    """Signs a sample person in over the API; their client writes with the session's own secret."""
-    return lambda login: enter(installation, login, sample_sqlite[1])
-
-
-@pytest.fixture
 def anonymous(installation: Installation) -> TestClient:
     """A browser that nobody signed in with."""
     return TestClient(portal_over(installation), follow_redirects=False)
@@ -86,18 +79,8 @@ def portal_over(installation: Installation) -> FastAPI:
     if not _made:
         _made.append(create_app(installation))
     [app] = _made
-    if app.state.installation is not installation:
-        app.state.installation = installation
+    app.state.installation = installation
     return app
-
-
-def enter(installation: Installation, login: str, password: str) -> TestClient:
-    """A client with the session of that person."""
-    client = TestClient(portal_over(installation), follow_redirects=False)
-    answer = client.post("/api/v1/session", json={"login": login, "password": password})
-    assert answer.status_code == 201, answer.text
-    client.headers["x-csrf-token"] = answer.json()["csrf"]
-    return client
 
 
 def csrf_of(browser: TestClient, path: str = "/") -> str:

@@ -1,15 +1,11 @@
-"""Grants: carved out or shared, never below what is held, frozen and moved with all that hangs on them."""
+"""Grants down the tree: carving, sharing, freezing, overcommitment, history."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import select, update
 
 from identity.models import Bureau
-from identity.service.systems import transfer_system
 from infra.database import reading, transaction
 from infra.errors import NotFound
 from infra.journal import JournalEntry
@@ -19,96 +15,15 @@ from provisioning.errors import (
     NoSuchRegion,
     NotBelow,
     NotFrozen,
-    QuotaExceeded,
     ReasonMissing,
 )
 from provisioning.models import Grant, QuotaAccount
 from provisioning.quota import Inventory, Limits, Resources, find_excess
 from provisioning.service import grants
 from provisioning.service.accounts import own_rooms
-from provisioning.service.claims import claim
 from provisioning.service.recount import Difference, recount
 from provisioning.service.regions import capacity_of, open_region, record_inventory
-from provisioning.service.tree import QuotaGuard
-from tests.factories import make_bureau, make_region, make_system
-
-REGION = "baoding"
-
-
-class City:
-    """A city of 100 vCPU with counties east (60) and west (30) and a town of 40 in the east, all by name."""
-
-    def __init__(self, engine: Engine, at: datetime) -> None:
-        self.engine, self.at = engine, at
-        self.ids: dict[str, int] = {}
-        self.systems: dict[str, int] = {}
-        with transaction(engine) as session:
-            make_region(session, name=REGION, holds=Limits.of(vcpus=100))
-            self._add(session, "city", None)
-            self._add(session, "east", "city")
-            self._add(session, "west", "city")
-            self._add(session, "town", "east")
-        self.do(grants.set_root_grant, "city", limit=Limits.of(vcpus=100))
-        self.grant("east", 60)
-        self.grant("west", 30)
-        self.grant("town", 40)
-
-    def _add(self, session: Session, name: str, parent: str | None) -> None:
-        above = None if parent is None else session.get(Bureau, self.ids[parent])
-        bureau = make_bureau(session, parent=above, name=name)
-        self.ids[name], self.systems[name] = bureau.id, make_system(session, bureau).id
-
-    def do(self, act: Callable[..., Any], name: str, **how: Any) -> Any:
-        with transaction(self.engine) as session:
-            return act(session, region=REGION, bureau_id=self.ids[name], at=self.at, actor="person:1", **how)
-
-    def grant(self, name: str, vcpus: int | None) -> None:
-        self.do(grants.grant_quota, name, limit=Limits.of(vcpus=vcpus))
-
-    def claim(self, name: str, vcpus: int) -> None:
-        amounts = Resources.of(vcpus=vcpus)
-        self.do(claim, name, system_id=self.systems[name], key=f"{name}:{vcpus}", amounts=amounts)
-
-    def move(self, name: str, to: str) -> None:
-        """As a territorial unit: its level is its own business here."""
-        with transaction(self.engine) as session:
-            bureau = session.get_one(Bureau, self.ids[name])
-            old, bureau.parent_id = bureau.parent_id, self.ids[to]
-            QuotaGuard().on_move(
-                session,
-                bureau_id=bureau.id,
-                old_parent_id=old,
-                new_parent_id=bureau.parent_id,
-                at=self.at,
-                actor="person:1",
-            )
-
-    def transfer(self, system: str, to: str) -> None:
-        with transaction(self.engine) as session:
-            transfer_system(
-                session,
-                system_id=self.systems[system],
-                bureau_id=self.ids[to],
-                at=self.at,
-                actor="person:1",
-                guards=[QuotaGuard()],
-            )
-
-    def account(self, name: str) -> QuotaAccount:
-        with reading(self.engine) as session:
-            assert recount(session) == []
-            query = select(QuotaAccount).where(QuotaAccount.bureau_id == self.ids[name])
-            account = session.scalars(query).one()
-            session.expunge(account)
-            return account
-
-    def refused(self, act: Callable[..., Any], *how: Any, **named: Any) -> list[tuple[str, Any, Any, Any]]:
-        """(bureau, limit, used, asked) of every shortfall, all of them vCPU."""
-        with pytest.raises(QuotaExceeded) as refusal:
-            act(*how, **named)
-        shortfalls = refusal.value.facts["shortfalls"]
-        assert {one["dimension"] for one in shortfalls} == {"vcpus"}
-        return [(one["bureau"], one["limit"], one["used"], one["asked"]) for one in shortfalls]
+from tests.service.quota_city import REGION, City
 
 
 @pytest.fixture(params=["database", "sqlite_database"])
@@ -288,105 +203,6 @@ def test_grants_are_intervals_and_acts_are_journalled(city: City) -> None:
     assert entries[1].before == {"limit": {"vcpus": 30}, "mode": "reserved", "frozen": None}
     assert entries[2].after is not None
     assert (entries[2].after["mode"], entries[2].after["reason"]) == ("shared", "统筹使用")
-
-
-def test_a_move_takes_grant_and_usage_along(city: City) -> None:
-    city.do(grants.set_mode, "west", mode="shared")
-    city.grant("town", 30)
-    city.claim("town", 20)
-    city.claim("west", 10)
-    city.move("town", "west")
-    assert city.account("east").carved == Limits()
-    assert city.account("west").pooled_used == Resources.of(vcpus=30)
-    assert city.refused(city.claim, "town", 1) == [("west", 30, 30, 1)]
-    city.move("town", "east")
-    assert (city.account("east").carved, city.account("west").pooled_used) == (
-        Limits.of(vcpus=30),
-        Resources.of(vcpus=10),
-    )
-    city.move("town", "east")
-    city.grant("town", 10 + 10)
-    city.grant("east", 20)
-    city.move("town", "city")
-    assert (city.account("east").carved, city.account("city").carved) == (Limits(), Limits.of(vcpus=70))
-
-
-def test_a_move_is_refused_where_it_does_not_fit(city: City) -> None:
-    assert city.refused(city.move, "town", "west") == [("west", 30, 0, 40)]
-    city.do(grants.set_mode, "west", mode="shared")
-    city.grant("town", 30)
-    city.claim("town", 20)
-    city.claim("west", 11)
-    assert city.refused(city.move, "town", "west") == [("west", 30, 11, 20)]
-    assert city.account("town").used == Resources.of(vcpus=20)
-    with transaction(city.engine) as session:
-        city._add(session, "bare", "city")
-    assert city.refused(city.move, "town", "bare") == [("bare", 0, 0, 30)]
-
-
-def test_units_moved_together_in_one_transaction_are_counted_where_they_end(city: City) -> None:
-    city.claim("town", 10)
-    city.claim("east", 5)
-    for name in ("east", "west"):
-        city.do(grants.freeze, name, limit=Limits.unlimited(), reason="清查")
-    with transaction(city.engine) as session:
-        town, east = (session.get_one(Bureau, city.ids[name]) for name in ("town", "east"))
-        town.parent_id, east.parent_id = city.ids["city"], city.ids["west"]
-        with pytest.raises(QuotaExceeded):
-            QuotaGuard().on_move(
-                session,
-                bureau_id=east.id,
-                old_parent_id=city.ids["city"],
-                new_parent_id=city.ids["west"],
-                at=city.at,
-                actor="a",
-            )
-        session.rollback()
-    city.grant("town", 10)
-    city.grant("east", 20)
-    with transaction(city.engine) as session:
-        town, east = (session.get_one(Bureau, city.ids[name]) for name in ("town", "east"))
-        town.parent_id, east.parent_id = city.ids["city"], city.ids["west"]
-        moves = [(east.id, city.ids["city"], city.ids["west"]), (town.id, east.id, city.ids["city"])]
-        for bureau_id, old, new in moves:
-            QuotaGuard().on_move(
-                session, bureau_id=bureau_id, old_parent_id=old, new_parent_id=new, at=city.at, actor="a"
-            )
-    assert city.account("west").pooled_used == city.account("east").pooled_used == Resources.of(vcpus=5)
-    assert city.account("city").carved == Limits.of(vcpus=40)
-
-
-def test_a_system_takes_its_usage_to_its_new_bureau(city: City) -> None:
-    city.do(grants.set_mode, "east", mode="shared")
-    city.claim("town", 20)
-    city.transfer("town", "east")
-    assert (city.account("town").used, city.account("east").used) == (Resources(), Resources.of(vcpus=20))
-    assert city.account("east").pooled_used == Resources.of(vcpus=20)
-    city.claim("west", 11)
-    assert city.refused(city.transfer, "town", "west") == [("west", 30, 11, 20)]
-    city.transfer("town", "town")
-    city.do(grants.set_mode, "east", mode="reserved")
-    city.transfer("west", "east")
-    assert (city.account("west").used, city.account("east").used) == (Resources(), Resources.of(vcpus=11))
-    with transaction(city.engine) as session:
-        city._add(session, "bare", "city")
-    assert city.refused(city.transfer, "west", "bare") == [("bare", 0, 0, 11)]
-
-
-def test_holdings_are_told_by_kind(city: City) -> None:
-    city.claim("town", 20)
-    with transaction(city.engine) as session:
-        city._add(session, "bare", "city")
-    ids = city.ids
-    with transaction(city.engine) as session:
-        assert QuotaGuard().holdings(session, bureau_ids=[ids["town"], ids["west"], ids["bare"]]) == {
-            ids["town"]: ["grants", "allocations"],
-            ids["west"]: ["grants"],
-        }
-        systems = [city.systems["town"], city.systems["west"]]
-        assert QuotaGuard().system_holdings(session, system_ids=systems) == {
-            city.systems["town"]: ["allocations"]
-        }
 
 
 def test_a_region_is_opened_once(city: City) -> None:

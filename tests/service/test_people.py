@@ -1,13 +1,11 @@
-"""Accounts and roles in the records: who may make, give, end and close what."""
+"""Accounts in the records: who may make, see and close them, and the command on the console."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from threading import Barrier
 
 import pytest
-from argon2 import PasswordHasher
 from sqlalchemy import Engine, func, select
 from typer.testing import CliRunner
 
@@ -20,20 +18,16 @@ from identity.errors import (
     InvalidName,
     LastAdministrator,
     LoginTaken,
-    NotGivable,
     NoTree,
-    OwnRole,
     PasswordRepeatsLogin,
     PeopleExist,
     PersonDeparted,
     ProtectedAccount,
-    RoleHeld,
-    SeparationViolated,
     WeakPassword,
 )
 from identity.models import Bureau, Person, RoleAssignment
-from identity.roles import Permission, Role
-from identity.service.access import authorise, load_roles, may, permissions_of, scope_of
+from identity.roles import Role
+from identity.service.access import load_roles
 from identity.service.directory import get_person, list_people
 from identity.service.people import (
     add_person,
@@ -41,7 +35,7 @@ from identity.service.people import (
     depart_person,
     reset_password,
 )
-from identity.service.roles import end_role, give_role, list_holders, list_roles
+from identity.service.roles import end_role, give_role, list_roles
 from identity.service.sign_in import resume, sign_in
 from infra.clock import Clock
 from infra.database import reading, transaction
@@ -51,37 +45,18 @@ from infra.journal import JournalEntry
 from infra.settings import Settings
 from portal.cli.people import app
 from tests.factories import actor_of, make_actor, make_bureau, make_holder, make_role
-
-PASSWORD = "correct horse battery"
-
-
-@dataclass
-class Tree:
-    city: Bureau
-    county: Bureau
-    town: Bureau
-    beside: Bureau
+from tests.hashing import CHEAP
+from tests.service.small_tree import PASSWORD, Tree, acts, make_tree
 
 
 @pytest.fixture(autouse=True)
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    monkeypatch.setattr(passwords, "HASHER", CHEAP)
 
 
 @pytest.fixture
 def tree(database: Engine) -> Tree:
-    with transaction(database) as session:
-        city = make_bureau(session, name="保定市", code="1306")
-        county = make_bureau(session, parent=city, level="county", name="涞水县", code="130623")
-        town = make_bureau(session, parent=county, level="township")
-        beside = make_bureau(session, parent=city, level="county")
-        return Tree(city, county, town, beside)
-
-
-def acts(database: Engine) -> list[tuple[str, str, str]]:
-    with reading(database) as session:
-        rows = session.scalars(select(JournalEntry).order_by(JournalEntry.id))
-        return [(row.actor, row.act, row.subject) for row in rows]
+    return make_tree(database)
 
 
 def test_a_system_admin_adds_people_without_roles(database: Engine, tree: Tree, at: datetime) -> None:
@@ -111,52 +86,6 @@ def test_a_bureau_admin_adds_people_below_and_not_beside(database: Engine, tree:
         for bureau in (tree.beside, tree.city):
             with pytest.raises(Forbidden):
                 add_person(session, actor=admin, login="else", name="王五", bureau_id=bureau.id, at=at)
-
-
-def test_a_refusal_names_the_act_and_the_place(database: Engine, tree: Tree) -> None:
-    with reading(database) as session:
-        nobody = Actor("person", 1, "某人", tree.town.id)
-        with pytest.raises(Forbidden) as refusal:
-            authorise(session, nobody, Permission.people_edit, bureau_id=tree.county.id)
-        assert refusal.value.message("zh") == "您没有在“涞水县”(130623)管理人员账号的权限"
-        assert refusal.value.message("en") == "You may not manage people's accounts at 涞水县 (130623)"
-        assert refusal.value.facts["permission"] == "people:edit"
-        with pytest.raises(Forbidden, match="the whole city"):
-            authorise(session, nobody, Permission.capacity_set, bureau_id=None)
-        with pytest.raises(NotFound):
-            authorise(session, nobody, Permission.people_edit, bureau_id=999_999)
-
-
-def test_a_role_reaches_down_and_neither_up_nor_beside(database: Engine, tree: Tree) -> None:
-    with transaction(database) as session:
-        admin = make_actor(session, bureau=tree.county, role="bureau_admin")
-        operator = make_actor(session, bureau=tree.city, role="operator")
-        submit, see = Permission.requests_submit, Permission.servers_see
-        here = {b.id: may(session, admin, submit, bureau_id=b.id) for b in vars(tree).values()}
-        assert [bureau_id for bureau_id, allowed in here.items() if allowed] == [tree.county.id, tree.town.id]
-        assert scope_of(session, admin, submit) == {tree.county.id, tree.town.id}
-        assert scope_of(session, admin, Permission.journal_read) == set()
-        assert scope_of(session, admin, Permission.catalogue_see) is None
-        assert may(session, admin, Permission.catalogue_see, bureau_id=tree.beside.id)
-        assert not may(session, admin, see, bureau_id=None)
-        assert may(session, operator, see, bureau_id=None)
-        assert scope_of(session, operator, see) is None
-        assert scope_of(session, INSTALLATION, see) is None
-        assert submit in permissions_of(admin)
-        assert submit not in permissions_of(operator)
-
-
-def test_a_service_has_its_scopes_at_its_own_bureau_alone(database: Engine, tree: Tree) -> None:
-    with reading(database) as session:
-        service = Actor("service", 1, "系统", tree.county.id, scopes=("requests:read",))
-        see = Permission.requests_see
-        assert may(session, service, see, bureau_id=tree.county.id)
-        assert not may(session, service, see, bureau_id=tree.town.id)
-        assert not may(session, service, see, bureau_id=None)
-        assert not may(session, service, Permission.requests_submit, bureau_id=tree.county.id)
-        assert scope_of(session, service, see) == {tree.county.id}
-        at_top = Actor("service", 2, "系统", tree.city.id, scopes=("requests:read",))
-        assert scope_of(session, at_top, see) == {tree.city.id}
 
 
 @pytest.mark.parametrize(
@@ -240,125 +169,6 @@ def test_an_abolished_bureau_takes_nobody(database: Engine, tree: Tree, at: date
                 bureau_id=tree.town.id,
                 at=at,
             )
-
-
-def test_a_security_admin_gives_any_role_and_it_is_journalled(
-    database: Engine, tree: Tree, at: datetime
-) -> None:
-    with transaction(database) as session:
-        giver = make_actor(session, bureau=tree.city, role="security_admin")
-        person = make_holder(session, bureau=tree.county)
-        for role in (Role.operator, Role.bureau_admin):
-            give_role(session, actor=giver, person_id=person.id, role=role, bureau_id=tree.county.id, at=at)
-        assert load_roles(session, person_id=person.id) == (
-            ("operator", tree.county.id),
-            ("bureau_admin", tree.county.id),
-        )
-        with pytest.raises(RoleHeld):
-            give_role(
-                session, actor=giver, person_id=person.id, role=Role.operator, bureau_id=tree.county.id, at=at
-            )
-        [operator, _] = list_roles(session, person_id=person.id)
-        end_role(session, actor=giver, assignment_id=operator.id, at=at + timedelta(days=1))
-        end_role(session, actor=giver, assignment_id=operator.id, at=at + timedelta(days=2))
-        assert operator.valid_to == at + timedelta(days=1)
-        holders = list_holders(session, actor=giver, bureau_id=tree.county.id)
-        assert [(a.role, p.id) for a, p in holders] == [("bureau_admin", person.id)]
-    subject = f"person:{person.id}"
-    assert acts(database) == [
-        (giver.journal_id, "role.give", subject),
-        (giver.journal_id, "role.give", subject),
-        (giver.journal_id, "role.end", subject),
-    ]
-
-
-def test_nobody_gives_more_than_their_own_scope(database: Engine, tree: Tree, at: datetime) -> None:
-    with transaction(database) as session:
-        local_security = make_actor(session, bureau=tree.county, role="security_admin")
-        bureau_admin = make_actor(session, bureau=tree.county, role="bureau_admin")
-        member = make_actor(session, bureau=tree.county, role="bureau_member")
-        inside = make_holder(session, bureau=tree.town)
-        outside = make_holder(session, bureau=tree.beside)
-        cases: list[tuple[Actor, Person, Role, Bureau, type[SijiError] | None]] = [
-            (local_security, inside, Role.operator, tree.city, Forbidden),
-            (local_security, outside, Role.reviewer, tree.county, NotGivable),
-            (local_security, inside, Role.reviewer, tree.county, None),
-            (bureau_admin, inside, Role.bureau_admin, tree.town, NotGivable),
-            (bureau_admin, inside, Role.data_steward, tree.beside, Forbidden),
-            (bureau_admin, outside, Role.data_steward, tree.town, NotGivable),
-            (bureau_admin, inside, Role.data_steward, tree.town, None),
-            (member, inside, Role.developer, tree.town, Forbidden),
-        ]
-        for actor, person, role, bureau, error in cases:
-
-            def give(
-                actor: Actor = actor, person: Person = person, role: Role = role, bureau: Bureau = bureau
-            ) -> None:
-                give_role(session, actor=actor, person_id=person.id, role=role, bureau_id=bureau.id, at=at)
-
-            if error is None:
-                give()
-            else:
-                with pytest.raises(error):
-                    give()
-        assert load_roles(session, person_id=inside.id) == (
-            ("reviewer", tree.county.id),
-            ("data_steward", tree.town.id),
-        )
-        [reviewer, _] = list_roles(session, person_id=inside.id)
-        with pytest.raises(NotGivable):
-            end_role(session, actor=bureau_admin, assignment_id=reviewer.id, at=at)
-
-
-def test_nobody_gives_themselves_a_role(database: Engine, tree: Tree, at: datetime) -> None:
-    with transaction(database) as session:
-        for role, wanted in (("security_admin", Role.auditor), ("bureau_admin", Role.developer)):
-            actor = make_actor(session, bureau=tree.county, role=role)
-            with pytest.raises(OwnRole):
-                give_role(
-                    session, actor=actor, person_id=actor.id, role=wanted, bureau_id=tree.county.id, at=at
-                )
-
-
-def test_administrators_are_separated(database: Engine, tree: Tree, at: datetime) -> None:
-    with transaction(database) as session:
-        giver = make_actor(session, bureau=tree.city, role="security_admin")
-        auditor = make_holder(session, bureau=tree.city, login="auditor1", roles=(("auditor", tree.city),))
-        for role in (Role.system_admin, Role.security_admin, Role.operator):
-            with pytest.raises(SeparationViolated) as refusal:
-                give_role(
-                    session, actor=giver, person_id=auditor.id, role=role, bureau_id=tree.town.id, at=at
-                )
-            assert "auditor1" in refusal.value.message("zh")
-            assert "审计员" in refusal.value.message("zh")
-        give_role(
-            session, actor=giver, person_id=auditor.id, role=Role.auditor, bureau_id=tree.town.id, at=at
-        )
-
-
-def test_two_simultaneous_thirds_end_in_exactly_one(database: Engine, tree: Tree, at: datetime) -> None:
-    with transaction(database) as session:
-        giver = make_actor(session, bureau=tree.city, role="security_admin")
-        people = [make_holder(session, bureau=tree.city) for _ in range(10)]
-    for person in people:
-        barrier = Barrier(2)
-
-        def give(role: Role, person: Person = person, barrier: Barrier = barrier) -> type[SijiError] | None:
-            try:
-                with transaction(database) as session:
-                    barrier.wait(60)
-                    give_role(
-                        session, actor=giver, person_id=person.id, role=role, bureau_id=tree.city.id, at=at
-                    )
-            except SijiError as error:
-                return type(error)
-            return None
-
-        with ThreadPoolExecutor(2) as threads:
-            outcomes = list(threads.map(give, [Role.system_admin, Role.auditor]))
-        assert sorted(outcomes, key=str) == sorted([SeparationViolated, None], key=str)
-        with reading(database) as session:
-            assert len(load_roles(session, person_id=person.id)) == 1
 
 
 def test_departure_ends_sessions_and_roles_and_is_final(database: Engine, tree: Tree, at: datetime) -> None:

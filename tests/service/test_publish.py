@@ -1,4 +1,4 @@
-"""Publishing on real PostgreSQL: receipts, quarantine, idempotency, faults of the log, the sweep."""
+"""Publishing: receipts, quarantine, idempotency keys, races, and what the sweep completes."""
 
 import json
 from collections.abc import Iterator
@@ -19,29 +19,25 @@ from exchange.errors import (
     BatchInProgress,
     BatchRefused,
     BatchTooLarge,
-    CatalogueInvalid,
-    DatasetExists,
-    Incompatible,
     KeyReused,
     NotProvider,
 )
-from exchange.masking import Mask
 from exchange.models import Batch, Dataset, QuarantinedRecord
 from exchange.queries import get_items, list_batches, list_quarantined
 from exchange.schema import Item
 from exchange.service import publish as publishing
-from exchange.service.catalogue import add_version, edit_dataset
+from exchange.service.catalogue import add_version
 from exchange.service.publish import Receipt, get_receipt, publish_batch, settle_claims
 from exchange.service.sweep import sweep
 from exchange.tasks import make_dataset_topic, sweep_exchange
 from infra import jobs
 from infra.clock import Clock
 from infra.database import reading, transaction
-from infra.errors import NotFound, Stale
+from infra.errors import NotFound
 from infra.installation import Installation
 from infra.journal import JournalEntry
 from infra.settings import Settings
-from tests.factories import Exchange, make_dataset, make_entry, make_exchange
+from tests.factories import Exchange, make_dataset, make_exchange
 
 RESIDENT = "130602199003070078"
 
@@ -362,57 +358,3 @@ def test_the_workers_make_topics_and_sweep(
     finally:
         broker.close()
         jobs.leave()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"code": "a b"},
-        {"name": " "},
-        {"share_type": "some"},
-        {"share_type": "conditional"},
-        {"share_type": "none"},
-        {"update_mode": "sometimes"},
-        {"partitions": 0},
-        {"items": ()},
-        {"key_items": ("other",)},
-        {"items": (Item("id", "text", mask=Mask("generalise")),)},
-    ],
-)
-def test_an_entry_that_breaks_a_rule_is_refused(
-    database: Engine, place: Exchange, at: datetime, wrong: dict[str, Any]
-) -> None:
-    with pytest.raises(CatalogueInvalid) as refusal:
-        catalogue(database, place, at=at, **wrong)
-    assert refusal.value.message("zh") != refusal.value.message("en")
-
-
-def test_entries_are_edited_and_get_new_items(database: Engine, place: Exchange, at: datetime) -> None:
-    dataset_id = catalogue(database, place, at=at, code="one")
-    act: dict[str, Any] = {"dataset_id": dataset_id, "actor": "person:1", "at": at}
-    with pytest.raises(DatasetExists):
-        catalogue(database, place, at=at, code="one")
-    with transaction(database) as session:
-        edited = edit_dataset(session, revision=1, changes={"name": "新名", "legal_basis": "依据"}, **act)
-        assert (edited.name, edited.revision, edited.version) == ("新名", 2, 1)
-        with pytest.raises(Stale):
-            edit_dataset(session, revision=1, changes={"name": "旧"}, **act)
-    with pytest.raises(CatalogueInvalid), transaction(database) as session:
-        edit_dataset(session, revision=2, changes={"partitions": 2}, **act)
-    with pytest.raises(CatalogueInvalid), transaction(database) as session:
-        edit_dataset(session, revision=2, changes={"share_type": "conditional"}, **act)
-    with pytest.raises(Incompatible) as refusal, transaction(database) as session:
-        add_version(
-            session, revision=2, items=(Item("id", "text"), Item("must", "text", required=True)), **act
-        )
-    assert "must" in refusal.value.message("en")
-    assert "name" in refusal.value.message("zh")
-    with transaction(database) as session:
-        items = (*make_entry(place).items, Item("new", "date"))
-        assert add_version(session, revision=2, items=items, **act).version == 2
-    with reading(database) as session:
-        acts = session.scalars(
-            select(JournalEntry.act).where(JournalEntry.subject == f"dataset:{dataset_id}")
-        )
-        assert list(acts) == ["dataset.created", "dataset.edited", "dataset.version_added"]
-        assert [item.name for item in get_items(session, dataset_id=dataset_id, version=2)][-1] == "new"

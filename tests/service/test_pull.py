@@ -1,10 +1,10 @@
-"""Pulling by cursor: what is seen, in which order, under which masks, and who is told no."""
+"""What arrives by pulling: order, masks, versions, whole generations."""
 
 import base64
 import csv
 import json
-from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,86 +15,21 @@ from exchange import digest
 from exchange.batch import Change
 from exchange.broker.driver import BrokerRetryable
 from exchange.broker.embedded import EmbeddedLog
-from exchange.errors import CursorInvalid, NotEntitled, SubscriptionInvalid
+from exchange.errors import SubscriptionInvalid
 from exchange.masking import Mask
 from exchange.queries import list_deliveries
 from exchange.schema import Item
 from exchange.service.catalogue import add_version, make_topic
 from exchange.service.entitlements import (
-    expire_subscriptions,
-    pause_subscription,
     release_items,
-    resume_subscription,
-    revoke_subscription,
 )
-from exchange.service.publish import Receipt, publish_batch
-from exchange.service.pull import DeliveredRecord, Page, pull
-from exchange.service.subscriptions import request_subscription
 from identity.data import DIVISIONS
 from infra.database import reading, transaction
-from infra.errors import NotFound
 from infra.journal import JournalEntry
-from tests.factories import Exchange, make_dataset, make_exchange
+from tests.factories import make_exchange
+from tests.service.desk import Desk, upserts
 
 RESIDENT = "130602199003070078"
-UNTIL = date(2026, 12, 31)
-
-
-class Desk:
-    """One dataset and one subscription to it, with short words for what the tests do again and again."""
-
-    def __init__(self, engine: Engine, log: EmbeddedLog, place: Exchange, at: datetime) -> None:
-        self.engine, self.log, self.place, self.at = engine, log, place, at
-        self.dataset_id = self.subscription_id = self.keys = 0
-
-    def catalogue(self, **changes: Any) -> None:
-        with transaction(self.engine) as session:
-            self.dataset_id = make_dataset(session, self.place, at=self.at, **changes).id
-
-    def subscribe(self, *items: str, system_id: int | None = None, **changes: Any) -> int:
-        wish: dict[str, Any] = {"purpose": "核验", "basis": "依据", "until_on": UNTIL} | changes
-        with transaction(self.engine) as session:
-            self.subscription_id = request_subscription(
-                session,
-                dataset_id=self.dataset_id,
-                system_id=system_id or self.place.subscriber_id,
-                person_id=self.place.hall.applicant,
-                items=items,
-                at=self.at,
-                **wish,
-            ).id
-        return self.subscription_id
-
-    def publish(self, *changes: Change) -> Receipt:
-        self.keys += 1
-        return publish_batch(
-            self.engine,
-            self.log,
-            dataset_id=self.dataset_id,
-            publisher_id=self.place.publisher_id,
-            key=f"key-{self.keys}",
-            changes=changes,
-            at=self.at,
-        )
-
-    def pull(self, cursor: str | None = None, **changes: Any) -> Page:
-        act: dict[str, Any] = {
-            "subscription_id": self.subscription_id,
-            "system_id": self.place.subscriber_id,
-            "actor": "token:1",
-            "at": self.at,
-            "cursor": cursor,
-        }
-        return pull(self.engine, self.log, **(act | changes))
-
-    def pull_all(self, cursor: str | None = None, **changes: Any) -> list[DeliveredRecord]:
-        found: list[DeliveredRecord] = []
-        page = self.pull(cursor, **changes)
-        while page.records:
-            found += page.records
-            page = self.pull(page.cursor, **changes)
-        assert page.complete
-        return found
 
 
 @pytest.fixture(params=["database", "sqlite_database"])
@@ -105,10 +40,6 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path, at: datetime) -> Iterat
         place = make_exchange(session, at=at)
     yield Desk(engine, log, place, at)
     log.close()
-
-
-def upserts(*ids: str, name: str = "n") -> list[Change]:
-    return [Change({"id": i, "name": name}) for i in ids]
 
 
 def test_the_citys_divisions_arrive_with_equal_digests(desk: Desk) -> None:
@@ -333,123 +264,6 @@ def test_batches_of_several_writers_may_interleave(desk: Desk, monkeypatch: pyte
     monkeypatch.setattr(desk.log, "read", with_a_foreign_one)
     page = desk.pull()
     assert (page.generation, [r.value["id"] for r in page.records]) == (receipt.id, ["a", "c"])
-
-
-@pytest.mark.parametrize(
-    "forged", ["x", "{}", "AAAA", "é", "a" * 500, "====", base64.b64encode(b"x" * 64).decode()]
-)
-def test_a_cursor_that_was_not_given_is_refused(desk: Desk, forged: str) -> None:
-    desk.catalogue()
-    desk.subscribe("id", "name")
-    with pytest.raises(CursorInvalid):
-        desk.pull(forged)
-
-
-def test_a_cursor_of_another_subscription_or_a_changed_one_is_refused(desk: Desk) -> None:
-    desk.catalogue()
-    desk.subscribe("id")
-    desk.publish(*upserts("a"))
-    cursor = desk.pull().cursor
-    changed = cursor[:-1] + ("A" if cursor[-1] != "A" else "Q")
-    with pytest.raises(CursorInvalid):
-        desk.pull(changed)
-    desk.subscribe("id", system_id=desk.place.second_subscriber_id)
-    with pytest.raises(CursorInvalid):
-        desk.pull(cursor, system_id=desk.place.second_subscriber_id)
-
-
-def _revoke(desk: Desk) -> None:
-    with transaction(desk.engine) as session:
-        revoke_subscription(
-            session,
-            subscription_id=desk.subscription_id,
-            revision_seen=2,
-            actor="person:1",
-            reason="用途不符",
-            at=desk.at,
-        )
-
-
-def _pause(desk: Desk) -> None:
-    with transaction(desk.engine) as session:
-        pause_subscription(
-            session,
-            subscription_id=desk.subscription_id,
-            revision_seen=2,
-            actor="person:1",
-            reason="核查",
-            at=desk.at,
-        )
-
-
-def _expire(desk: Desk) -> None:
-    with transaction(desk.engine) as session:
-        expire_subscriptions(session, at=desk.at + timedelta(days=400))
-
-
-@pytest.mark.parametrize(("end", "word"), [(_revoke, "revoked"), (_pause, "paused"), (_expire, "expired")])
-def test_who_is_not_entitled_gets_nothing(desk: Desk, end: Callable[[Desk], None], word: str) -> None:
-    desk.catalogue()
-    desk.subscribe("id")
-    desk.publish(*upserts("a"))
-    assert len(desk.pull().records) == 1
-    end(desk)
-    with pytest.raises(NotEntitled) as refusal:
-        desk.pull()
-    assert word in refusal.value.message("en")
-    with reading(desk.engine) as session:
-        assert len(list_deliveries(session, subscription_id=desk.subscription_id)) == 1
-
-
-def test_the_last_day_counts_in_the_city_without_any_sweep(desk: Desk) -> None:
-    desk.catalogue()
-    desk.subscribe("id", until_on=date(2026, 3, 2))
-    desk.publish(*upserts("a"))
-    assert len(desk.pull(at=desk.at.replace(hour=15, minute=59)).records) == 1
-    with pytest.raises(NotEntitled):
-        desk.pull(at=desk.at.replace(hour=16))
-
-
-def test_a_resumed_subscription_goes_on(desk: Desk) -> None:
-    desk.catalogue()
-    desk.subscribe("id")
-    desk.publish(*upserts("a"))
-    cursor = desk.pull().cursor
-    _pause(desk)
-    desk.publish(*upserts("b"))
-    with transaction(desk.engine) as session:
-        resume_subscription(
-            session, subscription_id=desk.subscription_id, revision_seen=3, actor="person:1", at=desk.at
-        )
-    assert [r.value for r in desk.pull(cursor).records] == [{"id": "b"}]
-
-
-def test_another_systems_subscription_is_refused_and_an_unknown_one_not_found(desk: Desk) -> None:
-    desk.catalogue()
-    desk.subscribe("id")
-    with pytest.raises(NotEntitled):
-        desk.pull(system_id=desk.place.second_subscriber_id)
-    with pytest.raises(NotFound):
-        desk.pull(subscription_id=999)
-
-
-def test_a_revocation_while_the_log_is_read_hands_out_nothing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk.catalogue()
-    desk.subscribe("id")
-    desk.publish(*upserts("a"))
-    read = desk.log.read
-
-    def read_and_be_revoked(*args: Any, **named: Any) -> Any:
-        _revoke(desk)
-        return read(*args, **named)
-
-    monkeypatch.setattr(desk.log, "read", read_and_be_revoked)
-    with pytest.raises(NotEntitled):
-        desk.pull()
-    with reading(desk.engine) as session:
-        assert list_deliveries(session, subscription_id=desk.subscription_id) == []
 
 
 def test_an_empty_topic_has_nothing_to_pull(desk: Desk) -> None:

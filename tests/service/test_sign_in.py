@@ -26,10 +26,10 @@ from infra.database import reading, transaction
 from infra.errors import SijiError
 from infra.journal import JournalEntry
 from tests.factories import make_bureau, make_holder
+from tests.hashing import CHEAP
 
 PASSWORD = "correct horse battery"
 NEW_PASSWORD = "staple horse correct"
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 MINUTE = timedelta(minutes=1)
 
 

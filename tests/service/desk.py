@@ -1,0 +1,77 @@
+"""A subscriber's desk for the tests of pulling."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from exchange.batch import Change
+from exchange.broker.embedded import EmbeddedLog
+from exchange.service.publish import Receipt, publish_batch
+from exchange.service.pull import DeliveredRecord, Page, pull
+from exchange.service.subscriptions import request_subscription
+from infra.database import transaction
+from tests.factories import Exchange, make_dataset
+
+UNTIL = date(2026, 12, 31)
+
+
+class Desk:
+    """One dataset and one subscription to it, with short words for what the tests do again and again."""
+
+    def __init__(self, engine: Engine, log: EmbeddedLog, place: Exchange, at: datetime) -> None:
+        self.engine, self.log, self.place, self.at = engine, log, place, at
+        self.dataset_id = self.subscription_id = self.keys = 0
+
+    def catalogue(self, **changes: Any) -> None:
+        with transaction(self.engine) as session:
+            self.dataset_id = make_dataset(session, self.place, at=self.at, **changes).id
+
+    def subscribe(self, *items: str, system_id: int | None = None, **changes: Any) -> int:
+        wish: dict[str, Any] = {"purpose": "核验", "basis": "依据", "until_on": UNTIL} | changes
+        with transaction(self.engine) as session:
+            self.subscription_id = request_subscription(
+                session,
+                dataset_id=self.dataset_id,
+                system_id=system_id or self.place.subscriber_id,
+                person_id=self.place.hall.applicant,
+                items=items,
+                at=self.at,
+                **wish,
+            ).id
+        return self.subscription_id
+
+    def publish(self, *changes: Change) -> Receipt:
+        self.keys += 1
+        return publish_batch(
+            self.engine,
+            self.log,
+            dataset_id=self.dataset_id,
+            publisher_id=self.place.publisher_id,
+            key=f"key-{self.keys}",
+            changes=changes,
+            at=self.at,
+        )
+
+    def pull(self, cursor: str | None = None, **changes: Any) -> Page:
+        act: dict[str, Any] = {
+            "subscription_id": self.subscription_id,
+            "system_id": self.place.subscriber_id,
+            "actor": "token:1",
+            "at": self.at,
+            "cursor": cursor,
+        }
+        return pull(self.engine, self.log, **(act | changes))
+
+    def pull_all(self, cursor: str | None = None, **changes: Any) -> list[DeliveredRecord]:
+        found: list[DeliveredRecord] = []
+        page = self.pull(cursor, **changes)
+        while page.records:
+            found += page.records
+            page = self.pull(page.cursor, **changes)
+        assert page.complete
+        return found
+
+
+def upserts(*ids: str, name: str = "n") -> list[Change]:
+    return [Change({"id": i, "name": name}) for i in ids]
