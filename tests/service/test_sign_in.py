@@ -26,7 +26,7 @@ from infra.database import reading, transaction
 from infra.errors import SijiError
 from infra.journal import JournalEntry
 from tests.factories import make_bureau, make_holder
-from tests.hashing import CHEAP
+from tests.hashing import CHEAP, REAL
 
 PASSWORD = "correct horse battery"
 NEW_PASSWORD = "staple horse correct"
@@ -366,5 +366,5 @@ def test_signing_in_works_on_sqlite_too(sqlite_database: Engine, at: datetime) -
 
 
 def test_the_real_parameters_are_those_of_rfc_9106(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+    monkeypatch.setattr(passwords, "HASHER", REAL)
     assert passwords.hash_password(PASSWORD).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
