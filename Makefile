@@ -27,8 +27,9 @@ help: ## this list
 run: .venv/run.stamp ## install, load the sample city, provision its servers, serve the portal on loopback
 	$(BIN)/siji run
 
+# RabbitMQ is started by the tests that need it: it is never quite idle.
 test: .venv/dev.stamp ## install and start what the tests need, then all tests; the rules must be covered whole
-	$(BIN)/siji lab up postgres rabbitmq chromium
+	$(BIN)/siji lab up postgres chromium
 	$(BIN)/pytest -q tests/unit --cov
 	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/unit
 
@@ -50,7 +51,7 @@ bench: .venv/dev.stamp ## measure, as ratios against baselines, on the lab's Pos
 	$(BIN)/python -m bench
 
 soak: .venv/dev.stamp ## the long counts of the fault tests, by the same code, with printed seeds
-	$(BIN)/siji lab up postgres rabbitmq
+	$(BIN)/siji lab up postgres
 	$(BIN)/pytest -m soak tests -s
 
 lock: .venv/dev.stamp ## resolve the lock files again

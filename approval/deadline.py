@@ -7,7 +7,20 @@ from enum import StrEnum
 from typing import Protocol
 
 SUPPLEMENT = "supplement"
-SPECIAL_PROCEDURES = ("hearing", "inspection", "testing", "quarantine", "appraisal", "expert_review")
+
+
+class Procedure(StrEnum):
+    """A special procedure (特别程序), whose days are not counted. Source: 《行政许可法》 article 45."""
+
+    hearing = "hearing"
+    inspection = "inspection"
+    testing = "testing"
+    quarantine = "quarantine"
+    appraisal = "appraisal"
+    expert_review = "expert_review"
+
+
+SPECIAL_PROCEDURES = tuple(procedure.value for procedure in Procedure)
 
 
 class WorkCalendar(Protocol):

@@ -127,5 +127,33 @@ class BatchTooLarge(SijiError):
 
     kind = Kind.too_large
     code = "batch_too_large"
-    zh = "该批数据有 {records} 条记录,超过单批上限 {limit} 条,请分批发布。"
-    en = "The batch has {records} records and one batch may have {limit}; publish it in parts."
+    zh = "该批数据的记录超过单批上限 {limit} 条,请分批发布。"
+    en = "The batch has more records than the {limit} that one batch may have; publish it in parts."
+
+
+class SubscriptionsHeld(SijiError):
+    """A system that goes to another bureau while data is released to it."""
+
+    kind = Kind.conflict
+    code = "subscriptions_held"
+    zh = "信息系统“{system}”仍有有效的数据订阅({subscriptions}),不能移交;请先撤销,由接收部门重新申请"
+    en = (
+        "The system “{system}” still holds live subscriptions ({subscriptions}) and cannot be handed over: "
+        "revoke them first, and let the receiving bureau ask anew"
+    )
+
+
+class Unreadable(SijiError):
+    """What was sent is not what can be read in one way only; nothing of it is stored."""
+
+    code = "batch_unreadable"
+    zh = "第 {place} 条无法读取:{why_zh};整批未接收"
+    en = "Record {place} cannot be read: {why_en}; nothing of the batch was taken"
+
+
+class UnknownForm(SijiError):
+    """A batch in a form that is not read here."""
+
+    code = "batch_form_unknown"
+    zh = "不支持的内容类型“{given}”,可用:{known}"
+    en = "Batches of type “{given}” are not read here; there are: {known}"

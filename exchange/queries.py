@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from approval.flow import OPEN
 from approval.models import Case
@@ -28,26 +28,20 @@ def find_dataset(session: Session, *, code: str) -> Dataset | None:
     return session.scalars(select(Dataset).where(Dataset.code == code)).one_or_none()
 
 
+def get_dataset_by_code(session: Session, *, code: str) -> Dataset:
+    """The dataset of that code; NotFound."""
+    found = find_dataset(session, code=code)
+    if found is None:
+        raise NotFound(what_zh="数据集", what_en="dataset", key=code)
+    return found
+
+
 def get_dataset(session: Session, *, dataset_id: int, lock: bool = False) -> Dataset:
     """The dataset, its row locked until the transaction ends if asked; NotFound."""
     found = session.get(Dataset, dataset_id, with_for_update=lock or None)
     if found is None:
         raise NotFound(what_zh="数据集", what_en="dataset", key=dataset_id)
     return found
-
-
-def list_datasets(
-    session: Session, *, bureau_id: int | None = None, search: str = "", after: int = 0, limit: int = 50
-) -> list[Dataset]:
-    """Datasets by id, of one provider if given, whose code or name contains `search`."""
-    query = select(Dataset).where(Dataset.id > after).order_by(Dataset.id).limit(limit)
-    if bureau_id is not None:
-        query = query.where(Dataset.bureau_id == bureau_id)
-    if search:
-        query = query.where(
-            Dataset.code.icontains(search, autoescape=True) | Dataset.name.icontains(search, autoescape=True)
-        )
-    return list(session.scalars(query))
 
 
 def get_items(session: Session, *, dataset_id: int, version: int) -> tuple[Item, ...]:
@@ -141,18 +135,6 @@ def list_overdue_subscriptions(session: Session, *, today: date) -> list[int]:
         Subscription.state.in_(("active", "paused")), Subscription.until_on < today
     )
     return list(session.scalars(query.order_by(Subscription.id)))
-
-
-def count_live_subscriptions(session: Session, *, bureau_id: int) -> int:
-    """How many live subscriptions a bureau holds, or others hold to its datasets."""
-    query = (
-        select(func.count())
-        .select_from(Subscription)
-        .join(Dataset, Dataset.id == Subscription.dataset_id)
-        .where(Subscription.state.in_(LIVE_STATES))
-        .where((Subscription.bureau_id == bureau_id) | (Dataset.bureau_id == bureau_id))
-    )
-    return session.scalars(query).one()
 
 
 def find_batch(session: Session, *, dataset_id: int, publisher_id: int, key: str) -> Batch | None:
@@ -250,12 +232,14 @@ def list_entries(
 
 @dataclass(frozen=True)
 class SubscriptionRow:
-    """A subscription with what it is about and whose it is."""
+    """A subscription with what it is about, whose it is, who provides it and which case decides it."""
 
     subscription: Subscription
     dataset: Dataset
     system: System
     bureau: Bureau
+    provider: Bureau
+    case: Case | None
 
 
 def list_subscription_rows(
@@ -263,25 +247,24 @@ def list_subscription_rows(
     *,
     subscriber_ids: Collection[int] | None = None,
     provider_ids: Collection[int] | None = None,
+    either_ids: Collection[int] | None = None,
+    dataset_codes: Collection[str] | None = None,
     dataset_id: int | None = None,
     system_id: int | None = None,
     states: Collection[str] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[SubscriptionRow]:
-    """Subscriptions, newest first: of subscribing bureaus, or to datasets of providing ones; None: all."""
-    query = (
-        select(Subscription, Dataset, System, Bureau)
-        .join(Dataset, Dataset.id == Subscription.dataset_id)
-        .join(System, System.id == Subscription.system_id)
-        .join(Bureau, Bureau.id == Subscription.bureau_id)
-        .order_by(Subscription.id.desc())
-        .limit(limit)
-    )
+    """Subscriptions, newest first: of subscribers, to providers, or with either among these; None: all."""
+    query = _rows().order_by(Subscription.id.desc()).limit(limit)
     if subscriber_ids is not None:
         query = query.where(Subscription.bureau_id.in_(subscriber_ids))
     if provider_ids is not None:
         query = query.where(Dataset.bureau_id.in_(provider_ids))
+    if either_ids is not None:
+        query = query.where(or_(Subscription.bureau_id.in_(either_ids), Dataset.bureau_id.in_(either_ids)))
+    if dataset_codes is not None:
+        query = query.where(Dataset.code.in_(dataset_codes))
     if dataset_id is not None:
         query = query.where(Subscription.dataset_id == dataset_id)
     if system_id is not None:
@@ -291,3 +274,23 @@ def list_subscription_rows(
     if before is not None:
         query = query.where(Subscription.id < before)
     return [SubscriptionRow(*row) for row in session.execute(query)]
+
+
+def get_subscription_row(session: Session, *, subscription_id: int) -> SubscriptionRow:
+    """One subscription with all that names it; NotFound."""
+    row = session.execute(_rows().where(Subscription.id == subscription_id)).one_or_none()
+    if row is None:
+        raise NotFound(what_zh="共享申请", what_en="subscription", key=subscription_id)
+    return SubscriptionRow(*row)
+
+
+def _rows() -> Select[Subscription, Dataset, System, Bureau, Bureau, Case]:
+    provider = aliased(Bureau)
+    return (
+        select(Subscription, Dataset, System, Bureau, provider, Case)
+        .join(Dataset, Dataset.id == Subscription.dataset_id)
+        .join(System, System.id == Subscription.system_id)
+        .join(Bureau, Bureau.id == Subscription.bureau_id)
+        .join(provider, provider.id == Dataset.bureau_id)
+        .outerjoin(Case, Case.id == Subscription.case_id)
+    )

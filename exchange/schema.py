@@ -5,6 +5,7 @@ catalogue does not know: such a name may be a value that slipped into a header.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ SENSITIVITIES = ("public", "internal", "personal", "sensitive")
 PERSONAL = ("personal", "sensitive")
 MAX_RECORD_BYTES = 900_000
 MAX_ITEMS = 500
+LARGEST_INTEGER = 2**53 - 1  # RFC 8785: beyond it JSON numbers are not exact, 9007199254740993.0 neither
 
 RESIDENT_ID = re.compile(r"[1-9][0-9]{16}[0-9X]")
 USCC = re.compile(r"[0-9A-HJ-NPQRTUWXY]{18}")
@@ -95,6 +97,12 @@ def check_items(items: Sequence[Item], key_items: Sequence[str]) -> None:
         raise BadItems(f"信息项应为 1 至 {MAX_ITEMS} 项", f"a dataset has 1 to {MAX_ITEMS} items")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadItems(f"信息项重名:{'、'.join(twice)}", f"items have the same name: {', '.join(twice)}")
+    plain = [unicodedata.normalize("NFKC", name).casefold() for name in names]
+    if twins := sorted({name for name, one in zip(names, plain, strict=True) if plain.count(one) > 1}):
+        raise BadItems(
+            f"信息项名称仅全半角或大小写不同,容易混淆:{'、'.join(twins)}",
+            f"items have names that look alike: {', '.join(twins)}",
+        )
     if not key_items or len(set(key_items)) != len(key_items) or (set(key_items) - set(names)):
         raise BadItems(
             "主键信息项应为已列信息项,且至少一项", "the key items are at least one, each once, of the items"
@@ -239,7 +247,7 @@ class RecordRules:
         if error.kind.name == "minLength":
             return [Reason("empty_key", name, f"主键信息项“{name}”为空", f"the key item “{name}” is empty")]
         _kind, _facets, zh, en = TYPES[item.type]
-        code = "wrong_type" if error.kind.name == "type" else "bad_" + item.type
+        code = "wrong_type" if error.kind.name == "type" else f"bad_{item.type}"
         return [Reason(code, name, f"“{name}”不是有效的{zh}", f"“{name}” is not {en}")]
 
 
@@ -270,7 +278,12 @@ FORMATS: dict[str, Callable[[str], bool]] = {
 # type: (JSON type, further rules, name in Chinese, name in English)
 TYPES: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "text": ("string", {}, "文本", "a text"),
-    "integer": ("integer", {}, "整数", "a whole number"),
+    "integer": (
+        "integer",
+        {"minimum": -LARGEST_INTEGER, "maximum": LARGEST_INTEGER},
+        "整数",
+        "a whole number",
+    ),
     "number": ("number", {}, "数值", "a number"),
     "boolean": ("boolean", {}, "布尔值", "true or false"),
     "date": (

@@ -46,6 +46,18 @@ def get_bureau_by_id(session: Session, *, bureau_id: int) -> Bureau:
     return found
 
 
+def find_bureaus(session: Session, bureau_ids: Collection[int]) -> dict[int, Bureau]:
+    """The bureaus with these ids, by id."""
+    found = session.scalars(select(Bureau).where(Bureau.id.in_(bureau_ids)))
+    return {bureau.id: bureau for bureau in found}
+
+
+def find_persons(session: Session, person_ids: Collection[int]) -> dict[int, Person]:
+    """The people with these ids, by id: to name who did what, not to look somebody up."""
+    found = session.scalars(select(Person).where(Person.id.in_(person_ids)))
+    return {person.id: person for person in found}
+
+
 def list_bureaus(
     session: Session,
     *,
@@ -53,11 +65,15 @@ def list_bureaus(
     parent_id: int | None = None,
     level: str | None = None,
     name_part: str | None = None,
+    name_or_code: str | None = None,
     with_abolished: bool = False,
     after_code: str = "",
     limit: int = PAGE,
 ) -> Sequence[Bureau]:
-    """A page of bureaus by code, those after `after_code`; `within` a bureau's subtree, itself included."""
+    """A page of bureaus by code, those after `after_code`; `within` a bureau's subtree, itself included.
+
+    `name_or_code` keeps those whose name holds it or whose code begins with it.
+    """
     query = select(Bureau).where(Bureau.code > after_code).order_by(Bureau.code).limit(limit)
     if within is not None:
         query = query.where(Bureau.id.in_(subtree_ids(within)))
@@ -67,6 +83,9 @@ def list_bureaus(
         query = query.where(Bureau.level == level)
     if name_part:
         query = query.where(Bureau.name.contains(name_part, autoescape=True))
+    if name_or_code:
+        named = Bureau.name.contains(name_or_code, autoescape=True)
+        query = query.where(or_(named, Bureau.code.startswith(name_or_code, autoescape=True)))
     if not with_abolished:
         query = query.where(Bureau.abolished_at.is_(None))
     return session.scalars(query).all()
@@ -145,6 +164,17 @@ def list_descendants(session: Session, *, bureau_id: int, with_abolished: bool =
     return session.scalars(query.order_by(Bureau.code)).all()
 
 
+def list_names_above(session: Session, bureaus: Sequence[Bureau]) -> dict[int, list[str]]:
+    """By the bureaus' ids, the names of all above each, the root first: names repeat, ways to them do not."""
+    known: dict[int, Bureau] = {bureau.id: bureau for bureau in bureaus}
+    missing = {bureau.parent_id for bureau in bureaus} - known.keys()
+    while wanted := [one for one in missing if one is not None]:
+        found = session.scalars(select(Bureau).where(Bureau.id.in_(wanted))).all()
+        known |= {bureau.id: bureau for bureau in found}
+        missing = {bureau.parent_id for bureau in found} - known.keys()
+    return {bureau.id: _names_above(bureau, known) for bureau in bureaus}
+
+
 def is_within(session: Session, *, bureau_id: int, top_id: int) -> bool:
     """Whether the bureau is `top_id` or stands below it."""
     up = chain(bureau_id)
@@ -159,8 +189,15 @@ def count_by_level(session: Session, *, within: int | None = None) -> dict[str, 
     return {level: count for level, count in session.execute(query)}
 
 
-def list_tree_at(session: Session, *, at: datetime, top_id: int | None = None) -> list[UnitThen]:
-    """The tree as it stood at `at`, by code; below and with `top_id` only, if given."""
+def list_tree_at(
+    session: Session,
+    *,
+    at: datetime,
+    top_id: int | None = None,
+    after_code: str = "",
+    limit: int | None = None,
+) -> list[UnitThen]:
+    """The tree as it stood at `at`, by code, or a page of it; below and with `top_id` only, if given."""
     version = BureauVersion
     query = select(version.bureau_id, version.code, version.name, version.level, version.parent_id).where(
         _holds_at(version, at)
@@ -170,7 +207,15 @@ def list_tree_at(session: Session, *, at: datetime, top_id: int | None = None) -
         then = aliased(BureauVersion)
         below = below.union(select(then.bureau_id).where(then.parent_id == below.c.id, _holds_at(then, at)))
         query = query.where(version.bureau_id.in_(select(below.c.id)))
-    return [UnitThen(*row) for row in session.execute(query.order_by(version.code))]
+    query = query.where(version.code > after_code).order_by(version.code).limit(limit)
+    return [UnitThen(*row) for row in session.execute(query)]
+
+
+def list_codes_at(session: Session, *, at: datetime, bureau_ids: Collection[int]) -> dict[int, str]:
+    """The codes that the bureaus had at `at`, by id; those that were not there then are left out."""
+    version = BureauVersion
+    query = select(version.bureau_id, version.code).where(version.bureau_id.in_(bureau_ids))
+    return {bureau_id: code for bureau_id, code in session.execute(query.where(_holds_at(version, at)))}
 
 
 def find_unit_at(session: Session, *, bureau_id: int, at: datetime) -> UnitThen | None:
@@ -268,3 +313,11 @@ def list_names(session: Session, *, person_ids: Collection[int]) -> dict[int, st
 
 def _holds_at(version: type[BureauVersion], at: datetime) -> ColumnElement[bool]:
     return and_(version.valid_from <= at, or_(version.valid_to.is_(None), version.valid_to > at))
+
+
+def _names_above(bureau: Bureau, known: dict[int, Bureau]) -> list[str]:
+    names: list[str] = []
+    while bureau.parent_id is not None:
+        bureau = known[bureau.parent_id]
+        names.insert(0, bureau.name)
+    return names

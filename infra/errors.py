@@ -18,6 +18,7 @@ class Kind(StrEnum):
     unconditional = "unconditional"
     too_large = "too_large"
     unavailable = "unavailable"
+    broken = "broken"
 
 
 class SijiError(Exception):

@@ -17,7 +17,7 @@ from infra.database import after_commit
 from infra.installation import Installation
 from infra.settings import Settings
 
-TASK_MODULES = ("approval.tasks", "provisioning.tasks", "exchange.tasks")
+TASK_MODULES = ("infra.tasks", "approval.tasks", "provisioning.tasks", "exchange.tasks")
 TASK_TIME_LIMIT_S = 20 * 60
 GIVE_UP_AT_ONCE = {"max_retries": 1, "interval_start": 0}  # else an act waits 6 s for a dead broker
 
@@ -68,16 +68,25 @@ def here() -> Installation:
     return _joined[1]
 
 
-def enqueue(session: Session, task: str, *ids: int | str) -> None:
-    """Nudge the workers to run `task` with `ids`, once `session` has committed."""
-    after_commit(session, partial(_send, task, ids))
+def load_tasks(app: Celery) -> None:
+    """Let a worker of `app` know every task."""
+    for module in TASK_MODULES:
+        app.loader.import_task_module(module)
 
 
-def _send(task: str, ids: tuple[Any, ...]) -> None:
+def enqueue(session: Session, task: str, *ids: int | str, lasts_s: int | None = None) -> None:
+    """Nudge the workers to run `task` with `ids`, once `session` has committed.
+
+    A message that nobody took for `lasts_s` is dropped, so that few pile up while there is no worker.
+    """
+    after_commit(session, partial(_send, task, ids, lasts_s))
+
+
+def _send(task: str, ids: tuple[Any, ...], lasts_s: int | None) -> None:
     if _joined is None:
         return
     try:
-        _joined[0].send_task(task, args=ids, retry=False)
+        _joined[0].send_task(task, args=ids, expires=lasts_s, retry=False)
     except (OperationalError, OSError) as error:
         log.warning("the nudge %s%r was not sent (%s); a sweep will find the row", task, ids, error)
 

@@ -38,7 +38,9 @@ class Settings(BaseSettings):
     secure_cookies: bool = Field(
         default=False, description="True behind HTTPS: session cookies are then sent over HTTPS only."
     )
-    job_sweep_s: int = Field(default=30, description="Seconds between sweeps for rows that wait too long.")
+    job_sweep_s: int = Field(
+        default=30, ge=1, le=3600, description="Seconds between sweeps for rows that wait too long."
+    )
     simulated_latency_s: float = Field(
         default=0.0, description="Seconds the simulated region takes to finish what it accepted."
     )

@@ -4,6 +4,7 @@ Not here: what a calendar answers (work_calendar.py), reading files (calendar_fi
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -21,9 +22,11 @@ __all__ = [
     "DayKind",
     "DayOfAnotherYear",
     "NotYetPublished",
+    "PublishedYear",
     "WorkCalendar",
     "YearDiffers",
     "import_year",
+    "list_published",
     "load_calendar",
 ]
 
@@ -47,6 +50,15 @@ class CalendarDay(Base):
     day: Mapped[date] = mapped_column(primary_key=True)
     year: Mapped[int] = mapped_column(ForeignKey("calendar_years.year"), index=True)
     kind: Mapped[DayKind] = mapped_column(String(16))
+
+
+@dataclass(frozen=True)
+class PublishedYear:
+    """A year whose calendar is known, and whence; None: it came with the product."""
+
+    year: int
+    source: str | None
+    imported_at: datetime | None
 
 
 class YearDiffers(SijiError):
@@ -78,6 +90,17 @@ def load_calendar(session: Session) -> WorkCalendar:
     for year, days in listed.items():
         calendar = calendar.with_year(year, days)
     return calendar
+
+
+def list_published(session: Session) -> list[PublishedYear]:
+    """Every year whose calendar is known, in order."""
+    imported = {row.year: row for row in session.scalars(select(CalendarYear))}
+    return [
+        PublishedYear(year, imported[year].source, imported[year].imported_at)
+        if year in imported
+        else PublishedYear(year, None, None)
+        for year in sorted(built_in_calendar().published | imported.keys())
+    ]
 
 
 def import_year(

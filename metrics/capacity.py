@@ -11,6 +11,7 @@ import pandas as pd
 from sqlalchemy.orm import Session
 
 from identity.levels import LEVELS
+from identity.queries import subtree_ids
 from metrics.queries import (
     DIMENSION_KEYS,
     list_accounts,
@@ -42,15 +43,15 @@ def report_capacity(session: Session, *, by: Breakdown = "region", within: int |
     those grants (or the freezes on them) − all that is used at the level and below it.
     `bureau`: its grant; used and in_flight by itself; headroom = what its own account still lets it claim.
     `system`: used and in_flight; a system has no grant.
-    A headroom below zero is an excess, as after a freeze or a lost host. `within` (a bureau's id) keeps a
-    report by bureau or system to its subtree. Raises: ValueError for `within` with any other.
+    A headroom below zero is an excess, as after a freeze or a lost host.
+    `within` (a bureau's id) keeps a report to its subtree. By region it then has granted (to the bureau),
+    used, in_flight and headroom (of that grant, or the freeze on it), since a cloud is the whole city's; by
+    level, the levels that occur there, and the grant of the bureau itself counts as from outside.
     """
-    if within is not None and by not in ("bureau", "system"):
-        raise ValueError(f"a report by {by} is of the whole city")
     if by == "region":
-        return _by_region(session)
+        return _by_region(session) if within is None else _by_region_within(session, within)
     if by == "level":
-        return _by_level(session)
+        return _by_level(session, within)
     return _by_bureau(session, within) if by == "bureau" else _by_system(session, within)
 
 
@@ -71,23 +72,41 @@ def _by_region(session: Session) -> pd.DataFrame:
     return _ordered(report, keys, [*keys, "dimension", *measures])
 
 
-def _by_level(session: Session) -> pd.DataFrame:
+def _by_region_within(session: Session, within: int) -> pd.DataFrame:
+    keys = ["region"]
+    tops = {a.region: a for a in list_accounts(session, within=within) if a.bureau_id == within}
+    places = [(name, tops.get(name)) for name in list_region_names(session)]
+    granted = [((name,), Limits() if top is None else top.limit) for name, top in places]
+    bounds = [((name,), Limits() if top is None else effective_limit(top)) for name, top in places]
+    report = _long(granted, keys, "granted").merge(_long(bounds, keys, "bound"), on=[*keys, "dimension"])
+    report = _with_storage(_with_usage(report, read_usage(session, by=keys, within=within), keys), keys)
+    report["headroom"] = report["bound"] - report["used"]
+    return _ordered(report, keys, [*keys, "dimension", "granted", "used", "in_flight", "headroom"])
+
+
+def _by_level(session: Session, within: int | None) -> pd.DataFrame:
     keys = ["region", "level"]
-    places = [(name, level) for name in list_region_names(session) for level in LEVELS]
-    outermost = [((account.region, level), account) for level, account in list_outermost_accounts(session)]
+    bureaus = read_bureaus(session)
+    levels = LEVELS if within is None else _levels_in(session, bureaus, within)
+    places = [(name, level) for name in list_region_names(session) for level in levels]
+    outermost = [
+        ((account.region, level), account)
+        for level, account in list_outermost_accounts(session, within=within)
+    ]
     granted = [(place, total_of(a.limit for at, a in outermost if at == place)) for place in places]
     bounds = [(place, total_of(effective_limit(a) for at, a in outermost if at == place)) for place in places]
-    bureaus = read_bureaus(session)
-    usage = read_usage(session, by=["region", "bureau_id"])
+    usage = read_usage(session, by=["region", "bureau_id"], within=within)
     report = _long(granted, keys, "granted").merge(_long(bounds, keys, "bound"), on=[*keys, "dimension"])
     at_level = usage.merge(bureaus[["bureau_id", "level"]], on="bureau_id")
     report = _with_usage(report, at_level, keys)
-    within = usage.merge(_levels_above(bureaus, usage["bureau_id"].unique().tolist()), on="bureau_id")
-    total = _melted(within, keys).groupby([*keys, "dimension"], as_index=False)[["used"]].sum()
-    report = report.merge(total.rename(columns={"used": "within"}), how="left", on=[*keys, "dimension"])
-    report["within"] = report["within"].fillna(0)
+    held_below = usage.merge(
+        _levels_above(bureaus, usage["bureau_id"].unique().tolist(), up_to=within), on="bureau_id"
+    )
+    total = _melted(held_below, keys).groupby([*keys, "dimension"], as_index=False)[["used"]].sum()
+    report = report.merge(total.rename(columns={"used": "below"}), how="left", on=[*keys, "dimension"])
+    report["below"] = report["below"].fillna(0)
     report = _with_storage(report, keys)
-    report["headroom"] = report["bound"] - report["within"]
+    report["headroom"] = report["bound"] - report["below"]
     report["rank"] = report["level"].map(LEVELS.index)
     columns = [*keys, "dimension", "granted", "used", "in_flight", "headroom"]
     return _ordered(report, ["region", "rank"], columns)
@@ -130,12 +149,19 @@ def _left_in(room: Room, key: str) -> int | None:
     return 0 if used is None else limit - used
 
 
-def _levels_above(bureaus: pd.DataFrame, of: list[int]) -> pd.DataFrame:
-    """Pairs of a bureau and each level that it or a bureau above it is of."""
+def _levels_in(session: Session, bureaus: pd.DataFrame, within: int) -> list[str]:
+    """The levels that occur in the bureau's subtree, from the top."""
+    ids = session.scalars(subtree_ids(within)).all()
+    found = set(bureaus[bureaus["bureau_id"].isin(ids)]["level"].tolist())
+    return [level for level in LEVELS if level in found]
+
+
+def _levels_above(bureaus: pd.DataFrame, of: list[int], *, up_to: int | None) -> pd.DataFrame:
+    """Pairs of a bureau and each level that it or a bureau above it is of; not above the bureau `up_to`."""
     ids = bureaus["bureau_id"].tolist()
     levels = dict(zip(ids, bureaus["level"].tolist(), strict=True))
     parents = {
-        bureau_id: None if pd.isna(parent) else int(parent)
+        bureau_id: None if pd.isna(parent) or bureau_id == up_to else int(parent)
         for bureau_id, parent in zip(ids, bureaus["parent_id"].tolist(), strict=True)
     }
     pairs: list[tuple[int, str]] = []

@@ -60,8 +60,11 @@ def list_accounts(session: Session, *, within: int | None = None) -> Sequence[Qu
     return session.scalars(query).all()
 
 
-def list_outermost_accounts(session: Session) -> Sequence[tuple[str, QuotaAccount]]:
-    """The level and the account of every bureau whose parent is of another level, or that has none.
+def list_outermost_accounts(
+    session: Session, *, within: int | None = None
+) -> Sequence[tuple[str, QuotaAccount]]:
+    """The level and the account of every bureau whose parent is of another level, or that has none; in the
+    subtree of the bureau `within`, its own too.
 
     What they were granted came into their level from outside it; all other grants of the level are carved
     out of these.
@@ -71,8 +74,12 @@ def list_outermost_accounts(session: Session) -> Sequence[tuple[str, QuotaAccoun
         select(Bureau.level, QuotaAccount)
         .join(Bureau, Bureau.id == QuotaAccount.bureau_id)
         .outerjoin(parent, parent.id == Bureau.parent_id)
-        .where(or_(parent.id.is_(None), parent.level != Bureau.level))
     )
+    from_outside = or_(parent.id.is_(None), parent.level != Bureau.level)
+    if within is None:
+        query = query.where(from_outside)
+    else:
+        query = query.where(or_(from_outside, Bureau.id == within), Bureau.id.in_(subtree_ids(within)))
     return [(level, account) for level, account in session.execute(query)]
 
 

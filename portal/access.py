@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Form, Request, Response
 from sqlalchemy.orm import Session
 
+from exchange.broker.driver import Broker
 from identity.actor import Actor
 from identity.errors import NotSignedIn
 from identity.service.presenting import present_token, touch_token
@@ -38,6 +39,15 @@ def installation_of(request: Request) -> Installation:
 
 
 Here = Annotated[Installation, Depends(installation_of)]
+
+
+def log_of(request: Request) -> Broker:
+    """The log of shared datasets that the app keeps open; never called while a session is."""
+    found: Broker = request.app.state.log
+    return found
+
+
+Log = Annotated[Broker, Depends(log_of)]
 
 
 def now(here: Here) -> datetime:

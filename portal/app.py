@@ -1,15 +1,19 @@
 """The portal as one ASGI app over an installation: pages at /, REST API at /api/v1."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
+from exchange.broker.connect import connect_broker
+from exchange.broker.driver import Broker
 from infra.installation import Installation
 from portal import api, pages
 from portal.api.description import describe
 from portal.errors import install_handlers
+from portal.gate import Gate
 
 STATIC = Path(__file__).parent / "static"
 HEADERS = {
@@ -22,8 +26,13 @@ HEADERS = {
 
 
 def create_app(installation: Installation) -> FastAPI:
-    """The app; it holds no state beyond `installation`, so any number of replicas may run."""
+    """The app; it holds no state beyond `installation` and the log, so any number of replicas may run.
+
+    The log connects when first used, and is given back when the app shuts down.
+    """
+    log = connect_broker(installation.settings)
     app = FastAPI(
+        lifespan=_closing(log),
         title="Siji 四级云",
         version="1",
         summary="One government cloud for four levels of government",
@@ -31,7 +40,8 @@ def create_app(installation: Installation) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.installation = installation
+    app.state.installation, app.state.log = installation, log
+    app.add_middleware(Gate)
     app.middleware("http")(_with_headers)
     install_handlers(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
@@ -39,6 +49,17 @@ def create_app(installation: Installation) -> FastAPI:
         app.include_router(router)
     describe(app)
     return app
+
+
+def _closing(log: Broker) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """The app's life: the log is closed at its end."""
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        log.close()
+
+    return life
 
 
 async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

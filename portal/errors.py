@@ -24,8 +24,18 @@ STATUS: dict[Kind, HTTPStatus] = {
     Kind.stale: HTTPStatus.PRECONDITION_FAILED,
     Kind.unconditional: HTTPStatus.PRECONDITION_REQUIRED,
     Kind.too_large: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.broken: HTTPStatus.INTERNAL_SERVER_ERROR,
     Kind.unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+
+class Broken(SijiError):
+    """Something failed that is nobody's mistake but ours; what was asked for in one transaction is undone."""
+
+    kind = Kind.broken
+    code = "internal_error"
+    zh = "系统内部出错,本次请求未能完成。请稍后重试;如仍出错,请联系运维人员"
+    en = "Something failed inside and the request was not completed; try again later, or tell the operators"
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -33,10 +43,15 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(SijiError, _refused)
     app.add_exception_handler(HTTPException, _framework)
     app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(Exception, _broken)
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    error = cast(SijiError, error)
+    return refuse(request, cast(SijiError, error))
+
+
+def refuse(request: Request, error: SijiError) -> Response:
+    """What a refusal looks like to who asked: problem JSON, or a page."""
     status = STATUS[error.kind]
     message = error.message(language_of(request))
     if _is_api(request):
@@ -72,6 +87,11 @@ def _malformed(request: Request, error: Exception) -> Response:
     if _is_api(request):
         return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", text, {"places": places})
     return render(request, "error.html", {"message": text, "code": "malformed"}, status=422)
+
+
+def _broken(request: Request, _error: Exception) -> Response:
+    """What nobody foresaw, a failed commit too: who asked is told; what it was is in the server's log."""
+    return refuse(request, Broken())
 
 
 def _is_api(request: Request) -> bool:

@@ -21,6 +21,7 @@ from infra.errors import Kind, SijiError
 from infra.idempotency import Asked, KeyReused
 from infra.installation import Installation
 from portal.access import At, Here
+from portal.errors import STATUS
 
 Pair = tuple[str, str]
 
@@ -78,6 +79,13 @@ class Form:
     def is_wrong(self) -> bool:
         """Whether something was found wrong with it."""
         return bool(self.errors) or self.refusal is not None
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the page that shows it."""
+        if self.refusal is not None:
+            return int(STATUS[self.refusal.kind])
+        return int(STATUS[Kind.invalid]) if self.errors else 200
 
     def typed(self, name: str, default: str = "") -> str:
         """The field as it was typed; `default` if the form has none such."""

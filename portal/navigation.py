@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from identity.actor import Actor
 from identity.roles import Permission
 from identity.service.access import permissions_of
+from portal.sight import CASE_SEERS
 
 P = Permission
 
@@ -31,8 +32,10 @@ class Entry:
 
 ENTRIES = (
     Entry("/", "总览", "Overview"),
-    Entry("/bureaus", "部门", "Bureaus", (P.bureaus_see,)),
-    Entry("/systems", "信息系统", "Systems", (P.systems_see,), ("/tokens",)),
+    Entry("/inbox", "待办", "Inbox", CASE_SEERS, covers=("/notices", "/cases")),
+    Entry("/requests", "资源申请", "Requests", (P.requests_see,)),
+    Entry("/bureaus", "部门", "Bureaus", (P.bureaus_see,), covers=("/servers",)),
+    Entry("/systems", "信息系统", "Systems", (P.systems_see,), covers=("/tokens",)),
     Entry("/catalogue", "资源目录", "Catalogue", (P.catalogue_see,), ("/datasets", "/ask", "/receipts")),
     Entry("/subscriptions", "数据共享", "Sharing", (P.subscriptions_see,)),
     Entry("/report", "容量报表", "Report", (P.reports_see,)),

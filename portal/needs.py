@@ -4,7 +4,7 @@ A route says `asker: Annotated[Asker, needs(P.grants_set)]` (pages: `page_needs`
 and then `asker.at(session, bureau.id)` or filters by `asker.scope(session)`. docs/routes.md is made of these.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -36,6 +36,15 @@ class PasswordToChange(SijiError):
     en = "You signed in with a one-time password; choose your own first"
 
 
+class DatasetNotCovered(SijiError):
+    """A token that was issued for certain datasets is used for another."""
+
+    kind = Kind.forbidden
+    code = "dataset_not_covered"
+    zh = "该令牌未获准用于数据集“{dataset}”,仅可用于:{covered}"
+    en = "The token is not for dataset “{dataset}”; it is for: {covered}"
+
+
 @dataclass(frozen=True)
 class Asker:
     """Who calls a route, and the permissions any of which lets them in; without any: whoever signed in."""
@@ -50,13 +59,24 @@ class Asker:
             raise PeopleOnly()
         return self.actor.id
 
-    def at(self, session: Session, bureau_id: int | None) -> None:
+    def at(self, session: Session, bureau_id: int | None, *or_at: int | None) -> None:
         """Let pass who holds one of the permissions at the bureau or above it; None: at the whole city.
 
-        Raises Forbidden, and NotFound for a bureau that is not there.
+        Where any of several bureaus will do, `or_at` are the others. Raises Forbidden, and NotFound for a
+        bureau that is not there.
         """
-        if not self.may(session, bureau_id):
+        if not any(self.may(session, each) for each in (bureau_id, *or_at)):
             authorise(session, self.actor, self.permissions[0], bureau_id=bureau_id)
+
+    def only(self, permission: Permission) -> "Asker":
+        """The same caller, whom nothing but this permission lets in."""
+        return replace(self, permissions=(permission,))
+
+    def covers(self, dataset: str) -> None:
+        """Let pass a person, and a token that was issued for that dataset. Raises DatasetNotCovered."""
+        if not self.actor.covers_dataset(dataset):
+            covered = ", ".join(self.actor.datasets or ()) or "-"
+            raise DatasetNotCovered(dataset=dataset, covered=covered)
 
     def may(self, session: Session, bureau_id: int | None) -> bool:
         """Whether `at` would let pass."""

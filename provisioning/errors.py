@@ -149,7 +149,10 @@ def _shown(shortfall: dict[str, Any], unlimited: str) -> dict[str, Any]:
 
 
 class RequestInvalid(SijiError):
-    """What is asked for cannot be had so; `why_zh` and `why_en` say which part and why."""
+    """What is asked for cannot be had so; `why_zh` and `why_en` say which part and why.
+
+    `field` names the part (purpose, end_on, lines, limit), `line` the line, from 1, where it is one of them.
+    """
 
     kind = Kind.invalid
     code = "request_invalid"

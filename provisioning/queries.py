@@ -1,9 +1,10 @@
 """Reads of requests, their lines, servers, volumes, leases and what a region offers. No decisions."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from approval.flow import State
@@ -65,6 +66,14 @@ def list_grants(
     return session.scalars(query.order_by(Grant.id.desc()).limit(limit)).all()
 
 
+def list_accounts_of(
+    session: Session, *, region: str, bureau_ids: Collection[int]
+) -> dict[int, QuotaAccount]:
+    """The accounts of these bureaus in the region, by the bureau's id; those without one are left out."""
+    query = select(QuotaAccount).where(QuotaAccount.region == region, QuotaAccount.bureau_id.in_(bureau_ids))
+    return {account.bureau_id: account for account in session.scalars(query)}
+
+
 def list_granted_children(
     session: Session, *, region: str, parent_id: int, after_code: str = "", limit: int = 50
 ) -> Sequence[tuple[Bureau, QuotaAccount]]:
@@ -99,6 +108,7 @@ def list_requests(
     system_id: int | None = None,
     applicant_id: int | None = None,
     state: str | None = None,
+    kind: str | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> Sequence[Request]:
@@ -114,6 +124,8 @@ def list_requests(
         query = query.where(Request.applicant_id == applicant_id)
     if state is not None:
         query = query.where(Request.state == state)
+    if kind is not None:
+        query = query.where(Request.kind == kind)
     if before_id is not None:
         query = query.where(Request.id < before_id)
     return session.scalars(query).all()
@@ -126,6 +138,45 @@ def list_left_behind(session: Session, *, case_id: int | None = None) -> list[tu
     query = query.where(Request.state.in_(("draft", "submitted")), unapproved)
     query = query if case_id is None else query.where(Case.id == case_id)
     return [(request_id, outcome) for request_id, outcome in session.execute(query.order_by(Request.id))]
+
+
+@dataclass(frozen=True)
+class AppliedFor:
+    """A request that waits for its applicant, with its case and how many of its servers failed."""
+
+    request: Request
+    case: Case
+    failed: int
+
+
+def list_applied_for(session: Session, *, applicant_id: int, limit: int = 100) -> list[AppliedFor]:
+    """The applicant's requests that wait for them, oldest first: to confirm, to supplement or to edit, or
+    with servers that failed.
+    """
+    failed = (
+        select(func.count(Server.id))
+        .join(RequestLine, RequestLine.id == Server.line_id)
+        .where(RequestLine.request_id == Request.id, Server.state == "failed")
+        .scalar_subquery()
+    )
+    asked_back = and_(Request.state == "submitted", Case.state.in_((State.supplement, State.returned)))
+    query = (
+        select(Request, Case, failed)
+        .join(Case, Case.id == Request.case_id)
+        .where(Request.applicant_id == applicant_id)
+        .where(
+            or_(Request.state == "confirming", asked_back, and_(Request.state == "provisioning", failed > 0))
+        )
+        .order_by(Request.id)
+        .limit(limit)
+    )
+    return [AppliedFor(*row) for row in session.execute(query)]
+
+
+def count_open_requests(session: Session, *, applicant_id: int) -> int:
+    """How many of the applicant's requests have not ended."""
+    query = select(func.count(Request.id)).where(Request.applicant_id == applicant_id)
+    return session.scalars(query.where(Request.ended_at.is_(None))).one()
 
 
 def list_lines(session: Session, request_id: int) -> Sequence[RequestLine]:
@@ -174,6 +225,11 @@ def list_servers_of(session: Session, request_id: int) -> Sequence[Server]:
     return session.scalars(query.where(RequestLine.request_id == request_id).order_by(Server.id)).all()
 
 
+def servers_by_id(session: Session, ids: Collection[int]) -> dict[int, Server]:
+    """These servers, by id."""
+    return {server.id: server for server in session.scalars(select(Server).where(Server.id.in_(ids)))}
+
+
 def list_volumes_of(session: Session, server_id: int) -> Sequence[Volume]:
     """The server's data volumes, released ones too."""
     return session.scalars(select(Volume).where(Volume.server_id == server_id).order_by(Volume.id)).all()
@@ -182,6 +238,12 @@ def list_volumes_of(session: Session, server_id: int) -> Sequence[Volume]:
 def find_lease(session: Session, server_id: int) -> Lease | None:
     """The server's lease."""
     return session.scalar(select(Lease).where(Lease.server_id == server_id))
+
+
+def leases_of(session: Session, server_ids: Collection[int]) -> dict[int, Lease]:
+    """The leases of these servers, by the server's id; those without one are left out."""
+    query = select(Lease).where(Lease.server_id.in_(server_ids))
+    return {lease.server_id: lease for lease in session.scalars(query)}
 
 
 def list_flavors(session: Session, region: str) -> Sequence[RegionFlavor]:

@@ -41,6 +41,12 @@ SERVER_STATES: Mapping[str, Pair] = {
     "given_up": ("已放弃", "given up"),
     "released": ("已释放", "released"),
 }
+VOLUME_STATES: Mapping[str, Pair] = {
+    "pending": ("等待创建", "waiting"),
+    "active": ("在用", "in use"),
+    "failed": ("未建成", "failed"),
+    "released": ("已释放", "released"),
+}
 LINE_STATES: Mapping[str, Pair] = {
     "pending": ("未办", "not yet done"),
     "done": ("已办", "done"),
@@ -53,20 +59,24 @@ MODES: Mapping[str, Pair] = {
 
 NOTICES: Mapping[str, Pair] = {
     "request_to_confirm": (
-        "申请 {request_id} 已办理完毕,请确认",
+        "申请 {request_id} 已办理完毕，请确认",
         "Request {request_id} has been carried out; please confirm it",
     ),
     "request_done": ("申请 {request_id} 已生效", "Request {request_id} has taken effect"),
     "server_failed": (
-        "云服务器 {server} 未能建成:{fault_zh}。请重试或放弃",
+        "云服务器 {server} 未能建成：{fault_zh}。请重试或放弃",
         "Server {server} could not be built: {fault_en}. Retry it or give it up",
+    ),
+    "server_reclaimed": (
+        "云服务器 {server} 已由智慧办回收，备份后删除：{reason}",
+        "Server {server} was reclaimed by the office; a snapshot is kept and it is deleted: {reason}",
     ),
     "lease_ends": (
         "云服务器 {server} 的使用期限至 {end_on}(含当日),还剩 {days} 天",
         "The lease of server {server} ends with {end_on}, in {days} days",
     ),
     "lease_over": (
-        "云服务器 {server} 的使用期限已于 {end_on} 届满,已安排停机;宽限期满后将备份并删除",
+        "云服务器 {server} 的使用期限已于 {end_on} 届满，已安排停机；宽限期满后将备份并删除",
         "The lease of server {server} ended with {end_on}; it is being stopped, and after the grace period "
         "a snapshot is kept and it is deleted",
     ),

@@ -1,4 +1,4 @@
-"""A hasher of passwords for tests, as ever, only cheap; and the real one, seen before any test replaces it."""
+"""A hasher of passwords for tests, only cheap; and the real one, seen before any test replaces it."""
 
 from argon2 import PasswordHasher
 

@@ -2,6 +2,7 @@
 
 from approval.queries.cases import (
     CaseView,
+    cases_by_id,
     deciders,
     find_active_step,
     find_case_of,
@@ -36,6 +37,7 @@ __all__ = [
     "InboxRow",
     "Sight",
     "answer_is_late",
+    "cases_by_id",
     "clock_stands",
     "deciders",
     "find_active_step",

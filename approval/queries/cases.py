@@ -72,6 +72,11 @@ def get_case_in_sight(session: Session, number: str, sight: Sight) -> Case:
     return case
 
 
+def cases_by_id(session: Session, ids: Iterable[int]) -> dict[int, Case]:
+    """These cases, by id."""
+    return {case.id: case for case in session.scalars(select(Case).where(Case.id.in_(list(ids))))}
+
+
 def item_of(session: Session, case: Case) -> Item:
     """The version of the item on which the case runs."""
     return session.get_one(Item, case.item_id)

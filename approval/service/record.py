@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from approval.errors import NotApplicant, WrongState
 from approval.flow import Outcome, State, allows
-from approval.models import Case, Notice
+from approval.models import Case, CaseClock, CaseStep, Notice
 from approval.queries import find_active_step
 from approval.wording import ACTS, STATES, both
 from identity.actor import INSTALLATION
@@ -26,8 +27,12 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> Outcome:
-    """Journal the act of a person (None: the platform itself) on the case; returns where the case now is."""
+    """Journal the act of a person (None: the platform itself) on the case; returns where the case now is.
+
+    What was told to those who decide counts as read where it is past, such as that a step waits for them.
+    """
     session.flush()
+    _settle_notices(session, case, at=at)
     step = find_active_step(session, case)
     after = {"state": case.state, "revision": case.revision, "round": case.round, **(after or {})}
     append(
@@ -103,3 +108,28 @@ def notify(
         role=role,
         bureau_id=bureau_id,
     )
+
+
+def _settle_notices(session: Session, case: Case, *, at: datetime) -> None:
+    """Mark as read what deciders were told of steps that wait no more, and of limits that no longer run."""
+    mine = Notice.subject_kind == "case", Notice.subject_id == case.id
+    notices = session.scalars(
+        select(Notice).where(*mine, Notice.role.is_not(None), Notice.read_at.is_(None))
+    ).all()
+    if not notices:
+        return
+    active = select(CaseStep.id).where(CaseStep.case_id == case.id, CaseStep.state == "active")
+    running = select(CaseClock.id).where(CaseClock.case_id == case.id, CaseClock.ended_at.is_(None))
+    steps, clocks = set(session.scalars(active)), set(session.scalars(running))
+    for notice in notices:
+        if _is_past(notice.key, steps, clocks):
+            notice.read_at = at
+    session.flush()
+
+
+def _is_past(key: str, steps: set[int], clocks: set[int]) -> bool:
+    """Whether the step of 'step_waiting:7', or the clock of 'due_soon:clock:3:…', is none of those."""
+    code, *about = key.split(":")
+    if code == "step_waiting":
+        return int(about[0]) not in steps
+    return about[:1] == ["clock"] and int(about[1]) not in clocks

@@ -32,5 +32,6 @@ def publish_year(
 ) -> Published:
     """Import the year's calendar and look at every running clock again. Raises as `import_year`."""
     changed = import_year(session, year=year, days=days, source=source, actor=actor, at=at, replace=replace)
+    session.flush()
     raised, cleared = refresh_alarms(session, at=at)
     return Published(changed, raised, cleared)

@@ -76,7 +76,10 @@ class Slice:
 
 
 class Broker(Protocol):
-    """The log. Every method may raise BrokerRetryable; an unknown topic or partition is BrokerPermanent."""
+    """The log. Every method may raise BrokerRetryable; an unknown topic or partition is BrokerPermanent.
+
+    The threads of a process may share one.
+    """
 
     def create_topic(self, topic: str, *, partitions: int) -> None:
         """Make a topic; one that is there with as many partitions is left alone, else BrokerConflict."""

@@ -21,7 +21,11 @@ from infra.errors import Stale
 from infra.jobs import enqueue
 from infra.journal import append
 
-CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}")
+CODE = re.compile(r"(?=.{1,64}$)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+RESERVED = frozenset(
+    {"batches", "deliveries", "edit", "new", "quarantine", "records", "subscriptions", "versions"}
+)
+"""Words that addresses put beside a code, which may itself hold '/' (GB/T 21063): no part of it is one."""
 EDITABLE = (
     "name",
     "classification",
@@ -153,8 +157,15 @@ def _check_entry(entry: Entry) -> None:
     if not CODE.fullmatch(entry.code):
         raise CatalogueInvalid(
             dataset=entry.code[:64],
-            why_zh="代码由字母、数字和 . _ / - 组成,以字母或数字开头,不超过 64 个字符",
-            why_en="a code has at most 64 letters, digits and . _ / -, and begins with a letter or digit",
+            why_zh="代码由字母、数字和 . _ - 组成,可用 / 分段,每段以字母或数字开头,共不超过 64 个字符",
+            why_en="a code has at most 64 letters, digits and . _ -, in parts between /, "
+            "each of which begins with a letter or digit",
+        )
+    if words := sorted(RESERVED & set(entry.code.split("/"))):
+        raise CatalogueInvalid(
+            dataset=entry.code,
+            why_zh=f"代码中不能有系统保留的段:{'、'.join(words)}",
+            why_en=f"no part of a code is one of the portal's own words: {', '.join(words)}",
         )
     if entry.update_mode not in UPDATE_MODES:
         raise CatalogueInvalid(

@@ -66,11 +66,13 @@ def publish_batch(
     BatchTooLarge, BatchRefused, NotProvider, KeyReused, BatchInProgress, NotFound and the broker's failures;
     after one that is retryable, send the same again.
     """
-    _check_request(dataset_id, key, changes)
+    if len(changes) > MAX_BATCH_RECORDS:
+        raise BatchTooLarge(limit=MAX_BATCH_RECORDS)
     encoded = encode(changes)
     digest = request_digest(changes, encoded)
     with reading(engine) as session:
         dataset = _provided_dataset(session, dataset_id=dataset_id, publisher_id=publisher_id)
+        _check_key(dataset, key)
         claim = find_batch(session, dataset_id=dataset_id, publisher_id=publisher_id, key=key)
         if claim and (receipt := _known(claim, digest, dataset)):
             return receipt
@@ -112,15 +114,13 @@ def settle_claims(engine: Engine, broker: Broker, *, at: datetime) -> int:
 
 def get_receipt(session: Session, *, batch_id: int) -> Receipt:
     """The receipt of a batch; NotFound."""
-    return _receipt(get_batch(session, batch_id=batch_id))
+    return receipt_of(get_batch(session, batch_id=batch_id))
 
 
-def _check_request(dataset_id: int, key: str, changes: Sequence[Change]) -> None:
-    if len(changes) > MAX_BATCH_RECORDS:
-        raise BatchTooLarge(records=len(changes), limit=MAX_BATCH_RECORDS)
+def _check_key(dataset: Dataset, key: str) -> None:
     if not 1 <= len(key) <= 200 or not key.isprintable():
         raise BatchRefused(
-            dataset=dataset_id,
+            dataset=dataset.code,
             why_zh="幂等键应为 1 至 200 个可打印字符",
             why_en="the idempotency key has 1 to 200 printable characters",
         )
@@ -132,7 +132,7 @@ def _provided_dataset(session: Session, *, dataset_id: int, publisher_id: int) -
     if system is None:
         raise NotFound(what_zh="信息系统", what_en="information system", key=publisher_id)
     if system.bureau_id != dataset.bureau_id or system.retired_at is not None:
-        raise NotProvider(system=system.name, dataset=dataset.code)
+        raise NotProvider(system=system.code, dataset=dataset.code)
     return dataset
 
 
@@ -140,7 +140,7 @@ def _known(claim: Batch, digest: str, dataset: Dataset) -> Receipt | None:
     """The receipt of a batch that is settled, None for one that is not; KeyReused if it is another."""
     if claim.request_digest != digest:
         raise KeyReused(key=claim.key, dataset=dataset.code, batch=claim.id)
-    return _receipt(claim) if claim.state == "settled" else None
+    return receipt_of(claim) if claim.state == "settled" else None
 
 
 def _claim(
@@ -220,10 +220,11 @@ def _settle(engine: Engine, *, batch_id: int, spans: dict[int, Span], at: dateti
         if batch.state == "claimed":
             batch.state, batch.settled_at = "settled", at
             batch.spans = {str(p): [span.first, span.last, span.count] for p, span in spans.items()}
-        return _receipt(batch)
+        return receipt_of(batch)
 
 
-def _receipt(batch: Batch) -> Receipt:
+def receipt_of(batch: Batch) -> Receipt:
+    """The receipt of a batch as its row has it."""
     return Receipt(
         id=batch.id,
         dataset_id=batch.dataset_id,

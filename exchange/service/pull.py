@@ -19,10 +19,11 @@ from sqlalchemy.orm import Session
 from exchange.broker.driver import Broker, LogRecord
 from exchange.digest import canonical, chain_by_partition, combine, keyed_sm3, record_digest, sm3
 from exchange.errors import CursorInvalid, NotEntitled, SubscriptionInvalid
-from exchange.masking import Mask, apply_masks, read_mask
+from exchange.masking import Mask, apply_masks
 from exchange.models import Batch, Delivery, Subscription
 from exchange.queries import find_generation, get_batch, get_dataset, get_items, get_subscription
-from exchange.schema import PERSONAL, Item
+from exchange.schema import PERSONAL
+from exchange.service.standing import mask_on
 from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.journal import append
@@ -156,14 +157,14 @@ def _entitled(session: Session, subscription_id: int, system_id: int, at: dateti
 def _view(session: Session, subscription: Subscription, items: Sequence[str] | None) -> _View:
     dataset = get_dataset(session, dataset_id=subscription.dataset_id)
     known = {item.name: item for item in get_items(session, dataset_id=dataset.id, version=dataset.version)}
-    wanted = subscription.items if items is None else list(items)
+    wanted = subscription.items if items is None else list(dict.fromkeys(items))
     if not set(wanted) <= set(subscription.items):
         raise SubscriptionInvalid(
             dataset=dataset.code,
             why_zh="所选信息项中有未授权项",
             why_en="an item was selected that is not released to it",
         )
-    masks = {name: mask for name in wanted if (mask := _mask(known[name], subscription))}
+    masks = {name: mask for name in wanted if (mask := mask_on(known[name], subscription))}
     shown = [known[name] for name in wanted if name not in masks or masks[name].kind != "drop"]
     return _View(
         topic=dataset.topic,
@@ -175,14 +176,6 @@ def _view(session: Session, subscription: Subscription, items: Sequence[str] | N
         personal=any(item.sensitivity in PERSONAL for item in shown),
         key=bytes.fromhex(subscription.mask_key),
     )
-
-
-def _mask(item: Item, subscription: Subscription) -> Mask | None:
-    """The subscription's own word on the item, else the catalogue's."""
-    if item.name not in subscription.masks:
-        return item.mask
-    document = subscription.masks[item.name]
-    return None if document is None else read_mask(document)
 
 
 def _generation(session: Session, dataset_id: int, place: _Place) -> Batch | None:

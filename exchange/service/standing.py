@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.errors import NotShared, SubscriptionInvalid, SubscriptionState
-from exchange.masking import BadMask, check_mask, read_mask
+from exchange.masking import BadMask, Mask, check_mask, read_mask
 from exchange.models import Dataset, Subscription
 from exchange.queries import get_items, get_subscription
 from exchange.schema import Item
@@ -62,6 +62,14 @@ def seen(session: Session, subscription_id: int, states: Sequence[str], revision
 def items_of(session: Session, dataset: Dataset) -> dict[str, Item]:
     """The items of the dataset's newest version by name."""
     return {item.name: item for item in get_items(session, dataset_id=dataset.id, version=dataset.version)}
+
+
+def mask_on(item: Item, subscription: Subscription) -> Mask | None:
+    """How the subscriber sees the item: the subscription's own word on it, else the catalogue's."""
+    if item.name not in subscription.masks:
+        return item.mask
+    document = subscription.masks[item.name]
+    return None if document is None else read_mask(document)
 
 
 def check_shared(dataset: Dataset) -> None:

@@ -67,9 +67,10 @@ def request_subscription(
     """
     serialise(session, f"exchange.subscription:{dataset_id}:{system_id}")
     dataset = get_dataset(session, dataset_id=dataset_id)
-    system = session.get(System, system_id)
+    system = session.get(System, system_id, with_for_update={"read": True})  # nobody retires it meanwhile
     if system is None or system.retired_at is not None:
-        raise NotFound(what_zh="信息系统", what_en="information system", key=system_id)
+        key = system_id if system is None else system.code
+        raise NotFound(what_zh="信息系统", what_en="information system", key=key)
     check_shared(dataset)
     known = items_of(session, dataset)
     check_wish(dataset, known, items, purpose=purpose, basis=basis, until_on=until_on, at=at)
@@ -234,6 +235,17 @@ def follow_case(session: Session, *, case_id: int, actor: str, at: datetime) -> 
 def case_revision(session: Session, *, subscription: Subscription) -> int:
     """The revision of the subscription's case, which edits and decisions carry; NotFound."""
     return get_case(session, _case_id(subscription)).revision
+
+
+def revision_to_act_on(session: Session, *, subscription: Subscription) -> int:
+    """The revision that the next act must have seen: the case's while it is pending, then its own.
+
+    It never returns to an earlier value: while pending, both rise together, and each end of a case raises
+    the subscription's own.
+    """
+    if subscription.state == "pending":
+        return case_revision(session, subscription=subscription)
+    return subscription.revision
 
 
 def _follow(

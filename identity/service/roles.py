@@ -92,14 +92,6 @@ def list_roles(session: Session, *, person_id: int) -> list[RoleAssignment]:
     return list(session.scalars(query.order_by(RoleAssignment.id)))
 
 
-def list_holders(session: Session, *, actor: Actor, bureau_id: int) -> list[tuple[RoleAssignment, Person]]:
-    """Who holds roles at that very bureau now; raises Forbidden."""
-    authorise(session, actor, Permission.roles_see, bureau_id=bureau_id)
-    query = select(RoleAssignment, Person).join(Person, Person.id == RoleAssignment.person_id)
-    query = query.where(RoleAssignment.bureau_id == bureau_id, RoleAssignment.valid_to.is_(None))
-    return [(assignment, person) for assignment, person in session.execute(query.order_by(RoleAssignment.id))]
-
-
 def _check_givable(session: Session, actor: Actor, person: Person, role: Role, bureau_id: int) -> None:
     if actor.kind == "installation":
         return

@@ -1,4 +1,4 @@
-"""The journal of every act: the append-only rows (entries), their chain (chain), its signed heads (heads)."""
+"""The journal of every act: append-only rows (entries), their chain (chain), its signed heads (heads)."""
 
 from infra.journal.chain import Break, Verification, Why, seal, verify
 from infra.journal.entries import JournalEntry, JournalSeal, UnsealedEntry, append
@@ -12,8 +12,11 @@ from infra.journal.heads import (
     make_or_load_key,
     public_key_file,
     read_heads,
+    read_own_heads,
     sign_head,
 )
+from infra.journal.queries import Wanted
+from infra.journal.reading import read_entries
 
 __all__ = [
     "HEADS_FILE",
@@ -26,12 +29,15 @@ __all__ = [
     "JournalSeal",
     "UnsealedEntry",
     "Verification",
+    "Wanted",
     "Why",
     "append",
     "load_public_key",
     "make_or_load_key",
     "public_key_file",
+    "read_entries",
     "read_heads",
+    "read_own_heads",
     "seal",
     "sign_head",
     "verify",

@@ -138,6 +138,13 @@ def read_heads(heads_file: Path, public_key: Ed25519PublicKey) -> Iterator[Head]
                 yield _parse(line, number, public_key)
 
 
+def read_own_heads(data_dir: Path) -> Iterator[Head]:
+    """The heads that were signed in a data folder of this installation; none before the first."""
+    file = data_dir / HEADS_FILE
+    if file.exists():
+        yield from read_heads(file, load_public_key(public_key_file(data_dir / KEY_FILE)))
+
+
 def _lines(file: BinaryIO) -> Iterator[bytes]:
     """Each line, of one that is too long to be a head only the beginning and the end of the line."""
     while line := file.readline(LONGEST_LINE_BYTES):

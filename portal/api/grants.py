@@ -17,13 +17,14 @@ from identity.roles import Permission
 from portal.access import At, Reading, Writing
 from portal.api.amounts import LimitsIn, LimitsOut, limits_out
 from portal.api.shapes import Cursor, In, Limit, Out, Page, api_router, id_of, page_of
+from portal.granting import GRANTING, let_grant
 from portal.needs import Asker, needs
 from portal.revisions import Seen, tag
 from provisioning.models import Grant, QuotaAccount
 from provisioning.queries import find_open_grant, get_region, list_granted_children, list_grants
-from provisioning.quota import Limits, Resources, find_excess, headroom
+from provisioning.quota import Limits, Resources, find_excess
 from provisioning.service import grants
-from provisioning.service.accounts import find_account, held_by, name_shortfalls, own_rooms
+from provisioning.service.accounts import find_account, headroom_of, held_by, name_shortfalls, own_rooms
 
 router = api_router("grants")
 AT_A_REGION = "/bureaus/{code}/grants/{region}"
@@ -141,7 +142,7 @@ def history(
 
 @router.put(AT_A_REGION)
 def grant(
-    asker: Annotated[Asker, needs(Permission.grants_set)],
+    asker: Annotated[Asker, needs(*GRANTING)],
     session: Writing,
     at: At,
     seen: Seen,
@@ -152,7 +153,7 @@ def grant(
 ) -> AccountOut:
     """Grant to a bureau, from its parent; to the top of the tree, from the office."""
     bureau = get_bureau(session, code=code)
-    asker.at(session, bureau.parent_id)
+    let_grant(session, asker, bureau)
     grants.see_grant(session, region=region, bureau_id=bureau.id, grant_seen=seen)
     wanted: dict[str, Any] = {
         "region": region,
@@ -258,18 +259,14 @@ def _out(session: Session, bureau: Bureau, region: str, account: QuotaAccount | 
         return AccountOut.model_validate(
             {**place, **nothing, "mode": "reserved", "frozen": None, "excess": []}
         )
-    rooms = own_rooms(account)
-    left = Limits.unlimited()
-    for room in rooms:
-        left = left.lower(headroom(room.limit, room.used))
     figures: dict[str, Any] = {
         "limit": limits_out(account.limit),
         "mode": account.mode,
         "frozen": None if account.frozen is None else limits_out(account.frozen),
         "used": limits_out(account.used),
         "held": limits_out(held_by(account)),
-        "headroom": limits_out(left),
-        "excess": name_shortfalls(session, find_excess(rooms)),
+        "headroom": limits_out(headroom_of(account)),
+        "excess": name_shortfalls(session, find_excess(own_rooms(account))),
     }
     return AccountOut(**place, **figures)
 

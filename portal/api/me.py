@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from identity.queries import get_bureau_by_id
 from identity.service.access import permissions_of
@@ -28,7 +28,9 @@ class Credentials(In):
     """An account and its password."""
 
     login: str = Field(max_length=64, examples=["shenhe"])
-    password: str = Field(max_length=1024, examples=["…"])
+    password: Annotated[str, StringConstraints(strip_whitespace=False)] = Field(
+        max_length=1024, examples=["…"]
+    )
 
 
 class SessionOut(Out):

@@ -47,7 +47,14 @@ class ReportOut(Out):
     )
 
 
-@router.get("/reports/capacity", response_model=ReportOut)
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("text/csv", XLSX)}
+    }
+}
+
+
+@router.get("/reports/capacity", response_model=ReportOut, responses=FILES)
 def capacity(
     request: Request,
     asker: Annotated[Asker, needs(Permission.reports_see)],
@@ -55,7 +62,7 @@ def capacity(
     by: By = By.bureau,
     bureau: Annotated[
         str | None,
-        Query(max_length=64, description="该单位及下级,仅按单位、系统 · only by bureau and system"),
+        Query(max_length=64, description="该单位及其下级 · that bureau and all below it"),
     ] = None,
     form: Form = Form.json,
 ) -> ReportOut | Response:

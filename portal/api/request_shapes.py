@@ -11,7 +11,7 @@ from approval.queries import CaseView, get_case, view_case
 from identity.models import Person
 from identity.queries import get_bureau_by_id, get_system_by_id
 from portal.api.amounts import LimitsOut, limits_out
-from portal.api.shapes import In, Out
+from portal.api.shapes import LARGEST_ID, In, Out
 from portal.api.standing import StandingOut, show_standing
 from provisioning.models import Request, RequestLine
 from provisioning.queries import list_lines, list_servers_of
@@ -25,7 +25,9 @@ class LineIn(In):
     flavor: str | None = Field(None, max_length=255, examples=["c4-8"])
     image: str | None = Field(None, max_length=255, examples=["openEuler-24.03-LTS"])
     volume_gib: int = Field(0, ge=0, le=1024 * 1024, examples=[200])
-    server: int | None = Field(None, ge=1, description="已有云服务器编号 · id of a server that is there")
+    server: int | None = Field(
+        None, ge=1, le=LARGEST_ID, description="已有云服务器编号 · id of a server that is there"
+    )
 
     def asked(self) -> LineAsked:
         """As provisioning takes it."""

@@ -19,7 +19,7 @@ from infra.workdays import load_calendar
 from portal.access import At, Reading, Writing
 from portal.api.amounts import LimitsIn
 from portal.api.request_shapes import LineIn, RequestOut, RequestRow, SubmittedOut, show_request, show_row
-from portal.api.shapes import Cursor, In, Limit, Page, api_router, id_of, page_of
+from portal.api.shapes import Cursor, In, Limit, Page, RowId, api_router, id_of, page_of
 from portal.needs import Asker, needs
 from portal.once import Once
 from portal.revisions import Seen, tag
@@ -108,7 +108,7 @@ def list_(
 
 
 @router.get("/requests/{request_id}")
-def show(asker: Sees, session: Reading, at: At, response: Response, request_id: int) -> RequestOut:
+def show(asker: Sees, session: Reading, at: At, response: Response, request_id: RowId) -> RequestOut:
     """One request with its lines, servers and where its case stands."""
     found = get_request(session, request_id)
     asker.at(session, found.bureau_id)
@@ -149,7 +149,7 @@ def edit(
     at: At,
     seen: Seen,
     response: Response,
-    request_id: int,
+    request_id: RowId,
     body: RequestEdit,
 ) -> RequestOut:
     """Change what is asked before it is decided; approvals that it had are void."""
@@ -169,7 +169,7 @@ def edit(
 
 
 @router.post("/requests/{request_id}/submit")
-def submit(asker: Submits, session: Writing, at: At, once: Once, request_id: int) -> SubmittedOut:
+def submit(asker: Submits, session: Writing, at: At, once: Once, request_id: RowId) -> SubmittedOut:
     """Hand a draft in; quota that is missing now is a warning, not a refusal."""
     found = _asked_of(asker, session, request_id)
 
@@ -187,7 +187,7 @@ def decide(
     at: At,
     seen: Seen,
     response: Response,
-    request_id: int,
+    request_id: RowId,
     body: DecisionIn,
 ) -> RequestOut:
     """Decide the step that waits; the last approval claims all quota, or names every shortfall."""
@@ -208,7 +208,7 @@ def decide(
 
 @router.post("/requests/{request_id}/withdraw")
 def withdraw(
-    asker: Submits, session: Writing, at: At, once: Once, request_id: int, body: WithdrawalIn
+    asker: Submits, session: Writing, at: At, once: Once, request_id: RowId, body: WithdrawalIn
 ) -> RequestOut:
     """Take a request back until it is decided."""
     found = _asked_of(asker, session, request_id)
@@ -231,7 +231,7 @@ def confirm(
     session: Writing,
     at: At,
     once: Once,
-    request_id: int,
+    request_id: RowId,
 ) -> RequestOut:
     """The applicant confirms what was built; only then it is active."""
     found = _asked_of(asker, session, request_id)
@@ -246,7 +246,7 @@ def confirm(
     )
 
 
-def _asked_of(asker: Asker, session: Session, request_id: int) -> Request:
+def _asked_of(asker: Asker, session: Session, request_id: RowId) -> Request:
     found = get_request(session, request_id)
     asker.at(session, found.bureau_id)
     return found

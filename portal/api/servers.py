@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from identity.queries import get_bureau, get_bureau_by_id, get_system, get_system_by_id
 from identity.roles import Permission
 from portal.access import At, Reading, Writing
 from portal.api.amounts import LimitsOut, limits_out
-from portal.api.shapes import Cursor, Limit, Out, Page, api_router, id_of, page_of
+from portal.api.shapes import Cursor, In, Limit, Out, Page, RowId, api_router, id_of, page_of
 from portal.needs import Asker, needs
 from portal.once import Once
 from provisioning.models import Server
@@ -59,6 +60,12 @@ class ServerOut(ServerRow):
     volumes: list[VolumeOut]
 
 
+class ReclaimIn(In):
+    """Why the office takes a server back; its applicant is told."""
+
+    reason: str = Field(max_length=2000, examples=["连续三个月闲置"])
+
+
 @router.get("/servers")
 def list_(
     asker: Sees,
@@ -88,31 +95,31 @@ def list_(
 
 
 @router.get("/servers/{server_id}")
-def show(asker: Sees, session: Reading, server_id: int) -> ServerOut:
+def show(asker: Sees, session: Reading, server_id: RowId) -> ServerOut:
     """One server with its volumes, its lease, and why the last try failed."""
     return _shown(session, _found(asker, session, server_id))
 
 
 @router.post("/servers/{server_id}/stop")
-def stop(asker: Operates, session: Writing, at: At, once: Once, server_id: int) -> ServerOut:
+def stop(asker: Operates, session: Writing, at: At, once: Once, server_id: RowId) -> ServerOut:
     """Have a running server stopped; it keeps what it holds."""
     return _act(asker, session, at, once, server_id, servers.stop_server)
 
 
 @router.post("/servers/{server_id}/start")
-def start(asker: Operates, session: Writing, at: At, once: Once, server_id: int) -> ServerOut:
+def start(asker: Operates, session: Writing, at: At, once: Once, server_id: RowId) -> ServerOut:
     """Have a stopped server run again, while its lease lasts."""
     return _act(asker, session, at, once, server_id, servers.start_server)
 
 
 @router.post("/servers/{server_id}/retry")
-def retry(asker: Submits, session: Writing, at: At, once: Once, server_id: int) -> ServerOut:
+def retry(asker: Submits, session: Writing, at: At, once: Once, server_id: RowId) -> ServerOut:
     """Build a failed server anew; its quota is claimed again."""
     return _act(asker, session, at, once, server_id, servers.retry_server)
 
 
 @router.post("/servers/{server_id}/give-up")
-def give_up(asker: Submits, session: Writing, at: At, once: Once, server_id: int) -> ServerOut:
+def give_up(asker: Submits, session: Writing, at: At, once: Once, server_id: RowId) -> ServerOut:
     """Do without a failed server, so that the rest of its request can be confirmed."""
     return _act(asker, session, at, once, server_id, servers.give_up_server)
 
@@ -123,14 +130,22 @@ def reclaim(
     session: Writing,
     at: At,
     once: Once,
-    server_id: int,
+    server_id: RowId,
+    body: ReclaimIn,
 ) -> ServerOut:
-    """The office takes a server back: it and its volumes are deleted."""
-    return _act(asker, session, at, once, server_id, servers.release_server)
+    """The office takes a server back: a snapshot is kept, then it and its volumes are deleted."""
+    reclaimed = partial(servers.reclaim_server, reason=body.reason)
+    return _act(asker, session, at, once, server_id, reclaimed, body)
 
 
 def _act(
-    asker: Asker, session: Session, at: datetime, once: Once, server_id: int, act: Callable[..., Server]
+    asker: Asker,
+    session: Session,
+    at: datetime,
+    once: Once,
+    server_id: int,
+    act: Callable[..., Server],
+    body: BaseModel | None = None,
 ) -> ServerOut:
     found = _found(asker, session, server_id)
 
@@ -138,7 +153,7 @@ def _act(
         changed = act(session, server_id=found.id, at=at, actor=asker.actor.journal_id)
         return _shown(session, changed)
 
-    return once(None, done)
+    return once(body, done)
 
 
 def _found(asker: Asker, session: Session, server_id: int) -> Server:

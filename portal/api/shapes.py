@@ -1,22 +1,35 @@
 """What all API routes share: pages by cursor, problems, and the router they hang on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Query
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from infra.errors import SijiError
 
 PREFIX = "/api/v1"
 PAGE_MAX = 500
 LARGEST_ID = 2**63 - 1
-REFUSALS = (400, 401, 403, 404, 409, 412, 413, 422, 428, 503)
+REFUSALS = (400, 401, 403, 404, 409, 412, 413, 422, 428, 500, 503)
 T = TypeVar("T")
 R = TypeVar("R")
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="每页条数 · how many a page")]
+RowId = Annotated[int, Path(ge=1, le=LARGEST_ID, description="编号 · its number")]
 Cursor = Annotated[str, Query(max_length=128, description="上一页的 next · `next` of the page before")]
+
+
+def _in_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the instant is outside of the years 1 to 9999 in UTC") from error
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""An instant with its zone, such as 2026-03-02T09:00:00+08:00; kept in UTC."""
 
 
 class CursorMalformed(SijiError):
@@ -34,9 +47,16 @@ class Out(BaseModel):
 
 
 class In(BaseModel):
-    """What is sent; a field that is not known is refused, not ignored."""
+    """What is sent; a field that is not known is refused, not ignored, and so is a NUL, which no text has."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_no_nul(cls, value: Any) -> Any:
+        if _holds_nul(value):
+            raise ValueError("it holds a NUL character")
+        return value
 
 
 class Page(BaseModel, Generic[T]):
@@ -71,6 +91,19 @@ def page_of(
     taken = rows[:limit]
     going_on = str(place(taken[-1])) if len(rows) > limit else None
     return Page(items=[shown(row) for row in taken], next=going_on)
+
+
+def _holds_nul(value: Any) -> bool:
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str) and "\0" in one:
+            return True
+        if isinstance(one, Mapping):
+            left += [*one, *one.values()]
+        elif isinstance(one, list):
+            left += one
+    return False
 
 
 def id_of(cursor: str) -> int | None:

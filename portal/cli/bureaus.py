@@ -1,4 +1,7 @@
-"""`siji bureaus`: import the tree and show a unit of it; the work is in identity.service.tree."""
+"""`siji bureaus`: import the tree, on this machine; the work is in identity.service.tree.
+
+What goes through the portal is in reorganisation.py.
+"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,15 +11,16 @@ import typer
 
 from identity.actor import INSTALLATION
 from identity.errors import ImportRefused
-from identity.queries import count_by_level, get_bureau, list_chain, list_children, list_versions
 from identity.service.tree import ImportReport, import_tree, rehearse_import
-from infra.clock import CITY_ZONE
-from infra.database import reading, transaction
+from infra.database import transaction
 from infra.textfile import read_bytes
-from portal.cli.local import language, open_local
+from portal.cli import reorganisation
+from portal.cli.local import open_local
+from portal.cli.speech import language
 from portal.guards import TREE_GUARDS
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(reorganisation.app)
 
 SAID = {
     "same": {
@@ -36,19 +40,6 @@ SAID = {
     },
     "rehearsed": {"zh": "预演,未写入;如正式执行:", "en": "A rehearsal, nothing is written; in earnest: "},
     "more": {"zh": "……另有 {more} 处问题未列出", "en": "… and {more} more faults"},
-    "unit": {
-        "zh": "{code} {name}({level},第 {revision} 版)",
-        "en": "{code} {name} ({level}, revision {revision})",
-    },
-    "abolished": {"zh": "已于 {at} 撤销", "en": "Abolished at {at}"},
-    "below": {
-        "zh": "直属 {children} 个;全部下级:{levels}",
-        "en": "{children} directly below; all below: {levels}",
-    },
-    "version": {
-        "zh": "{valid_from} 起:{code} {name}({level})",
-        "en": "Since {valid_from}: {code} {name} ({level})",
-    },
 }
 
 
@@ -93,28 +84,6 @@ def import_file(
         _tell_problems(refusal)
         raise
     typer.echo((_say("rehearsed") if dry_run else "") + _outcome(report))
-
-
-@app.command()
-def show(code: Annotated[str, typer.Argument(help="单位代码 · the unit's code")]) -> None:
-    """显示单位 · Show a unit, what is above and below it, and its history."""
-    with reading(open_local().engine) as session:
-        bureau = get_bureau(session, code=code)
-        for depth, unit in enumerate(reversed(list_chain(session, bureau_id=bureau.id))):
-            facts = {"code": unit.code, "name": unit.name, "level": unit.level, "revision": unit.revision}
-            typer.echo("  " * depth + _say("unit", **facts))
-        if bureau.abolished_at is not None:
-            typer.echo(_say("abolished", at=bureau.abolished_at.astimezone(CITY_ZONE).isoformat()))
-        children = list_children(session, bureau_id=bureau.id)
-        if children:
-            counts = count_by_level(session, within=bureau.id)
-            counts[bureau.level] -= bureau.abolished_at is None
-            levels = ", ".join(f"{level} {count}" for level, count in sorted(counts.items()) if count)
-            typer.echo(_say("below", children=len(children), levels=levels))
-        for version in list_versions(session, bureau_id=bureau.id):
-            since = version.valid_from.astimezone(CITY_ZONE).isoformat()
-            facts = {"code": version.code, "name": version.name, "level": version.level}
-            typer.echo(_say("version", valid_from=since, **facts))
 
 
 def _outcome(report: ImportReport) -> str:

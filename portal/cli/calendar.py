@@ -10,7 +10,8 @@ from infra.calendar_file import LARGEST_FILE_BYTES, read_calendar_file
 from infra.database import reading, transaction
 from infra.textfile import read_bytes
 from infra.workdays import load_calendar
-from portal.cli.local import language, open_local
+from portal.cli.local import open_local
+from portal.cli.speech import language
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -22,6 +23,10 @@ SAID = {
         "en": "Imported {year}: {count} days listed",
     },
     "same": {"zh": "{year} 年工作日历已是如此,未作改动", "en": "{year} is so already; nothing changed"},
+    "alarms": {
+        "zh": "工作日历缺失预警:解除 {cleared} 条,新增 {raised} 条",
+        "en": "Alarms about missing calendars: {cleared} cleared, {raised} raised",
+    },
     "years": {"zh": "已公布:{first}–{last} 年", "en": "Published: {first} to {last}"},
     "gaps": {"zh": "其中缺少:{years}", "en": "missing between them: {years}"},
 }
@@ -58,6 +63,9 @@ def import_(
     typer.echo(
         SAID["imported" if published.changed else "same"][language()].format(year=year, count=len(days))
     )
+    if published.raised or published.cleared:
+        facts = {"raised": published.raised, "cleared": published.cleared}
+        typer.echo(SAID["alarms"][language()].format_map(facts))
 
 
 @app.command()

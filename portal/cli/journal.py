@@ -8,7 +8,8 @@ import typer
 from infra import journal
 from infra.installation import Installation
 from infra.journal.wording import breaks_of
-from portal.cli.local import language, open_local
+from portal.cli.local import open_local
+from portal.cli.speech import language
 
 app = typer.Typer(no_args_is_help=True)
 

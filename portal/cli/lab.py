@@ -3,14 +3,13 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from infra.errors import SijiError
 from infra.lab import engines
 from infra.lab.status import Status
+from portal.cli.tables import print_table
 
-app = typer.Typer(no_args_is_help=True, help="Private engines for tests, benchmarks and developers.")
+app = typer.Typer(no_args_is_help=True)
 
 KNOWN = " ".join(engines.ENGINES)
 COLUMNS = ("name", "state", "address", "data", "memory")
@@ -18,7 +17,7 @@ COLUMNS = ("name", "state", "address", "data", "memory")
 
 @app.command()
 def up(names: Annotated[list[str], typer.Argument(help=f"Any of: {KNOWN}.")]) -> None:
-    """Install what is missing (as root, on Debian) and start the named engines."""
+    """启动引擎 · Install what is missing (as root, on Debian) and start the named engines."""
     try:
         engines.up(names, tell=lambda step: typer.echo(step, err=True))
     except SijiError as error:
@@ -29,7 +28,7 @@ def up(names: Annotated[list[str], typer.Argument(help=f"Any of: {KNOWN}.")]) ->
 def down(
     names: Annotated[list[str] | None, typer.Argument(help=f"Any of: {KNOWN}; none: all.")] = None,
 ) -> None:
-    """End the named engines, or all; their data stays."""
+    """停止引擎 · End the named engines, or all; their data stays."""
     try:
         engines.down(names or ())
     except SijiError as error:
@@ -40,20 +39,12 @@ def down(
 def status(
     names: Annotated[list[str] | None, typer.Argument(help=f"Any of: {KNOWN}; none: all.")] = None,
 ) -> None:
-    """Show state, address, data folder and resident memory of the named engines, or all."""
+    """引擎状态 · Show state, address, data folder and resident memory of the named engines, or all."""
     try:
         rows = [_cells(found) for found in engines.status(names or ())]
     except SijiError as error:
         raise _refused(error) from error
-    console = Console()
-    if not console.is_terminal:
-        for row in (COLUMNS, *rows):
-            typer.echo("\t".join(row))
-        return
-    table = Table(*COLUMNS)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    print_table(COLUMNS, rows)
 
 
 def _cells(found: Status) -> tuple[str, ...]:

@@ -1,38 +1,117 @@
-"""The `siji` command: one sub-command a noun, each in a file of its own."""
+"""The `siji` command: its sub-commands, each in a file of its own that is imported when it is called."""
 
-import sys
+import importlib
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
 from infra.errors import SijiError
-from portal.cli import bureaus, calendar, journal, lab, people, quota, records, report, run, sessions, worker
-from portal.cli.local import language
+from portal.cli.speech import language
+
+Sub = dict[str, tuple[str, str]]
+"""By name: the module below portal.cli (`module:function` for a command of its own), and one line of help."""
+
+ROOMS: dict[str, Sub] = {
+    "登录 · signing in": {
+        "sign-in": ("sessions:sign_in", "登录门户 · sign in to the portal"),
+        "sign-out": ("sessions:sign_out", "退出门户 · sign out"),
+        "whoami": ("sessions:whoami", "我是谁 · who the portal takes you for"),
+    },
+    "审批 · approval": {
+        "requests": ("requests", "资源申请 · requests for resources"),
+        "cases": ("cases", "办件 · cases"),
+        "inbox": ("inbox:inbox", "待办 · what waits for your decision"),
+        "notices": ("notices", "通知 · notices"),
+        "items": ("items", "事项 · the items of the hall"),
+        "alarms": ("items:alarms", "日历缺失预警 · limits without a date"),
+    },
+    "政务云 · cloud": {
+        "grants": ("grants", "配额下达 · quotas granted to bureaus"),
+        "servers": ("servers", "云服务器 · servers"),
+        "regions": ("regions", "区域 · regions, and what they offer and hold"),
+    },
+    "数据共享 · shared data": {
+        "datasets": ("datasets", "信息资源目录 · the catalogue of datasets"),
+        "publish": ("publish:publish", "发布一批数据 · publish a batch of records"),
+        "receipts": ("receipts", "发布回执 · receipts of what was published"),
+        "quarantine": ("quarantine", "隔离数据 · records that were not taken"),
+        "subscriptions": ("subscriptions", "数据订阅 · subscriptions"),
+        "pull": ("pull:pull", "拉取数据 · pull records"),
+    },
+    "机构与账号 · bureaus and accounts": {
+        "bureaus": ("bureaus", "部门树 · the tree of bureaus"),
+        "systems": ("systems", "信息系统 · information systems"),
+        "tokens": ("tokens", "系统令牌 · tokens of systems"),
+        "accounts": ("accounts", "账号(经门户)· accounts, through the portal"),
+        "roles": ("roles", "角色 · roles of people"),
+    },
+    "本机 · this machine": {
+        "run": ("run:run", "示例城市 · load the sample city and show it"),
+        "migrate": ("records:migrate", "建立或升级数据库 · build or upgrade the records"),
+        "worker": ("worker:worker", "任务进程 · Celery workers"),
+        "people": ("people", "账号(本机)· accounts, from this console"),
+        "calendar": ("calendar", "工作日历 · the work calendar"),
+        "journal": ("journal", "审计日志 · the journal"),
+        "quota": ("quota", "配额核对 · quotas recounted"),
+        "report": ("report:report", "容量报表 · the capacity report"),
+        "lab": ("lab", "测试用引擎 · private engines for tests and benchmarks"),
+    },
+}
+
+
+class OnDemand(TyperGroup):
+    """Imports a sub-command when it is called: help and completion need one line of each."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        for room, subs in ROOMS.items():
+            for name, (_, line) in subs.items():
+                self.add_command(TyperCommand(name, help=line, rich_help_panel=room))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The sub-command that `args` begin with, imported."""
+        name, known, rest = super().resolve_command(ctx, args)
+        return name, None if name is None or known is None else load(name), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it; a refusal is one message on standard error and status 1."""
+        try:
+            return super().invoke(ctx)
+        except SijiError as error:
+            typer.echo(error.message(language()), err=True)
+            raise typer.Exit(1) from error
+
 
 app = typer.Typer(
     name="siji",
+    cls=OnDemand,
     help="四级云 Siji:一级建设、四级使用的政务云。One government cloud for four levels of government.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-app.add_typer(bureaus.app, name="bureaus", help="部门树 · the tree of bureaus")
-app.add_typer(calendar.app, name="calendar", help="工作日历 · the work calendar")
-app.add_typer(journal.app, name="journal", help="审计日志 · the journal")
-app.add_typer(lab.app, name="lab", help="测试用引擎 · private engines for tests and benchmarks")
-app.add_typer(people.app, name="people", help="人员 · people")
-app.add_typer(quota.app, name="quota", help="配额 · quotas")
-app.command(name="sign-in", help="登录门户 · sign in to the portal")(sessions.sign_in)
-app.command(name="sign-out", help="退出门户 · sign out")(sessions.sign_out)
-app.command(name="whoami", help="我是谁 · who the portal takes you for")(sessions.whoami)
-app.command(name="migrate", help="建立或升级数据库 · build or upgrade the records")(records.migrate)
-app.command(name="report", help="容量报表 · the capacity report")(report.report)
-app.command(name="worker", help="任务进程 · Celery workers")(worker.worker)
-app.command(name="run", help="示例城市 · load the sample city and show it")(run.run)
+
+
+@app.callback()
+def _siji() -> None:
+    """Nothing happens before a sub-command."""
+
+
+def load(name: str) -> Any:
+    """The sub-command of that name, a key of ROOMS' rooms."""
+    place, line = next(subs[name] for subs in ROOMS.values() if name in subs)
+    module, _, function = place.partition(":")
+    found = getattr(importlib.import_module(f"portal.cli.{module}"), function or "app")
+    if function:
+        alone = typer.Typer()
+        alone.command(name, help=line)(found)
+        return get_group(alone).commands[name]
+    group = get_group(found)
+    group.name, group.help = name, line
+    return group
 
 
 def main() -> None:
-    """Run the command; a refusal is one message on standard error and status 1."""
-    try:
-        app()
-    except SijiError as error:
-        typer.echo(error.message(language()), err=True)
-        sys.exit(1)
+    """Run the command."""
+    app()

@@ -6,8 +6,6 @@ Roles are given in the portal, by a security administrator, never here: who hold
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy.orm import Session
 
 from identity.actor import INSTALLATION
@@ -27,7 +25,9 @@ from identity.service.people import (
 from infra.clock import city_date
 from infra.database import transaction
 from infra.errors import NotFound
-from portal.cli.local import language, open_local
+from portal.cli.local import open_local
+from portal.cli.speech import language
+from portal.cli.tables import print_table
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -91,7 +91,7 @@ def list_(
         ):
             rows += [_cells(session, person) for person in page]
             after_id = page[-1].id
-    _show(rows)
+    print_table(COLUMNS[language()], rows)
 
 
 @app.command()
@@ -158,15 +158,3 @@ def _cells(session: Session, person: Person) -> tuple[str, ...]:
     )
     departed = "" if person.departed_at is None else city_date(person.departed_at).isoformat()
     return (person.login, person.name, session.get_one(Bureau, person.bureau_id).code, roles, departed)
-
-
-def _show(rows: list[tuple[str, ...]]) -> None:
-    console = Console()
-    if not console.is_terminal:
-        for row in (COLUMNS[language()], *rows):
-            typer.echo("\t".join(row))
-        return
-    table = Table(*COLUMNS[language()])
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)

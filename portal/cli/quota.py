@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from infra.database import reading
-from portal.cli.local import language, open_local
+from portal.cli.local import open_local
+from portal.cli.speech import language
 from provisioning.service.recount import recount as recount_counters
 
-app = typer.Typer(no_args_is_help=True, help="配额 · quotas")
+app = typer.Typer(no_args_is_help=True)
 
 SAID = {
     "same": {"zh": "计数与台账一致", "en": "The counters equal the recount"},
@@ -24,7 +25,7 @@ SAID = {
 def recount(
     region: Annotated[str | None, typer.Option(help="只核对此区域 · this region only")] = None,
 ) -> None:
-    """Compare every counter with sums over allocations and grants; status 1 where they differ."""
+    """核对计数 · Compare every counter with sums over allocations and grants; status 1 where they differ."""
     with reading(open_local().engine) as session:
         differences = recount_counters(session, region=region)
     for difference in differences:

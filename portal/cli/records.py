@@ -3,7 +3,8 @@
 import typer
 
 from infra.migrations.run import is_current, upgrade
-from portal.cli.local import language, open_local
+from portal.cli.local import open_local
+from portal.cli.speech import language
 
 SAID = {
     "done": {"zh": "数据库已升级到当前版本", "en": "The records are now of this version"},

@@ -2,17 +2,18 @@
 
 import json
 import uuid
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import typer
 
 from infra.errors import Kind, SijiError
 from infra.settings import Settings
-from portal.access import COOKIE
-from portal.cli.local import language
+from portal.cli.speech import language
 
 WAIT_S = 60.0
 API = "/api/v1"
@@ -52,12 +53,11 @@ class Refused(SijiError):
 class Portal:
     """One portal at `url`, spoken to as one caller."""
 
-    def __init__(self, url: str, *, headers: dict[str, str], cookies: dict[str, str]) -> None:
+    def __init__(self, url: str, *, headers: dict[str, str]) -> None:
         told = {"Accept-Language": language(), **headers}
         self.url = url
-        self._client = httpx2.Client(
-            base_url=url + API, headers=told, cookies=cookies, timeout=WAIT_S, trust_env=False
-        )
+        self._client = httpx2.Client(base_url=url + API, headers=told, timeout=WAIT_S, trust_env=False)
+        weakref.finalize(self, self._client.close)
 
     def get(self, path: str, **query: Any) -> Any:
         """What is there, as JSON; None among `query` is left out. Raises Refused, PortalAway."""
@@ -79,7 +79,14 @@ class Portal:
             cursor = page["next"]
 
     def send(
-        self, method: str, path: str, body: Any = None, *, if_match: str | None = None, key: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        if_match: str | None = None,
+        key: str | None = None,
+        **query: Any,
     ) -> Any:
         """Ask for a change; its answer as JSON. A POST without `key` gets one. Raises Refused, PortalAway."""
         headers = {}
@@ -87,8 +94,23 @@ class Portal:
             headers["If-Match"] = if_match
         if method == "POST":
             headers["Idempotency-Key"] = key or uuid.uuid4().hex
-        answer = self._call(method, path, headers=headers, json=body)
+        answer = self._call(method, path, query=query, headers=headers, json=body)
         return answer.json() if answer.content else None
+
+    def revise(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        seen: str,
+        revision: int | None = None,
+        **query: Any,
+    ) -> Any:
+        """`send` on the condition that what is at the path `seen` stays as it is until then, or still is the
+        `revision`. Raises Refused, PortalAway."""
+        if_match = self.get_tagged(seen)[1] if revision is None else etag(revision)
+        return self.send(method, path, body, if_match=if_match, **query)
 
     def upload(self, path: str, content: bytes, *, content_type: str, key: str, **query: Any) -> Any:
         """Send a file's bytes; what is answered, as JSON. Raises Refused, PortalAway."""
@@ -103,9 +125,19 @@ class Portal:
             answer = self._client.request(method, path, params=given, **how)
         except httpx2.TransportError as error:
             raise PortalAway(url=self.url, why=str(error)) from error
-        if answer.is_error:
+        if not answer.is_success:
             raise _refusal(answer)
         return answer
+
+
+def at(*parts: object) -> str:
+    """The path that these names make, each whole: a dataset's code may hold '/'."""
+    return "".join(f"/{quote(str(part), safe='')}" for part in parts)
+
+
+def etag(revision: int) -> str:
+    """The ETag of that revision."""
+    return f'"r{revision}"'
 
 
 def open_portal() -> Portal:
@@ -114,20 +146,21 @@ def open_portal() -> Portal:
     url = portal_url(settings)
     if settings.token is not None:
         bearer = f"Bearer {settings.token.get_secret_value()}"
-        return Portal(url, headers={"Authorization": bearer}, cookies={})
+        return Portal(url, headers={"Authorization": bearer})
     kept = _kept_sessions().get(url)
     if kept is None:
         raise NotSignedInHere(url=url)
-    return Portal(url, headers={"X-CSRF-Token": kept["csrf"]}, cookies={COOKIE: kept["cookie"]})
+    return Portal(url, headers=kept)
 
 
 def sign_in(login: str, password: str) -> bool:
     """Open a session and keep it for later commands; whether the password must be changed first."""
     url = portal_url(Settings())
-    portal = Portal(url, headers={}, cookies={})
+    portal = Portal(url, headers={})
     answer = portal._call("POST", "/session", json={"login": login, "password": password})
     opened = answer.json()
-    _keep(url, {"csrf": opened["csrf"], "cookie": answer.cookies[COOKIE]})
+    cookies = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
+    _keep(url, {"X-CSRF-Token": opened["csrf"], "Cookie": cookies})
     return bool(opened["must_change_password"])
 
 
@@ -137,7 +170,7 @@ def sign_out() -> None:
     kept = _kept_sessions().get(url)
     if kept is None:
         return
-    portal = Portal(url, headers={"X-CSRF-Token": kept["csrf"]}, cookies={COOKIE: kept["cookie"]})
+    portal = Portal(url, headers=kept)
     try:
         portal.send("DELETE", "/session")
     except Refused as refusal:
@@ -170,7 +203,7 @@ def _kept_sessions() -> dict[str, dict[str, str]]:
 
 
 def _keep(url: str, session: dict[str, str] | None) -> None:
-    """Keep (None: drop) the session at `url`, readable by its owner alone."""
+    """Keep (None: drop) the headers of the session at `url`, readable by its owner alone."""
     file = _session_file()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     others = {known: kept for known, kept in _kept_sessions().items() if known != url}

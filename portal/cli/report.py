@@ -11,7 +11,8 @@ from rich.console import Console
 from infra.database import reading
 from metrics.capacity import report_capacity
 from metrics.export import as_csv, as_table, as_xlsx
-from portal.cli.local import language, open_local
+from portal.cli.local import open_local
+from portal.cli.speech import language
 
 WIDTH_IN_A_FILE = 200
 SAID = {

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from exchange.broker.connect import connect_broker
 from identity.phase1 import read_phase1
 from identity.roles import ROLE_NAMES
 from infra import jobs
@@ -19,8 +20,8 @@ from infra.settings import Settings
 from metrics.capacity import report_capacity
 from metrics.export import as_table
 from portal.app import create_app
-from portal.cli.local import language
-from portal.sample.city import load_systems, load_tree, system_codes
+from portal.cli.speech import language
+from portal.sample.city import load_systems, load_tree, servers_of, system_codes
 from portal.sample.cloud import (
     confirm_everything,
     grant_down_the_tree,
@@ -28,6 +29,7 @@ from portal.sample.cloud import (
     request_everything,
 )
 from portal.sample.people import PEOPLE, load_people
+from portal.sample.sharing import Shared, share_divisions, share_systems
 from portal.sample.workers import workers
 from provisioning.cloud.connect import connect
 from provisioning.service.sweep import sweep
@@ -38,6 +40,10 @@ _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
 
 def run(
     serve: Annotated[bool, typer.Option(help="最后启动门户 · serve the portal at the end")] = True,
+    systems: Annotated[
+        int | None,
+        typer.Option(min=0, help="只为前几个信息系统申请 · request for the first few systems only"),
+    ] = None,
 ) -> None:
     """Load the sample city (a second run doubles nothing), print its people, serve the portal."""
     zh = language() == "zh"
@@ -57,42 +63,74 @@ def run(
         new = load_systems(installation.engine, at=installation.clock.now())
     say.print(f"信息系统:新增 {new}(拆分为示意)" if zh else f"Systems: {new} new (the split is illustrative)")
     password = load_people(installation.engine, data_dir=settings.data_dir, at=installation.clock.now())
-    with Progress(*_COLUMNS, console=say) as progress:
-        do_the_main_job(installation, progress, zh=zh)
-    say.print(_counted(installation, zh))
-    with reading(installation.engine) as session:
-        say.print(as_table(report_capacity(session, by="level"), by="level", language=language()))
-    say.print(_people_table(zh))
-    say.print(f"密码(全部示例人员):{password}" if zh else f"Password of all sample people: {password}")
-    if serve:
-        address = f"http://{settings.portal_host}:{settings.portal_port}"
-        say.print(f"门户:{address}(Ctrl+C 结束)" if zh else f"Portal: {address} (end it with Ctrl+C)")
-        uvicorn.run(
-            create_app(installation),
-            host=settings.portal_host,
-            port=settings.portal_port,
-            log_level="warning",
-        )
+    with workers(log=settings.data_dir / "worker.log"):
+        with Progress(*_COLUMNS, console=say) as progress:
+            provide_servers(installation, progress, systems=systems, zh=zh)
+            shared = share_data(installation, progress, zh=zh)
+        say.print(_counted(installation, zh))
+        say.print(_exchanged(shared, zh))
+        with reading(installation.engine) as session:
+            say.print(as_table(report_capacity(session, by="level"), by="level", language=language()))
+        say.print(_people_table(zh))
+        say.print(f"密码(全部示例人员):{password}" if zh else f"Password of all sample people: {password}")
+        if serve:
+            address = f"http://{settings.portal_host}:{settings.portal_port}"
+            say.print(f"门户:{address}(Ctrl+C 结束)" if zh else f"Portal: {address} (end it with Ctrl+C)")
+            uvicorn.run(
+                create_app(installation),
+                host=settings.portal_host,
+                port=settings.portal_port,
+                log_level="warning",
+            )
 
 
-def do_the_main_job(here: Installation, progress: Progress, *, zh: bool) -> None:
+def provide_servers(here: Installation, progress: Progress, *, systems: int | None, zh: bool) -> None:
     """Every phase-1 system from its quota to confirmed servers; takes up where an earlier run ended."""
     cloud = connect(here.settings, here.settings.region, here.clock)
     open_sample_region(here, cloud)
     grant_down_the_tree(here, region=cloud.region)
     jobs.join(here)
-    systems = len(system_codes(read_phase1()))
-    servers = sum(group.count for group in read_phase1())
-    with workers(log=here.settings.data_dir / "worker.log"):
-        asked = progress.add_task("申请与审批" if zh else "requests", total=systems)
-        request_everything(here, region=cloud.region, done=lambda: progress.advance(asked))
-        built = progress.add_task("建服务器" if zh else "servers", total=servers)
-        while confirm_everything(here):
-            progress.update(built, completed=len(cloud.list_servers()))
-            time.sleep(POLL_S)
-            with transaction(here.engine) as session:
-                sweep(session, at=here.clock.now())
+    nudge_unfinished(here)
+    groups = read_phase1()
+    codes = list(system_codes(groups))[:systems]
+    asked = progress.add_task("申请与审批" if zh else "requests", total=len(codes))
+    request_everything(here, region=cloud.region, systems=codes, done=lambda: progress.advance(asked))
+    built = progress.add_task("建服务器" if zh else "servers", total=servers_of(groups, codes))
+    while confirm_everything(here):
         progress.update(built, completed=len(cloud.list_servers()))
+        time.sleep(POLL_S)
+    progress.update(built, completed=len(cloud.list_servers()))
+
+
+def nudge_unfinished(here: Installation) -> None:
+    """What an earlier run left waiting goes on at once; what is lost from now on, the beat sends again."""
+    with transaction(here.engine) as session:
+        sweep(session, at=here.clock.now())
+
+
+def share_data(here: Installation, progress: Progress, *, zh: bool) -> Shared:
+    """One bureau publishes the city's divisions, another pulls them; a second dataset awaits a decision."""
+    steps = progress.add_task("数据共享" if zh else "shared data", total=2)
+    broker = connect_broker(here.settings)
+    try:
+        shared = share_divisions(here, broker)
+        progress.advance(steps)
+        share_systems(here, broker)
+        progress.advance(steps)
+    finally:
+        broker.close()
+    return shared
+
+
+def _exchanged(shared: Shared, zh: bool) -> str:
+    same = shared.published_digest == shared.delivered_digest
+    if zh:
+        said = "双方 SM3 摘要一致" if same else "双方 SM3 摘要不一致"
+        return (
+            f"行政区划代码:市民政局发布 {shared.published:,} 条,市人社局已接收 {shared.delivered:,} 条,{said}"
+        )
+    said = "the SM3 digests of both agree" if same else "the SM3 digests of both differ"
+    return f"Divisions: {shared.published:,} published, {shared.delivered:,} pulled by another bureau; {said}"
 
 
 def _counted(here: Installation, zh: bool) -> str:

@@ -6,7 +6,7 @@ import typer
 
 from infra.settings import Settings
 from portal.cli import remote
-from portal.cli.local import language
+from portal.cli.speech import language
 
 SAID = {
     "in": {"zh": "已登录 {url}", "en": "Signed in to {url}"},

@@ -11,10 +11,9 @@ from identity.queries import list_names
 from identity.roles import Permission
 from infra import journal as chain
 from infra.clock import city_midnight
-from infra.installation import Installation
-from infra.journal.queries import count_seals, list_entries
+from infra.journal.queries import count_seals
 from infra.journal.wording import breaks_of
-from portal.access import Here, Reading
+from portal.access import At, Here, Reading, Writing
 from portal.api.shapes import id_of
 from portal.form import Form
 from portal.needs import Asker, page_needs
@@ -30,7 +29,8 @@ Reader = Annotated[Asker, page_needs(Permission.journal_read)]
 def journal(
     request: Request,
     asker: Reader,
-    session: Reading,
+    session: Writing,
+    at: At,
     actor: Filter = "",
     act: Filter = "",
     subject: Filter = "",
@@ -39,18 +39,26 @@ def journal(
     until: Filter = "",
     cursor: Filter = "",
 ) -> Response:
-    """Entries, newest first; dates are the city's, both included."""
-    asker.at(session, None)
+    """Entries of the bureaus that the reader audits, newest first; dates are the city's, both included.
+
+    A look at personal data is an entry itself.
+    """
     form = Form.of(actor=actor, act=act, subject=subject, personal=personal, since=since, until=until)
     first, last = form.day("since", needed=False), form.day("until", needed=False)
-    found = list_entries(
-        session,
+    wanted = chain.Wanted(
         actor=actor.strip(),
         act=act.strip(),
         subject=subject.strip(),
         personal=personal == "1",
+        bureau_ids=asker.scope(session),
         since=city_midnight(first) if first else None,
         until=city_midnight(last + timedelta(days=1)) if last and last < date.max else None,
+    )
+    found = chain.read_entries(
+        session,
+        wanted,
+        reader=asker.actor.journal_id,
+        at=at,
         before_id=id_of(cursor),
         limit=PAGE + 1,
     )
@@ -72,16 +80,8 @@ def journal(
 def verification(request: Request, asker: Reader, session: Reading, here: Here) -> Response:
     """The whole chain and its signed heads, checked now."""
     asker.at(session, None)
-    found = chain.verify(here.engine, _heads(here))
+    found = chain.verify(here.engine, chain.read_own_heads(here.settings.data_dir))
     return render(request, "verification.html", {"found": found, "breaks": breaks_of(found)})
-
-
-def _heads(here: Installation) -> list[chain.Head]:
-    """The signed heads of this installation; none before the first was signed."""
-    file, key = here.settings.data_dir / chain.HEADS_FILE, here.settings.data_dir / chain.KEY_FILE
-    if not file.exists():
-        return []
-    return list(chain.read_heads(file, chain.load_public_key(chain.public_key_file(key))))
 
 
 def _names(session: Session, actors: list[str]) -> dict[str, str]:

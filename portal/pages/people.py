@@ -77,7 +77,7 @@ def person(
     """One account with its roles; the look is journalled."""
     found = person_of(session, login)
     asker.at(session, found.bureau_id)
-    get_person(session, actor=asker.actor, person_id=found.id, at=at)
+    get_person(session, actor=asker.actor, login=login, at=at)
     return render(request, "person.html", person_facts(session, asker, found, Form()))
 
 

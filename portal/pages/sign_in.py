@@ -5,8 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from identity.service.sign_in import change_password, sign_in, sign_out
+from identity.queries import find_persons
+from identity.service.sign_in import Resumed, change_password, sign_in, sign_out
+from infra.database import reading
 from infra.errors import SijiError
+from infra.installation import Installation
 from portal.access import COOKIE, At, Here, Visitor, Writing, from_own_form, from_own_site, hand_over
 from portal.errors import STATUS
 from portal.language import COOKIE as LANGUAGE_COOKIE
@@ -55,9 +58,9 @@ def leave(request: Request, session: Writing, at: At) -> Response:
 
 
 @router.get("/password")
-def show_password(request: Request, visitor: Visitor) -> Response:
+def show_password(request: Request, visitor: Visitor, here: Here) -> Response:
     """The form for a new password."""
-    return render(request, "password.html", {"message": "", "must": visitor.must_change_password})
+    return _ask_password(request, here, visitor)
 
 
 @router.post("/password", dependencies=[Depends(from_own_form)])
@@ -73,9 +76,19 @@ def replace_password(
     try:
         change_password(here.engine, actor=visitor.actor, old=old, new=new, at=at)
     except SijiError as error:
-        facts = {"message": error.message(language_of(request)), "must": visitor.must_change_password}
-        return render(request, "password.html", facts, status=int(STATUS[error.kind]))
+        message = error.message(language_of(request))
+        return _ask_password(request, here, visitor, message=message, status=int(STATUS[error.kind]))
     return RedirectResponse("/sign-in", 303)
+
+
+def _ask_password(
+    request: Request, here: Installation, visitor: Resumed, *, message: str = "", status: int = 200
+) -> Response:
+    """The form, with the login for what remembers passwords."""
+    with reading(here.engine) as session:
+        person = find_persons(session, [visitor.actor.id])[visitor.actor.id]
+    facts = {"message": message, "must": visitor.must_change_password, "login": person.login}
+    return render(request, "password.html", facts, status=status)
 
 
 @router.post("/language", dependencies=[Depends(from_own_site)])

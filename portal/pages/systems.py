@@ -13,11 +13,12 @@ from identity.queries import get_bureau, get_bureau_by_id, get_system, list_syst
 from identity.roles import Permission as P
 from identity.roles import bureaus_with
 from identity.service.access import may
+from identity.service.directory import look_at_contacts
 from identity.service.presenting import is_good
 from identity.service.systems import ZONES, edit_system, register_system, retire_system
 from identity.service.tokens import list_tokens
 from infra.database import reading
-from portal.access import At, Reading
+from portal.access import At, Reading, Writing
 from portal.badges import SERVER
 from portal.flash import onward
 from portal.form import Form, Sent, SentForm
@@ -63,12 +64,16 @@ def system(
     request: Request,
     code: str,
     asker: Annotated[Asker, page_needs(P.systems_see)],
-    session: Reading,
+    session: Writing,
     at: At,
 ) -> Response:
-    """One system; its servers, tokens and subscriptions for those who may see each."""
+    """One system; its servers, tokens and subscriptions for those who may see each.
+
+    A look at its contacts is journalled.
+    """
     found = get_system(session, code=code)
     asker.at(session, found.bureau_id)
+    look_at_contacts(session, actor=asker.actor, system=found, at=at)
     return show_system(request, session, asker, found, at=at)
 
 

@@ -1,24 +1,27 @@
 """Takes every phase-1 system of the sample city from quota to confirmed servers; any step may be repeated."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from math import ceil
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from approval.models import CaseStep
 from approval.queries import find_active_step, get_case
 from approval.service import load_items
 from identity.actor import INSTALLATION
-from identity.models import Person, System
+from identity.models import System
 from identity.phase1 import Phase1Group, read_phase1
-from identity.queries import get_bureau, get_system, list_chain
+from identity.queries import get_bureau, get_bureau_by_id, get_system, list_chain
 from identity.roles import Role
 from identity.service.people import add_person, find_person_by_login
 from identity.service.roles import give_role
 from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.installation import Installation
-from portal.sample.city import ACTOR, system_codes
+from portal.sample.city import ACTOR
+from portal.sample.people import PEOPLE
 from provisioning.cloud.driver import Cloud
 from provisioning.models import Region, Request
 from provisioning.quota import Limits
@@ -30,7 +33,8 @@ from provisioning.service.requests import confirm_request, decide_request, draft
 
 IMAGE = "openEuler-24.03-LTS"
 LEASE = timedelta(days=3 * 365)
-REVIEWER, VERIFIER, COUNTY_REVIEWER = "shenhe", "hezhun", "chushen"
+REVIEWER, VERIFIER = "shenhe", "hezhun"
+COUNTY_REVIEWERS = {one.scope: one.login for one in PEOPLE if one.role == Role.reviewer}
 Done = Callable[[], None]
 
 
@@ -70,11 +74,15 @@ def grant_down_the_tree(here: Installation, *, region: str) -> None:
             )
 
 
-def request_everything(here: Installation, *, region: str, done: Done) -> None:
+def request_everything(here: Installation, *, region: str, systems: Sequence[str], done: Done) -> None:
     """One request a system: asked for by its bureau, reviewed, verified by another; `done` after each."""
-    for code in system_codes(read_phase1()):
+    groups = read_phase1()
+    with transaction(here.engine) as session:
+        _appoint_county_reviewers(session, groups, at=here.clock.now())
+    for code in systems:
         with transaction(here.engine) as session:
-            request = _draft(session, here, region=region, system=get_system(session, code=code))
+            system = get_system(session, code=code)
+            request = _draft(session, here, region=region, system=system, groups=groups)
             if request.state == "draft":
                 submit_request(
                     session, request_id=request.id, person_id=request.applicant_id, at=here.clock.now()
@@ -98,34 +106,38 @@ def confirm_everything(here: Installation) -> int:
 
 
 def _need(group: Phase1Group) -> Limits:
-    return Limits.of(
-        servers=group.count,
-        vcpus=group.count * group.vcpus,
-        ram_mib=group.count * group.ram_mib,
-        root_gib=group.count * group.root_gib,
-        volume_gib=group.count * group.volume_gib,
-        volumes=group.count,
-    )
+    """What the group takes and a quarter more, so that its bureau can ask for something new."""
+    taken = {
+        "servers": group.count,
+        "vcpus": group.count * group.vcpus,
+        "ram_mib": group.count * group.ram_mib,
+        "root_gib": group.count * group.root_gib,
+        "volume_gib": group.count * group.volume_gib,
+        "volumes": group.count,
+    }
+    return Limits.of(**{name: amount + ceil(amount / 4) for name, amount in taken.items()})
 
 
-def _draft(session: Session, here: Installation, *, region: str, system: System) -> Request:
+def _draft(
+    session: Session, here: Installation, *, region: str, system: System, groups: Sequence[Phase1Group]
+) -> Request:
     found = session.scalar(select(Request).where(Request.system_id == system.id))
     if found is not None:
         return found
     at = here.clock.now()
-    groups = [one for one in read_phase1() if system_codes(read_phase1())[system.code].system == one.system]
-    bureau = list_chain(session, bureau_id=system.bureau_id)[0]
+    bureau = get_bureau_by_id(session, bureau_id=system.bureau_id)
     lines = [
         LineAsked(count=one.count, flavor=one.flavor, image=IMAGE, volume_gib=one.volume_gib)
         for one in groups
-        if one.bureau_code == bureau.code
+        if (one.bureau_code, one.system) == (bureau.code, system.name)
     ]
+    applicant_id = _account(
+        session, f"gly-{bureau.code}", f"{bureau.name}管理员", Role.bureau_admin, bureau_id=bureau.id, at=at
+    )
     return draft_request(
         session,
         kind="new_system",
-        applicant_id=_applicant(
-            session, bureau_id=bureau.id, login=f"gly-{bureau.code}", name=bureau.name, at=at
-        ),
+        applicant_id=applicant_id,
         region=region,
         purpose=f"示例:一期“{system.name}”上云",
         at=at,
@@ -135,21 +147,33 @@ def _draft(session: Session, here: Installation, *, region: str, system: System)
     )
 
 
-def _applicant(session: Session, *, bureau_id: int, login: str, name: str, at: datetime) -> int:
+def _appoint_county_reviewers(session: Session, groups: Sequence[Phase1Group], *, at: datetime) -> None:
+    """Every county with phase-1 systems below it gives the first review of their requests itself."""
+    counties = {group.bureau_code[:6] for group in groups if "-" not in group.bureau_code}
+    for code in sorted(counties):
+        county = get_bureau(session, code=code)
+        _account(
+            session,
+            _county_reviewer(code),
+            f"{county.name}初审员",
+            Role.reviewer,
+            bureau_id=county.id,
+            at=at,
+        )
+
+
+def _county_reviewer(code: str) -> str:
+    """The login of a county's reviewer: a sample person who signs in, or one who is there for the record."""
+    return COUNTY_REVIEWERS.get(code, f"chushen-{code}")
+
+
+def _account(session: Session, login: str, name: str, role: Role, *, bureau_id: int, at: datetime) -> int:
+    """The id of the person with that login, made with the role if not there; nobody knows its password."""
     known = find_person_by_login(session, login=login)
     if known is not None:
         return known.id
-    made = add_person(
-        session, actor=INSTALLATION, login=login, name=f"{name}管理员", bureau_id=bureau_id, at=at
-    )
-    give_role(
-        session,
-        actor=INSTALLATION,
-        person_id=made.person.id,
-        role=Role.bureau_admin,
-        bureau_id=bureau_id,
-        at=at,
-    )
+    made = add_person(session, actor=INSTALLATION, login=login, name=name, bureau_id=bureau_id, at=at)
+    give_role(session, actor=INSTALLATION, person_id=made.person.id, role=role, bureau_id=bureau_id, at=at)
     return made.person.id
 
 
@@ -167,9 +191,7 @@ def _decide_next(here: Installation, *, request_id: int) -> bool:
             session,
             request_id=request_id,
             step_key=step.key,
-            person_id=_people(session)[
-                {"first_review": COUNTY_REVIEWER, "verify": VERIFIER}.get(step.key, REVIEWER)
-            ],
+            person_id=_decider(session, step),
             decision="approve",
             revision_seen=case.revision,
             at=here.clock.now(),
@@ -177,9 +199,12 @@ def _decide_next(here: Installation, *, request_id: int) -> bool:
         return True
 
 
-def _people(session: Session) -> Mapping[str, int]:
-    logins = (REVIEWER, VERIFIER, COUNTY_REVIEWER)
-    return {
-        login: id
-        for login, id in session.execute(select(Person.login, Person.id).where(Person.login.in_(logins)))
-    }
+def _decider(session: Session, step: CaseStep) -> int:
+    """Whose turn the step is: a county's own reviewer, and of the office two different people."""
+    login = VERIFIER if step.key == "verify" else REVIEWER
+    if step.key == "first_review":
+        login = _county_reviewer(get_bureau_by_id(session, bureau_id=step.bureau_id).code)
+    person = find_person_by_login(session, login=login)
+    if person is None:
+        raise RuntimeError(f"the sample city has nobody called {login} for the step {step.key}")
+    return person.id

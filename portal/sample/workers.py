@@ -1,4 +1,4 @@
-"""Celery workers of the sample city, as a process of their own, while its servers are being provisioned."""
+"""Celery workers of the sample city with their beat, as a process of their own that ends with this one."""
 
 import subprocess
 import sys
@@ -13,7 +13,9 @@ STOP_WITHIN_S = 20
 def workers(*, log: Path) -> Iterator[None]:
     """`siji worker` runs while the block does; `log` takes what it says."""
     with log.open("ab") as said:
-        process = subprocess.Popen([sys.argv[0], "worker"], stdout=said, stderr=said)
+        process = subprocess.Popen(
+            [sys.argv[0], "worker", "--leashed"], stdin=subprocess.PIPE, stdout=said, stderr=said
+        )
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ from identity.service.tree import TREE_LOCK
 from infra.database import serialise
 from provisioning.errors import CapacityExceeded, NoSuchRegion, QuotaExceeded, describe
 from provisioning.models import Grant, QuotaAccount, Region
-from provisioning.quota import DIMENSIONS, Limits, Resources, Room, Shortfall
+from provisioning.quota import DIMENSIONS, Limits, Resources, Room, Shortfall, headroom
 
 MODE_AT_FIRST = "reserved"
 E = TypeVar("E", Region, QuotaAccount)
@@ -175,6 +175,14 @@ def own_rooms(account: QuotaAccount) -> list[Room]:
 def pool_room(account: QuotaAccount) -> Room:
     """The limit that a claim anywhere in the subtree of a pooled account meets there."""
     return Room(account.bureau_id, effective_limit(account), Limits.exactly(account.pooled_used))
+
+
+def headroom_of(account: QuotaAccount) -> Limits:
+    """What the account itself still lets its bureau claim, never below 0; pooled ones above may let less."""
+    left = Limits.unlimited()
+    for room in own_rooms(account):
+        left = left.lower(headroom(room.limit, room.used))
+    return left
 
 
 def refuse_shortfalls(session: Session, *, region: str, shortfalls: Sequence[Shortfall]) -> None:

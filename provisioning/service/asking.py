@@ -45,29 +45,43 @@ def check_request(session: Session, request: Request, lines: Sequence[LineAsked]
     if session.get(Region, request.region) is None:
         raise NoSuchRegion(region=request.region)
     if not 0 < len(request.purpose.strip()) <= PURPOSE_LENGTH:
-        _refuse(f"用途须为 1–{PURPOSE_LENGTH} 字", f"the purpose is not 1 to {PURPOSE_LENGTH} characters")
+        _refuse(
+            f"用途须为 1–{PURPOSE_LENGTH} 字",
+            f"the purpose is not 1 to {PURPOSE_LENGTH} characters",
+            field="purpose",
+        )
     if get_bureau_by_id(session, bureau_id=request.bureau_id).abolished_at is not None:
         _refuse("该单位已撤销", "the bureau was abolished")
     if request.kind == "quota_change":
         if request.limit is None or lines:
-            _refuse("配额调整须给出新配额,且无明细行", "a quota change names the new quota and has no lines")
+            _refuse(
+                "配额调整须给出新配额,且无明细行",
+                "a quota change names the new quota and has no lines",
+                field="limit",
+            )
         return
     _check_system(session, request)
     ends = request.kind in (*NEW_SERVERS, "extension")
     if ends and (request.end_on is None or request.end_on < city_date(at)):
-        _refuse("须给出不早于今天的截止日期", "it needs an end date that is not past")
+        _refuse("须给出不早于今天的截止日期", "it needs an end date that is not past", field="end_on")
     if not 0 < len(lines) <= LINES_AT_MOST:
-        _refuse(f"明细须为 1–{LINES_AT_MOST} 行", f"it does not have 1 to {LINES_AT_MOST} lines")
+        _refuse(
+            f"明细须为 1–{LINES_AT_MOST} 行", f"it does not have 1 to {LINES_AT_MOST} lines", field="lines"
+        )
     targets = [line.target_id for line in lines if line.target_id is not None]
     if len(set(targets)) < len(targets):
-        _refuse("同一云服务器只能出现在一行", "a server stands in more than one line")
+        _refuse("同一云服务器只能出现在一行", "a server stands in more than one line", field="lines")
     for number, line in enumerate(lines, start=1):
         if request.kind in NEW_SERVERS:
             _check_new(session, request, line, number)
         else:
             _check_change(session, request, line, number)
     if sum(line.count for line in lines) > SERVERS_AT_MOST:
-        _refuse(f"一次最多 {SERVERS_AT_MOST} 台", f"it asks for more than {SERVERS_AT_MOST} servers")
+        _refuse(
+            f"一次最多 {SERVERS_AT_MOST} 台",
+            f"it asks for more than {SERVERS_AT_MOST} servers",
+            field="lines",
+        )
 
 
 def _check_system(session: Session, request: Request) -> None:
@@ -91,7 +105,9 @@ def _check_system(session: Session, request: Request) -> None:
 def _check_new(session: Session, request: Request, line: LineAsked, number: int) -> None:
     if line.count < 1 or not 0 <= line.volume_gib <= VOLUME_GIB_AT_MOST or line.target_id is not None:
         _refuse(
-            f"第 {number} 行的数量或云硬盘容量有误", f"the count or volume size of line {number} is wrong"
+            f"第 {number} 行的数量或云硬盘容量有误",
+            f"the count or volume size of line {number} is wrong",
+            line=number,
         )
     flavor = find_flavor(session, region=request.region, name=line.flavor or "")
     image = find_image(session, region=request.region, name=line.image or "")
@@ -99,39 +115,44 @@ def _check_new(session: Session, request: Request, line: LineAsked, number: int)
         _refuse(
             f"第 {number} 行:区域 {request.region} 没有规格 {line.flavor} 或镜像 {line.image}",
             f"line {number}: region {request.region} has no flavor {line.flavor} or no image {line.image}",
+            line=number,
         )
     if image.min_root_gib > flavor.root_gib or image.min_ram_mib > flavor.ram_mib:
         _refuse(
             f"第 {number} 行:规格 {flavor.name} 小于镜像 {image.name} 的最低要求",
             f"line {number}: flavor {flavor.name} is smaller than image {image.name} needs",
+            line=number,
         )
 
 
 def _check_change(session: Session, request: Request, line: LineAsked, number: int) -> None:
     if line.target_id is None or line.count != 1:
-        _refuse(f"第 {number} 行须指明一台云服务器", f"line {number} does not name one server")
+        _refuse(f"第 {number} 行须指明一台云服务器", f"line {number} does not name one server", line=number)
     server = get_server(session, line.target_id)
     if server.system_id != request.system_id or server.region != request.region:
         _refuse(
             f"第 {number} 行:云服务器 {server.name} 不属于该信息系统或区域",
             f"line {number}: server {server.name} is not of this information system and region",
+            line=number,
         )
     if request.kind == "volumes" and not 0 < line.volume_gib <= VOLUME_GIB_AT_MOST:
-        _refuse(f"第 {number} 行的云硬盘容量有误", f"the volume size of line {number} is wrong")
+        _refuse(f"第 {number} 行的云硬盘容量有误", f"the volume size of line {number} is wrong", line=number)
     if request.kind == "resize":
         flavor = find_flavor(session, region=request.region, name=line.flavor or "")
         if flavor is None or flavor.name == server.flavor:
             _refuse(
                 f"第 {number} 行:没有规格 {line.flavor},或规格未变",
                 f"line {number}: there is no flavor {line.flavor}, or the server has it already",
+                line=number,
             )
     lease = find_lease(session, server.id)
     if request.kind == "extension" and lease and request.end_on and request.end_on <= lease.end_on:
         _refuse(
             f"第 {number} 行:云服务器 {server.name} 的期限已至 {lease.end_on}",
             f"line {number}: the lease of server {server.name} lasts to {lease.end_on} already",
+            line=number,
         )
 
 
-def _refuse(why_zh: str, why_en: str) -> NoReturn:
-    raise RequestInvalid(why_zh=why_zh, why_en=why_en)
+def _refuse(why_zh: str, why_en: str, *, field: str | None = None, line: int | None = None) -> NoReturn:
+    raise RequestInvalid(why_zh=why_zh, why_en=why_en, field=field, line=line)

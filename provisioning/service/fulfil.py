@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy.orm import Session
@@ -14,13 +15,24 @@ from provisioning.queries import find_flavor, find_lease, get_server, list_lines
 from provisioning.quota import Limits, Resources, total_used
 from provisioning.service.accounts import lock_account, lock_pooled_above
 from provisioning.service.claims import claim, find_shortfalls, resize
-from provisioning.service.grants import grant_quota, set_root_grant
+from provisioning.service.grants import find_grant_shortfalls, grant_quota, set_root_grant
 from provisioning.service.settling import TASK, begin_dismantling, move
 
 
 def amounts_asked(session: Session, request: Request) -> Resources:
     """How much more quota the request would hold; nothing for kinds that need none."""
     return total_used(_line_amounts(session, request, line) for line in list_lines(session, request.id))
+
+
+def find_request_shortfalls(session: Session, request: Request) -> list[dict[str, Any]]:
+    """What the request would be refused for if it were verified now: a warning, read without a lock.
+
+    Raises RequestInvalid for a flavor that is gone.
+    """
+    place: dict[str, Any] = {"region": request.region, "bureau_id": request.bureau_id}
+    if request.kind == "quota_change":
+        return find_grant_shortfalls(session, **place, limit=request.limit or Limits())
+    return find_shortfalls(session, **place, asked=amounts_asked(session, request))
 
 
 def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> None:

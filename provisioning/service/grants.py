@@ -25,11 +25,13 @@ from provisioning.quota import (
     total_used,
 )
 from provisioning.service.accounts import (
+    find_account,
     held_by,
     list_child_accounts,
     lock_account,
     lock_region,
     lock_subtree,
+    name_shortfalls,
     open_account,
     refuse_overcommit,
     refuse_shortfalls,
@@ -214,18 +216,48 @@ def carved_of(session: Session, parent: QuotaAccount, *, besides: QuotaAccount |
     return total_of(child.charged for child in children if besides is None or child.id != besides.id)
 
 
-def capacity_room(session: Session, root: QuotaAccount) -> Room:
-    """What the region has left for the grant of `root`, beside those of the other roots."""
-    others = [
-        one for one in list_child_accounts(session, region=root.region, bureau_id=None) if one.id != root.id
-    ]
-    return Room(
-        root.bureau_id, capacity_of(session, region=root.region), total_of(one.charged for one in others)
+def room_for(session: Session, *, region: str, bureau_id: int) -> Room:
+    """What whoever grants to the bureau has for its grant, apart from that grant: its parent, or the region.
+
+    Read without a lock: good for showing, not for a decision. Raises `NotFound`, `NoSuchRegion`.
+    """
+    parent_id = _bureau(session, bureau_id).parent_id
+    account = find_account(session, region=region, bureau_id=bureau_id)
+    if parent_id is None:
+        return _region_room(session, region, bureau_id)
+    return _parent_room(
+        session, find_account(session, region=region, bureau_id=parent_id), parent_id, besides=account
     )
 
 
+def find_grant_shortfalls(
+    session: Session, *, region: str, bureau_id: int, limit: Limits
+) -> list[dict[str, Any]]:
+    """What granting `limit` would be refused for if it were done now: a warning, read without a lock.
+
+    Raises `NotFound`, `NoSuchRegion`.
+    """
+    room = room_for(session, region=region, bureau_id=bureau_id)
+    account = find_account(session, region=region, bureau_id=bureau_id)
+    if account is None:
+        return name_shortfalls(session, decide_change(Limits(), limit, at_least=[], within=[room]))
+    floor = _at_least(session, account)
+    return name_shortfalls(session, decide_change(account.limit, limit, at_least=floor, within=[room]))
+
+
+def capacity_room(session: Session, root: QuotaAccount) -> Room:
+    """What the region has left for the grant of `root`, beside those of the other roots."""
+    return _region_room(session, root.region, root.bureau_id)
+
+
+def _region_room(session: Session, region: str, root_id: int) -> Room:
+    roots = list_child_accounts(session, region=region, bureau_id=None)
+    others = total_of(one.charged for one in roots if one.bureau_id != root_id)
+    return Room(root_id, capacity_of(session, region=region), others)
+
+
 def _parent_room(
-    session: Session, parent: QuotaAccount | None, parent_id: int, *, besides: QuotaAccount
+    session: Session, parent: QuotaAccount | None, parent_id: int, *, besides: QuotaAccount | None
 ) -> Room:
     """What a parent has for the grant of `besides`, apart from that grant; nothing without an account."""
     if parent is None:

@@ -32,6 +32,32 @@ def open_region(
     return region
 
 
+def set_reserve(
+    session: Session, *, region: str, reserve_largest_host: bool, at: datetime, actor: str
+) -> Region:
+    """Keep room in the region for the failure of its largest host, or keep none; the same changes nothing.
+
+    Grants stand even if the capacity fell below them: the report shows it. Raises `NoSuchRegion`.
+    """
+    found = lock_region(session, region)
+    if found.reserve_largest_host == reserve_largest_host:
+        return found
+    before = {"reserve_largest_host": found.reserve_largest_host}
+    found.reserve_largest_host = reserve_largest_host
+    journal.append(
+        session,
+        actor=actor,
+        act="region.reserve",
+        subject=f"region:{region}",
+        bureau_id=None,
+        at=at,
+        before=before,
+        after={"reserve_largest_host": reserve_largest_host},
+    )
+    session.flush()
+    return found
+
+
 def record_inventory(
     session: Session, *, region: str, inventories: Iterable[Inventory], at: datetime
 ) -> None:

@@ -19,8 +19,7 @@ from provisioning.models import Request, RequestLine
 from provisioning.queries import get_request, list_lines
 from provisioning.quota import Limits
 from provisioning.service.asking import LineAsked, check_request
-from provisioning.service.claims import find_shortfalls
-from provisioning.service.fulfil import amounts_asked, fulfil
+from provisioning.service.fulfil import find_request_shortfalls, fulfil
 from provisioning.service.settling import conclude_request, record_request
 
 ITEM = "resource-request"
@@ -153,8 +152,7 @@ def submit_request(session: Session, *, request_id: int, person_id: int, at: dat
         at=at,
     )
     request.state = "submitted"
-    asked = amounts_asked(session, request)
-    short = find_shortfalls(session, region=request.region, bureau_id=request.bureau_id, asked=asked)
+    short = find_request_shortfalls(session, request)
     record_request(
         session, request, act="submit", at=at, actor=_person(person_id), after={"shortfalls": short}
     )

@@ -6,10 +6,11 @@ from datetime import datetime
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from approval.service import notify
 from infra.clock import city_date
 from infra.database import transaction
 from provisioning.cloud.driver import Cloud, CloudFailure, Conflict, OverQuota, Permanent
-from provisioning.errors import LeaseOver, ServerState
+from provisioning.errors import LeaseOver, ReasonMissing, ServerState
 from provisioning.lease import is_over
 from provisioning.models import WORKING, Server, Volume
 from provisioning.pace import VISIT_LASTS
@@ -99,6 +100,28 @@ def release_server(session: Session, *, server_id: int, at: datetime, actor: str
     """
     server = _lock(session, server_id, ("active", "stopped"), zh="释放", en="release it")
     begin_dismantling(session, server, at=at, actor=actor, state="releasing")
+    return server
+
+
+def reclaim_server(session: Session, *, server_id: int, at: datetime, actor: str, reason: str) -> Server:
+    """The office takes a server back: a snapshot is kept, then it and its volumes are deleted.
+
+    Its applicant is told why. Raises NotFound, ServerState, ReasonMissing.
+    """
+    if not reason.strip():
+        raise ReasonMissing(what_zh="回收云服务器", what_en="Reclaiming a server")
+    server = _lock(session, server_id, ("active", "stopped"), zh="回收", en="reclaim it")
+    move(session, server, "expiring", at=at, actor=actor, reason=reason)
+    notify(
+        session,
+        key=f"server_reclaimed:{server.id}:{server.revision}",
+        code="server_reclaimed",
+        facts={"server": server.name, "reason": reason},
+        subject_kind="server",
+        subject_id=server.id,
+        at=at,
+        person_id=get_request(session, request_of(session, server.line_id)).applicant_id,
+    )
     return server
 
 

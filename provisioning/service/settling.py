@@ -79,13 +79,17 @@ def settle_visit(session: Session, work: Work, found: Found, *, at: datetime) ->
     return server.state in WORKING and server.next_try_at == at
 
 
-def move(session: Session, server: Server, state: str, *, at: datetime, actor: str = SETTLER) -> None:
-    """Put the server into `state`; into a working one, it is to be visited now."""
+def move(
+    session: Session, server: Server, state: str, *, at: datetime, actor: str = SETTLER, reason: str = ""
+) -> None:
+    """Put the server into `state`; into a working one, it is to be visited now. A `reason` is journalled."""
     before = server.state
     server.state, server.since_at, server.attempts, server.asked = state, at, 0, 0
     server.next_try_at = at if state in WORKING else None
     server.revision += 1
     told: dict[str, Any] = {"state": state, "cloud_id": server.cloud_id, "fault": server.fault}
+    if reason:
+        told["reason"] = reason
     journal.append(
         session,
         actor=actor,

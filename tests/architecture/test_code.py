@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("infra", "identity", "approval", "provisioning", "exchange", "metrics", "portal")
 COMMITTERS = {"infra/database.py"}
 CLOCK_READERS = {"infra/clock.py"}
-ENVIRONMENT_READERS = {"infra/settings.py", "portal/cli/local.py"}
+ENVIRONMENT_READERS = {"infra/settings.py", "portal/cli/speech.py"}
 
 
 @cache

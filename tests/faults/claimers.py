@@ -1,8 +1,10 @@
 """What the processes of test_claims_under_fire.py do: each opens the records for itself, reports outcomes."""
 
 import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from typing import Any
@@ -20,7 +22,7 @@ from provisioning.service.tree import QuotaGuard
 
 REGION = "baoding"
 ACTOR = "person:1"
-THREADS = 10
+THREADS = 25
 
 Act = Callable[..., object]
 
@@ -28,19 +30,30 @@ Order = tuple[int, int, str]
 """A claim to make: bureau id, system id, key."""
 
 
-def claim_all(
-    url: str, orders: list[Order], vcpus: int, at: datetime, start: Barrier
-) -> list[tuple[int, Any]]:
-    """Make every claim, ten at a time; (bureau id, None if granted, else the facts of the refusal or the
-    error).
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a claim at `bureau_id`: None if granted, else the facts of the refusal or the error.
+
+    `begun` and `ended` are readings of the clock that all processes of the machine share.
     """
+
+    bureau_id: int
+    refusal: Any
+    begun: int
+    ended: int
+
+
+def claim_all(url: str, orders: list[Order], vcpus: int, at: datetime, start: Barrier) -> list[Outcome]:
+    """Make every claim, as many at a time as there are threads."""
     engine = open_database(url, pool_size=THREADS)
 
-    def one(order: Order) -> tuple[int, Any]:
+    def one(order: Order) -> Outcome:
         bureau_id, system_id, key = order
         amounts = Resources.of(vcpus=vcpus)
         how: dict[str, Any] = {"region": REGION, "bureau_id": bureau_id, "system_id": system_id}
-        return bureau_id, _outcome(engine, claims.claim, **how, key=key, amounts=amounts, at=at, actor=ACTOR)
+        begun = time.monotonic_ns()
+        refusal = _outcome(engine, claims.claim, **how, key=key, amounts=amounts, at=at, actor=ACTOR)
+        return Outcome(bureau_id, refusal, begun, time.monotonic_ns())
 
     with ThreadPoolExecutor(THREADS) as pool:
         start.wait()

@@ -23,7 +23,7 @@ from provisioning.service.claims import claim
 from provisioning.service.grants import grant_quota, set_mode, set_root_grant
 from provisioning.service.recount import recount
 from tests.factories import make_bureau, make_region, make_system
-from tests.faults.claimers import ACTOR, REGION, Order, claim_all, keep_recounting, live, reorganise
+from tests.faults.claimers import ACTOR, REGION, Order, Outcome, claim_all, keep_recounting, live, reorganise
 
 COUNTY_VCPUS, TOWN_VCPUS, CLAIM_VCPUS = 200, 120, 2
 CLAIMS_PER_TOWN, PROCESSES = 100, 4
@@ -89,14 +89,16 @@ def storm(url: str, seed: int, at: datetime) -> None:
     jobs = [(claim_all, url, share, CLAIM_VCPUS, at) for share in shares]
     outcomes = [outcome for share in side_by_side(*jobs) for outcome in share]
 
-    granted = Counter(town for town, refusal in outcomes if refusal is None)
+    granted = Counter(outcome.bureau_id for outcome in outcomes if outcome.refusal is None)
     assert len(outcomes) == len(orders)
     assert granted.total() == COUNTY_VCPUS // CLAIM_VCPUS
     assert max(granted.values()) <= TOWN_VCPUS // CLAIM_VCPUS
-    for town, refusal in outcomes:
-        if refusal is not None:
-            assert isinstance(refusal, dict), refusal
-            check_refusal(refusal, town=town, county=county)
+    refused = [outcome for outcome in outcomes if outcome.refusal is not None]
+    for outcome in refused:
+        assert isinstance(outcome.refusal, dict), outcome.refusal
+        check_refusal(outcome.refusal, town=outcome.bureau_id, county=county)
+    for full in (county, *towns):
+        check_none_is_left_out(outcomes, full, below={county: towns}.get(full, [full]))
     check_last_words(engine, place, granted, at)
     with reading(engine) as session:
         assert recount(session) == []
@@ -117,6 +119,20 @@ def check_refusal(refusal: dict[str, Any], *, town: int, county: int) -> None:
     for one in short:
         assert (one["dimension"], one["limit"]) == ("vcpus", limits[one["bureau_id"]])
         assert (one["used"], one["asked"]) == (limits[one["bureau_id"]], CLAIM_VCPUS)
+
+
+def check_none_is_left_out(outcomes: list[Outcome], full: int, *, below: list[int]) -> None:
+    """Nothing is given back in a storm: once told that `full` is short, so are all begun later."""
+    told = [outcome for outcome in outcomes if outcome.refusal and full in short_of(outcome)]
+    since = min((outcome.ended for outcome in told), default=None)
+    for outcome in outcomes:
+        if since is not None and outcome.begun > since and outcome.bureau_id in below:
+            assert outcome.refusal is not None
+            assert full in short_of(outcome)
+
+
+def short_of(outcome: Outcome) -> list[int]:
+    return [one["bureau_id"] for one in outcome.refusal["shortfalls"]]
 
 
 def check_last_words(engine: Engine, place: Place, granted: Counter[int], at: datetime) -> None:

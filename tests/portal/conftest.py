@@ -8,15 +8,19 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from exchange.broker.connect import connect_broker
 from identity import passwords
 from infra.installation import Installation, open_installation
 from infra.settings import Settings
 from portal.app import create_app
+from portal.cli import remote
 from portal.sample.city import load_systems, load_tree
 from portal.sample.people import load_people
 from tests.hashing import CHEAP
+from tests.portal.commands import HANGS_AFTER_S, Listening, Siji, listen
 
 SignIn = Callable[[str], TestClient]
+Api = Callable[[str], TestClient]
 _made: list[FastAPI] = []
 
 
@@ -56,6 +60,12 @@ def installation(sample_sqlite: tuple[str, str], tmp_path: Path) -> Installation
 
 
 @pytest.fixture
+def api(installation: Installation, sample_sqlite: tuple[str, str]) -> Api:
+    """Signs a sample person in over the API; their client writes with the session's own secret."""
+    return lambda login: enter(installation, login, sample_sqlite[1])
+
+
+@pytest.fixture
 def anonymous(installation: Installation) -> TestClient:
     """A browser that nobody signed in with."""
     return TestClient(portal_over(installation), follow_redirects=False)
@@ -74,13 +84,46 @@ def sign_in(installation: Installation, sample_sqlite: tuple[str, str]) -> SignI
     return enter
 
 
+@pytest.fixture(scope="session")
+def listening() -> Iterator[tuple[Listening, str]]:
+    """A server on loopback, and its URL; which portal it serves is up to the test."""
+    served = Listening()
+    with listen(served) as url:
+        yield served, url
+
+
+@pytest.fixture
+def siji(
+    installation: Installation,
+    sample_sqlite: tuple[str, str],
+    listening: tuple[Listening, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Siji:
+    """The `siji` command against a portal over the sample city, however slow the machine is."""
+    monkeypatch.setattr(remote, "WAIT_S", HANGS_AFTER_S)
+    served, url = listening
+    served.portal = portal_over(installation)
+    return Siji(url, tmp_path, sample_sqlite[1])
+
+
 def portal_over(installation: Installation) -> FastAPI:
     """The portal, serving that installation from now on: one app, as making its routes takes long."""
     if not _made:
         _made.append(create_app(installation))
     [app] = _made
-    app.state.installation = installation
+    if app.state.installation is not installation:
+        app.state.installation, app.state.log = installation, connect_broker(installation.settings)
     return app
+
+
+def enter(installation: Installation, login: str, password: str) -> TestClient:
+    """A client with the session of that person."""
+    client = TestClient(portal_over(installation), follow_redirects=False)
+    answer = client.post("/api/v1/session", json={"login": login, "password": password})
+    assert answer.status_code == 201, answer.text
+    client.headers["x-csrf-token"] = answer.json()["csrf"]
+    return client
 
 
 def csrf_of(browser: TestClient, path: str = "/") -> str:

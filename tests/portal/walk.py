@@ -22,18 +22,21 @@ Named = dict[str, Any]
 class Call:
     """One call of a route: `route` is 'GET /api/v1/bureaus/{code}', `names` fill its parameters.
 
-    `bureau` is the code of the bureau that the permission is asked for at; None: at none, as in a list that
-    is filtered. `json`, `form`, `query` and `names` may hold '{…}' of what was prepared.
+    `bureau` is the code of the bureau that the permission is asked for at, or several of which any will do;
+    None: at none, as in a list that is filtered. `json`, `form`, `query` and `names` may hold '{…}' of what
+    was prepared.
+    `hidden`: whoever may not see it is told that it is not there.
     """
 
     route: str
-    bureau: str | None = None
+    bureau: str | tuple[str, ...] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     form: Mapping[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
+    hidden: bool = False
 
 
 def call_files() -> list[Any]:
@@ -86,8 +89,10 @@ def comes_in(session: Session, person: SamplePerson, route: RouteAccess, call: C
         return False
     if call.bureau is None or not held.isdisjoint(CITYWIDE):
         return True
-    here, top = get_bureau(session, code=call.bureau), get_bureau(session, code=person.scope)
-    return is_within(session, bureau_id=here.id, top_id=top.id)
+    top = get_bureau(session, code=person.scope)
+    codes = (call.bureau,) if isinstance(call.bureau, str) else call.bureau
+    places = [get_bureau(session, code=code) for code in codes]
+    return any(is_within(session, bureau_id=here.id, top_id=top.id) for here in places)
 
 
 def by_route(calls: list[Call]) -> Iterator[tuple[str, list[Call]]]:

@@ -1,4 +1,4 @@
-"""A random fleet for the tests of the capacity report, and the report's figures counted anew in plain SQL."""
+"""A fleet with everything that a capacity report has to count, and the independent recounts in SQL."""
 
 import random
 from datetime import datetime
@@ -8,6 +8,7 @@ import pandas as pd
 from sqlalchemy import Engine, text
 
 from identity.models import Bureau
+from identity.queries import get_bureau
 from infra.database import reading, transaction
 from metrics.capacity import Breakdown, report_capacity
 from provisioning.quota import DIMENSIONS, Inventory, Limits, Resources
@@ -29,6 +30,7 @@ ODD_NAMES = (
     '引"号,\r\n行',
 )
 BREAKDOWNS: tuple[Breakdown, ...] = ("region", "level", "bureau", "system")
+
 GROUND = """
     WITH RECURSIVE part (dimension, key) AS (VALUES
         ('servers', 'servers'), ('vcpus', 'vcpus'), ('ram_mib', 'ram_mib'), ('root_gib', 'root_gib'),
@@ -136,6 +138,52 @@ RECOUNTS: dict[Breakdown, str] = {
     FROM held h JOIN bureaus b ON b.id = h.bureau_id JOIN systems s ON s.id = h.system_id
     GROUP BY h.region, b.code, s.code, dimension""",
 }
+PART = """,
+    part_of AS (SELECT bureau_id FROM above JOIN bureaus top ON top.id = above_id WHERE top.code = :top),
+    held_here AS (SELECT * FROM held WHERE bureau_id IN (SELECT bureau_id FROM part_of)),
+    given_here AS (
+        SELECT g.*, b.code = :top AS is_top FROM given g JOIN bureaus b ON b.id = g.bureau_id
+        WHERE g.bureau_id IN (SELECT bureau_id FROM part_of)
+    )
+"""
+RECOUNTS_OF_A_PART: dict[Breakdown, str] = {
+    "region": """,
+    figures AS (
+        SELECT r.name AS region, d.dimension,
+               (SELECT CASE WHEN NOT coalesce(bool_or(is_unlimited), false) THEN coalesce(sum(amount), 0) END
+                FROM given_here g
+                WHERE is_top AND (g.region, g.dimension) = (r.name, d.dimension)) AS granted,
+               (SELECT coalesce(sum(amount), 0) FROM held_here h
+                WHERE (h.region, h.dimension) = (r.name, d.dimension)) AS used,
+               (SELECT coalesce(sum(amount), 0) FROM held_here h WHERE h.state = 'claimed'
+                AND (h.region, h.dimension) = (r.name, d.dimension)) AS in_flight
+        FROM regions r CROSS JOIN (SELECT DISTINCT dimension FROM part) d
+    )
+    SELECT *, granted - used AS headroom FROM figures""",
+    "level": """,
+    place AS (
+        SELECT r.name AS region, l.level, d.dimension FROM regions r CROSS JOIN (
+            SELECT DISTINCT level FROM bureaus WHERE id IN (SELECT bureau_id FROM part_of)
+        ) l CROSS JOIN (SELECT DISTINCT dimension FROM part) d
+    ),
+    figures AS (
+        SELECT p.*,
+               (SELECT CASE WHEN NOT coalesce(bool_or(is_unlimited), false) THEN coalesce(sum(amount), 0) END
+                FROM given_here g WHERE g.level = p.level AND (is_top OR g.level_above <> g.level)
+                AND (g.region, g.dimension) = (p.region, p.dimension)) AS granted,
+               (SELECT coalesce(sum(amount), 0) FROM held_here h JOIN bureaus b ON b.id = h.bureau_id
+                WHERE b.level = p.level AND (h.region, h.dimension) = (p.region, p.dimension)) AS used,
+               (SELECT coalesce(sum(amount), 0) FROM held_here h JOIN bureaus b ON b.id = h.bureau_id
+                WHERE h.state = 'claimed' AND b.level = p.level
+                AND (h.region, h.dimension) = (p.region, p.dimension)) AS in_flight,
+               (SELECT coalesce(sum(amount), 0) FROM held_here h WHERE (h.region, h.dimension)
+                = (p.region, p.dimension) AND EXISTS (SELECT FROM above a
+                WHERE a.bureau_id = h.bureau_id AND a.level = p.level
+                AND a.above_id IN (SELECT bureau_id FROM part_of))) AS below
+        FROM place p
+    )
+    SELECT region, level, dimension, granted, used, in_flight, granted - below AS headroom FROM figures""",
+}
 FIGURES = ("total", "reserved", "capacity", "granted", "used", "in_flight", "headroom")
 
 
@@ -215,9 +263,12 @@ def read_report(engine: Engine, by: Breakdown, **kwargs: Any) -> pd.DataFrame:
         return report_capacity(session, by=by, **kwargs)
 
 
-def recounted(engine: Engine, by: Breakdown) -> dict[tuple[Any, ...], dict[str, int | None]]:
+def recounted(
+    engine: Engine, by: Breakdown, *, top: str | None = None
+) -> dict[tuple[Any, ...], dict[str, int | None]]:
+    query = GROUND + (RECOUNTS[by] if top is None else PART + RECOUNTS_OF_A_PART[by])
     with engine.connect() as connection:
-        rows = connection.execute(text(GROUND + RECOUNTS[by])).mappings().all()
+        rows = connection.execute(text(query), {} if top is None else {"top": top}).mappings().all()
     return {
         tuple(value for name, value in row.items() if name not in FIGURES): {
             name: None if row[name] is None else int(row[name]) for name in row if name in FIGURES
@@ -237,3 +288,8 @@ def as_figures(report: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, int | No
         found[tuple(row[key] for key in keys)] = figures
     assert len(found) == len(report)
     return found
+
+
+def id_of(engine: Engine, code: str) -> int:
+    with reading(engine) as session:
+        return get_bureau(session, code=code).id

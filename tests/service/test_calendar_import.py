@@ -1,13 +1,14 @@
 """Years of the work calendar in the records, and `siji calendar`."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, func, select
 from typer.testing import CliRunner
 
+from approval.queries import list_alarms
 from infra.clock import Clock
 from infra.database import reading, transaction
 from infra.installation import Installation
@@ -25,6 +26,7 @@ from infra.workdays import (
     load_calendar,
 )
 from portal.cli.calendar import app
+from tests.factories import make_case, make_hall
 
 YEAR_2027: dict[date, DayKind] = {
     date(2027, 1, 1): "holiday",
@@ -121,6 +123,26 @@ def test_simultaneous_imports_of_one_year_end_in_one(engine: Engine, at: datetim
     with reading(engine) as session:
         assert session.scalar(select(func.count()).select_from(CalendarDay)) == 3
         assert session.scalars(select(CalendarYear.year)).all() == [2027]
+
+
+def test_the_command_clears_the_alarms_of_cases_that_waited_for_the_year(
+    database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = datetime(2026, 12, 29, 2, tzinfo=UTC)
+    with transaction(database) as session:
+        hall = make_hall(session, at=late)
+        case_id = make_case(session, hall, at=late).id
+    here = Installation(Settings(data_dir=tmp_path), Clock(), database)
+    monkeypatch.setattr("portal.cli.calendar.open_local", lambda: here)
+    monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
+    file = tmp_path / "2027.csv"
+    file.write_text("date,kind\n2027-01-01,holiday\n")
+    with reading(database) as session:
+        assert [alarm.case_id for alarm, _ in list_alarms(session)] == [case_id]
+    said = CliRunner().invoke(app, ["import", str(file)]).output.splitlines()
+    assert said == ["Imported 2027: 1 days listed", "Alarms about missing calendars: 1 cleared, 0 raised"]
+    with reading(database) as session:
+        assert list_alarms(session) == []
 
 
 def test_the_command(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

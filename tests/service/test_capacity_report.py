@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from openpyxl import load_workbook
 from rich.console import Console
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from typer import Typer
 from typer.testing import CliRunner
 
 from infra.database import open_database, transaction
 from infra.migrations.run import upgrade
 from infra.settings import Settings
-from metrics.capacity import SHOWN_DIMENSIONS, Breakdown
+from metrics.capacity import SHOWN_DIMENSIONS
 from metrics.export import as_csv, as_table, as_xlsx, neutralise
 from portal.cli.report import report as report_command
 from provisioning.quota import Limits, Resources
@@ -127,24 +127,6 @@ def test_amounts_above_what_a_float_holds_are_exact(database: Engine, at: dateti
     figures = as_figures(read_report(database, "region"))["baoding", "vcpus"]
     assert (figures["capacity"], figures["used"], figures["headroom"]) == (odd + 2, odd, 2)
     assert f",{odd}," in as_csv(read_report(database, "bureau"), language="en").decode("utf-8-sig")
-
-
-def test_a_subtree_is_reported_alone_and_only_where_that_means_something(
-    database: Engine, at: datetime
-) -> None:
-    build_fleet(database, seed=5, at=at)
-    with database.connect() as connection:
-        county = connection.execute(text("SELECT id FROM bureaus WHERE code = '12'")).scalar_one()
-    narrowed: tuple[Breakdown, ...] = ("bureau", "system")
-    for by in narrowed:
-        everywhere, there = read_report(database, by), read_report(database, by, within=county)
-        kept = everywhere[everywhere["bureau_code"].isin(["12", "121"])].reset_index(drop=True)
-        assert not kept.empty
-        pd.testing.assert_frame_equal(there, kept)
-    whole: tuple[Breakdown, ...] = ("region", "level")
-    for by in whole:
-        with pytest.raises(ValueError, match="whole city"):
-            read_report(database, by, within=county)
 
 
 @pytest.mark.parametrize("beginning", ["=", "+", "-", "@", "\t", "\r"])

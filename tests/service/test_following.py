@@ -71,7 +71,7 @@ def test_a_request_whose_supplement_never_came_ends_with_its_case(
 ) -> None:
     asked, other = unanswered(yard), yard.draft(LINE)
     sent: list[tuple[str, tuple[object, ...]]] = []
-    monkeypatch.setattr(jobs, "_send", lambda task, ids: sent.append((task, ids)))
+    monkeypatch.setattr(jobs, "_send", lambda task, ids, _: sent.append((task, ids)))
     worker.at += timedelta(days=40)
     approval_tasks.end_abandoned()
     case_id = yard.request(asked).case_id

@@ -19,7 +19,8 @@ from identity.errors import (
 from identity.models import Bureau, Person
 from identity.roles import Permission, Role
 from identity.service.access import authorise, load_roles, may, permissions_of, scope_of
-from identity.service.roles import end_role, give_role, list_holders, list_roles
+from identity.service.directory import list_holders
+from identity.service.roles import end_role, give_role, list_roles
 from infra.database import reading, transaction
 from infra.errors import NotFound, SijiError
 from tests.factories import make_actor, make_holder
@@ -103,13 +104,14 @@ def test_a_security_admin_gives_any_role_and_it_is_journalled(
         end_role(session, actor=giver, assignment_id=operator.id, at=at + timedelta(days=1))
         end_role(session, actor=giver, assignment_id=operator.id, at=at + timedelta(days=2))
         assert operator.valid_to == at + timedelta(days=1)
-        holders = list_holders(session, actor=giver, bureau_id=tree.county.id)
+        holders = list_holders(session, actor=giver, bureau_id=tree.county.id, at=at)
         assert [(a.role, p.id) for a, p in holders] == [("bureau_admin", person.id)]
     subject = f"person:{person.id}"
     assert acts(database) == [
         (giver.journal_id, "role.give", subject),
         (giver.journal_id, "role.give", subject),
         (giver.journal_id, "role.end", subject),
+        (giver.journal_id, "roles.list", "people"),
     ]
 
 

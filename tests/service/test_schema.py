@@ -14,6 +14,7 @@ from infra.migrations.run import is_current, upgrade
 MODELS = (
     "infra.journal",
     "infra.workdays",
+    "infra.beat",
     "infra.idempotency",
     "identity.models",
     "approval.models",

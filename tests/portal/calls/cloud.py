@@ -126,7 +126,7 @@ CALLS = [
     Call("POST /api/v1/servers/{server_id}/start", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/retry", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/give-up", bureau=MINZHENG),
-    Call("POST /api/v1/servers/{server_id}/reclaim", bureau=MINZHENG),
+    Call("POST /api/v1/servers/{server_id}/reclaim", bureau=MINZHENG, json={"reason": "走查"}),
     Call("GET /api/v1/reports/capacity"),
     Call("GET /api/v1/reports/capacity", bureau="1306", query={"by": "region"}),
     Call("GET /api/v1/reports/capacity", bureau=MINZHENG, query={"bureau": MINZHENG, "form": "xlsx"}),

@@ -1,0 +1,77 @@
+"""What the exchange says to changes of the tree and of systems' owners (identity.guard).
+
+A bureau with live subscriptions is not abolished, nor one whose data others still receive: they would stop
+without a word. A system does not take data to another bureau that was released to the one it leaves.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from exchange.errors import SubscriptionsHeld
+from exchange.models import LIVE_STATES, Dataset, Subscription
+from identity.guard import chunks
+from identity.models import System
+
+
+class SharingGuard:
+    """The exchange's word (identity.guard.TreeGuard and SystemGuard)."""
+
+    def holdings(self, session: Session, *, bureau_ids: Collection[int]) -> dict[int, list[str]]:
+        """'subscriptions' of bureaus that hold live ones, 'subscribers' where others hold some to theirs."""
+        held: dict[int, list[str]] = defaultdict(list)
+        for some in chunks(sorted(bureau_ids)):
+            live = Subscription.state.in_(LIVE_STATES)
+            own = select(Subscription.bureau_id).where(Subscription.bureau_id.in_(some), live)
+            theirs = (
+                select(Dataset.bureau_id)
+                .join(Subscription, Subscription.dataset_id == Dataset.id)
+                .where(Dataset.bureau_id.in_(some), live)
+            )
+            for kind, query in (("subscriptions", own), ("subscribers", theirs)):
+                for bureau_id in sorted(session.scalars(query.distinct())):
+                    held[bureau_id].append(kind)
+        return dict(held)
+
+    def on_move(
+        self,
+        session: Session,
+        *,
+        bureau_id: int,
+        old_parent_id: int | None,
+        new_parent_id: int | None,
+        at: datetime,
+        actor: str,
+    ) -> None:
+        """A bureau keeps its datasets and subscriptions wherever it stands."""
+
+    def system_holdings(self, session: Session, *, system_ids: Collection[int]) -> dict[int, list[str]]:
+        """'subscriptions' of systems that hold live ones."""
+        held: dict[int, list[str]] = {}
+        for some in chunks(sorted(system_ids)):
+            query = select(Subscription.system_id).where(
+                Subscription.system_id.in_(some), Subscription.state.in_(LIVE_STATES)
+            )
+            held.update((system_id, ["subscriptions"]) for system_id in session.scalars(query.distinct()))
+        return held
+
+    def on_transfer(
+        self,
+        session: Session,
+        *,
+        system_id: int,
+        old_bureau_id: int,
+        new_bureau_id: int,
+        at: datetime,
+        actor: str,
+    ) -> None:
+        """Raises `SubscriptionsHeld`: the new bureau asks anew for what was released to the old one."""
+        query = select(Subscription.id).where(
+            Subscription.system_id == system_id, Subscription.state.in_(LIVE_STATES)
+        )
+        if live := session.scalars(query.order_by(Subscription.id)).all():
+            code = session.get_one(System, system_id).code
+            raise SubscriptionsHeld(system=code, subscriptions=", ".join(map(str, live)))

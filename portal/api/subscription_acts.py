@@ -1,0 +1,138 @@
+"""What the provider does with subscriptions to its datasets: decide, pause, resume, revoke, release items."""
+
+from typing import Annotated
+
+from fastapi import Response
+from sqlalchemy.orm import Session
+
+from exchange.queries import get_subscription_row
+from exchange.service.entitlements import (
+    pause_subscription,
+    release_items,
+    resume_subscription,
+    revoke_subscription,
+)
+from exchange.service.subscriptions import decide_subscription
+from identity.roles import Permission as P
+from portal.access import At, Writing
+from portal.api.shapes import RowId, api_router
+from portal.api.subscription_shapes import (
+    DecisionIn,
+    ReasonIn,
+    ReleaseIn,
+    SubscriptionDetail,
+    answer,
+    masks_of,
+)
+from portal.needs import Asker, needs
+from portal.revisions import Seen
+
+router = api_router("subscriptions")
+Provider = Annotated[Asker, needs(P.subscriptions_decide)]
+
+
+@router.post("/subscriptions/{number}/decision")
+def decide(
+    asker: Provider,
+    session: Writing,
+    response: Response,
+    at: At,
+    seen: Seen,
+    number: RowId,
+    body: DecisionIn,
+) -> SubscriptionDetail:
+    """The provider's data steward approves, refuses or returns it, with the masks that shall hold."""
+    _as_provider(session, asker, number)
+    changed = decide_subscription(
+        session,
+        subscription_id=number,
+        person_id=asker.person_id,
+        decision=body.decision,
+        revision_seen=seen,
+        reason=body.reason,
+        masks=masks_of(body.masks),
+        at=at,
+    )
+    return answer(session, response, changed)
+
+
+@router.post("/subscriptions/{number}/pause")
+def pause(
+    asker: Provider,
+    session: Writing,
+    response: Response,
+    at: At,
+    seen: Seen,
+    number: RowId,
+    body: ReasonIn,
+) -> SubscriptionDetail:
+    """The provider gives nothing until it is resumed."""
+    _as_provider(session, asker, number)
+    actor = asker.actor.journal_id
+    changed = pause_subscription(
+        session, subscription_id=number, revision_seen=seen, actor=actor, reason=body.reason, at=at
+    )
+    return answer(session, response, changed)
+
+
+@router.post("/subscriptions/{number}/resumption")
+def resume(
+    asker: Provider,
+    session: Writing,
+    response: Response,
+    at: At,
+    seen: Seen,
+    number: RowId,
+) -> SubscriptionDetail:
+    """The provider goes on with what was paused."""
+    _as_provider(session, asker, number)
+    actor = asker.actor.journal_id
+    changed = resume_subscription(session, subscription_id=number, revision_seen=seen, actor=actor, at=at)
+    return answer(session, response, changed)
+
+
+@router.post("/subscriptions/{number}/revocation")
+def revoke(
+    asker: Provider,
+    session: Writing,
+    response: Response,
+    at: At,
+    seen: Seen,
+    number: RowId,
+    body: ReasonIn,
+) -> SubscriptionDetail:
+    """The provider ends it for good, with a reason; the next pull is refused."""
+    _as_provider(session, asker, number)
+    actor = asker.actor.journal_id
+    changed = revoke_subscription(
+        session, subscription_id=number, revision_seen=seen, actor=actor, reason=body.reason, at=at
+    )
+    return answer(session, response, changed)
+
+
+@router.post("/subscriptions/{number}/release")
+def release(
+    asker: Provider,
+    session: Writing,
+    response: Response,
+    at: At,
+    seen: Seen,
+    number: RowId,
+    body: ReleaseIn,
+) -> SubscriptionDetail:
+    """The provider lets it see further items, or changes masks."""
+    _as_provider(session, asker, number)
+    changed = release_items(
+        session,
+        subscription_id=number,
+        items=body.items,
+        masks=masks_of(body.masks),
+        revision_seen=seen,
+        actor=asker.actor.journal_id,
+        at=at,
+    )
+    return answer(session, response, changed)
+
+
+def _as_provider(session: Session, asker: Asker, number: int) -> None:
+    asker.at(session, get_subscription_row(session, subscription_id=number).dataset.bureau_id)

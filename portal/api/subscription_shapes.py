@@ -1,0 +1,161 @@
+"""How the API speaks of a subscription: what is sent, and how one is shown with its items and their masks."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Literal
+
+from fastapi import Response
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from approval.flow import Decision
+from exchange.models import Subscription
+from exchange.queries import SubscriptionRow, get_subscription_row
+from exchange.service.standing import items_of, mask_on
+from exchange.service.subscriptions import revision_to_act_on
+from portal.api.dataset_shapes import MaskShape
+from portal.api.shapes import In, Out
+from portal.revisions import tag
+
+State = Literal["pending", "active", "paused", "refused", "withdrawn", "revoked", "expired"]
+MasksIn = dict[str, MaskShape | None]
+MASKS_EXAMPLE = {"身份证号": {"kind": "keep_ends", "head": 6, "tail": 2}, "姓名": None}
+
+
+class SubscriptionIn(In):
+    """What a system of the bureau asks for."""
+
+    dataset: str = Field(max_length=64, examples=["307003003/000001"])
+    system: str = Field(max_length=64, examples=["1306-rsj-s1"])
+    items: list[str] = Field(max_length=500, examples=[["姓名", "身份证号"]])
+    purpose: str = Field(max_length=2000, examples=["社会保险待遇资格核验"])
+    basis: str = Field(default="", max_length=2000, examples=["《社会保险法》第七十四条"])
+    until_on: date = Field(examples=["2026-12-31"])
+    masks: dict[str, MaskShape] = Field(default={}, description="申请方自愿脱敏 · the subscriber's own wish")
+
+
+class SubscriptionEdit(In):
+    """What is to change of a pending subscription; what is left out stays."""
+
+    items: list[str] | None = Field(default=None, max_length=500)
+    purpose: str | None = Field(default=None, max_length=2000)
+    basis: str | None = Field(default=None, max_length=2000)
+    until_on: date | None = None
+
+
+class DecisionIn(In):
+    """The provider's answer; `masks` go before the catalogue's, and null releases an item as it is."""
+
+    decision: Decision = Field(examples=["approve"])
+    reason: str = Field(default="", max_length=2000)
+    masks: MasksIn = Field(default={}, examples=[MASKS_EXAMPLE])
+
+
+class ReasonIn(In):
+    """Why."""
+
+    reason: str = Field(default="", max_length=2000, examples=["用途已终止"])
+
+
+class ReleaseIn(In):
+    """Further items, or other masks of those that are seen already."""
+
+    items: list[str] = Field(default=[], max_length=500)
+    masks: MasksIn = Field(default={}, examples=[MASKS_EXAMPLE])
+
+
+class SubscriptionOut(Out):
+    """A line of a list: whose, to what, until when."""
+
+    id: int
+    dataset: str = Field(examples=["307003003/000001"])
+    dataset_name: str
+    provider: str = Field(examples=["1306-mzj"])
+    provider_name: str
+    system: str = Field(examples=["1306-rsj-s1"])
+    system_name: str
+    subscriber: str = Field(examples=["1306-rsj"])
+    subscriber_name: str
+    state: str = Field(examples=["active"])
+    until_on: date
+    case: str | None = Field(examples=["BD-2026-000001"])
+    requested_at: datetime
+
+
+class SeenItem(Out):
+    """An item as its subscriber sees it, or would; without a mask as it is."""
+
+    name: str
+    label: str
+    sensitivity: str
+    mask: dict[str, Any] | None
+
+
+class SubscriptionDetail(SubscriptionOut):
+    """All of a subscription; `items` with the masks that hold."""
+
+    items: list[SeenItem]
+    purpose: str
+    basis: str
+    reason: str
+    decided_at: datetime | None
+    ended_at: datetime | None
+    revision: int
+
+
+class DeliveryOut(Out):
+    """What one pull handed out: `ranges` are [first, last] offsets by partition; digests are after masks."""
+
+    id: int
+    at: datetime
+    way: str
+    items: list[str]
+    generation: int | None
+    ranges: dict[int, list[int]]
+    count: int
+    digest: str
+    digests: dict[int, str]
+
+
+def line(view: SubscriptionRow) -> SubscriptionOut:
+    """The subscription in a list."""
+    return SubscriptionOut(**_named(view))
+
+
+def answer(session: Session, response: Response, changed: Subscription) -> SubscriptionDetail:
+    """The subscription as it now is, with its ETag."""
+    session.flush()
+    view = get_subscription_row(session, subscription_id=changed.id)
+    revision = revision_to_act_on(session, subscription=view.subscription)
+    tag(response, revision)
+    known = items_of(session, view.dataset)
+    items = []
+    for name in view.subscription.items:
+        mask = mask_on(known[name], view.subscription)
+        document = mask.document() if mask else None
+        items.append(
+            SeenItem(name=name, label=known[name].label, sensitivity=known[name].sensitivity, mask=document)
+        )
+    own = ("purpose", "basis", "reason", "decided_at", "ended_at")
+    told = {name: getattr(view.subscription, name) for name in own}
+    return SubscriptionDetail(**_named(view), **told, items=items, revision=revision)
+
+
+def masks_of(shapes: Mapping[str, MaskShape | None]) -> dict[str, dict[str, Any] | None]:
+    """As the exchange takes masks by item."""
+    return {name: shape.model_dump() if shape else None for name, shape in shapes.items()}
+
+
+def _named(view: SubscriptionRow) -> dict[str, Any]:
+    plain = {name: getattr(view.subscription, name) for name in ("id", "state", "until_on", "requested_at")}
+    return plain | {
+        "dataset": view.dataset.code,
+        "dataset_name": view.dataset.name,
+        "provider": view.provider.code,
+        "provider_name": view.provider.name,
+        "system": view.system.code,
+        "system_name": view.system.name,
+        "subscriber": view.bureau.code,
+        "subscriber_name": view.bureau.name,
+        "case": view.case.number if view.case else None,
+    }

@@ -1,0 +1,100 @@
+"""Options that several commands have, and reading what they name."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infra.errors import SijiError
+from provisioning.quota import DIMENSIONS
+
+UNLIMITED = "unlimited"
+LIMIT_WORDS = {"null": ("不限", "unlimited")}
+
+AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")]
+Reason = Annotated[str, typer.Option(help="理由 · why")]
+Number = Annotated[int, typer.Argument(min=1, help="编号 · its number")]
+BureauCode = Annotated[str, typer.Argument(help="部门代码 · the bureau's code")]
+OfBureau = Annotated[str | None, typer.Option(help="该部门及其下级 · of this bureau and all below it")]
+Revision = Annotated[
+    int | None,
+    typer.Option(min=0, help="仅当仍为您所见的这一版 · only if it is still the revision that you saw"),
+]
+_FILE = typer.Option("--file", help="JSON 文件,- 为标准输入 · a JSON file, - is standard input")
+Document = Annotated[Path, _FILE]
+MaybeDocument = Annotated[Path | None, _FILE]
+LimitPairs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="KEY=N",
+        help="限额,可重复,如 vcpus=40、vcpus=unlimited,未列的为 0 · may be repeated; 0 if left out",
+    ),
+]
+
+
+class FileUnreadable(SijiError):
+    """A file that is not there, or not to be read."""
+
+    code = "file_unreadable"
+    zh = "无法读取文件 {file}:{why}"
+    en = "The file {file} cannot be read: {why}"
+
+
+class NotADocument(SijiError):
+    """A file that should hold a JSON object and does not."""
+
+    code = "not_a_document"
+    zh = "文件 {file} 不是 JSON 对象:{why}"
+    en = "The file {file} is no JSON object: {why}"
+
+
+class LimitUnclear(SijiError):
+    """A limit that is not KEY=N of a known key."""
+
+    code = "limit_unclear"
+    zh = "限额“{given}”无效:应为 KEY=N,N 为整数或 unlimited,KEY 为 {known} 之一"
+    en = "The limit “{given}” is not KEY=N with a whole N or unlimited and a KEY of {known}"
+
+
+def read_bytes(file: Path) -> bytes:
+    """What the file, or standard input for `-`, holds. Raises FileUnreadable."""
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise FileUnreadable(file=str(file), why=error.strerror) from error
+
+
+def read_document(file: Path | None) -> dict[str, Any]:
+    """The JSON object in the file, an empty one without a file. Raises FileUnreadable, NotADocument."""
+    if file is None:
+        return {}
+    try:
+        found = json.loads(read_bytes(file).decode("utf-8-sig"))
+    except ValueError as error:
+        raise NotADocument(file=str(file), why=str(error)) from error
+    if not isinstance(found, dict):
+        raise NotADocument(file=str(file), why=type(found).__name__)
+    return found
+
+
+def read_limit(pairs: Sequence[str] | None) -> dict[str, int | None] | None:
+    """The limit that the pairs tell, null for unlimited; None without any. Raises LimitUnclear."""
+    known = [one.key for one in DIMENSIONS]
+    limit: dict[str, int | None] = {}
+    for pair in pairs or ():
+        key, _, told = pair.partition("=")
+        if key not in known or not (told == UNLIMITED or (told.isascii() and told.isdigit())):
+            raise LimitUnclear(given=pair, known=", ".join(known))
+        limit[key] = None if told == UNLIMITED else int(told)
+    return limit or None
+
+
+def told(**fields: Any) -> dict[str, Any]:
+    """What was given; an option that was left out is None."""
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,67 @@
+"""What no request may bring, whichever route it asks for: too many bytes, or a NUL in its address."""
+
+from http import HTTPStatus
+
+from fastapi import HTTPException, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from infra.errors import Kind, SijiError
+from infra.textfile import MAX_BYTES
+from portal.errors import refuse
+from portal.language import language_of
+
+
+class BodyTooLarge(SijiError):
+    """More bytes than one request may bring."""
+
+    kind = Kind.too_large
+    code = "body_too_large"
+    zh = "请求内容超过 {limit} 字节的上限,请分批发送"
+    en = "The request's content is larger than the limit of {limit} bytes; send it in parts"
+
+
+class NulInAddress(SijiError):
+    """A NUL, which no name has and no database stores."""
+
+    code = "nul_in_address"
+    zh = "请求地址中含有 NUL 字符"
+    en = "The request's address holds a NUL character"
+
+
+class Gate:
+    """ASGI middleware: refuses such requests before any route reads them."""
+
+    def __init__(self, app: ASGIApp, limit: int = MAX_BYTES) -> None:
+        self._app, self._limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or answer with a refusal."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        told = request.headers.get("content-length", "")
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            await refuse(request, NulInAddress())(scope, receive, send)
+        elif told.isascii() and told.isdigit() and int(told) > self._limit:
+            await refuse(request, BodyTooLarge(limit=self._limit))(scope, receive, send)
+        else:
+            await self._app(scope, self._counted(request, receive), send)
+
+    def _counted(self, request: Request, receive: Receive) -> Receive:
+        """`receive`, which ends what was sent without its length beforehand where it becomes too long."""
+        total = 0
+
+        async def counting() -> Message:
+            nonlocal total
+            message = await receive()
+            total += len(message.get("body", b""))
+            if total > self._limit:
+                refusal = BodyTooLarge(limit=self._limit)
+                # the one error that passes through FastAPI's reading of a body as it is
+                raise HTTPException(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal.message(language_of(request))
+                )
+            return message
+
+        return counting

@@ -1,0 +1,31 @@
+"""Limits as a form has them: for every dimension a whole number, or the word that it is unlimited."""
+
+from portal.form import Form
+from provisioning.quota import DIMENSIONS, Limits
+
+LARGEST = 2**53 - 1
+
+
+def limits_fields(limits: Limits) -> dict[str, object]:
+    """What the form of `read_limits` shows before anybody typed: `limit.vcpus`, `unlimited.vcpus`, …"""
+    fields: dict[str, object] = {}
+    for one in DIMENSIONS:
+        bound = limits[one.key]
+        if bound is None:
+            fields[f"unlimited.{one.key}"] = "1"
+        else:
+            fields[f"limit.{one.key}"] = bound
+    return fields
+
+
+def read_limits(form: Form) -> Limits | None:
+    """The limits that were typed; None if a field is wrong, which the form then tells."""
+    typed: dict[str, int | None] = {}
+    for one in DIMENSIONS:
+        if form.typed(f"unlimited.{one.key}"):
+            typed[one.key] = None
+            continue
+        amount = form.whole(f"limit.{one.key}", most=LARGEST)
+        if amount is not None:
+            typed[one.key] = amount
+    return None if form.errors else Limits.parse(typed)

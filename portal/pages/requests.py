@@ -1,0 +1,171 @@
+"""Resource requests: the list, one with its lines, servers and case; submit, withdraw, confirm."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from sqlalchemy.orm import Session
+
+from approval.flow import allows
+from approval.queries import cases_by_id
+from identity.actor import Actor
+from identity.queries import find_bureau, list_names
+from identity.roles import Permission
+from identity.service.access import may, permissions_of
+from infra.database import reading
+from portal.access import At, Reading
+from portal.badges import CASE, LINE, REQUEST, SERVER
+from portal.case_view import due_words, show_case
+from portal.flash import Pair, onward
+from portal.form import Form, Sent, SentForm
+from portal.needs import Asker, form_needs, page_needs
+from portal.pages.ids import Place, RowId
+from portal.pages.names import bureaus_of, systems_of
+from portal.render import render
+from portal.request_view import show_request
+from provisioning.models import KINDS, REQUEST_STATES
+from provisioning.models import Request as Asked
+from provisioning.queries import get_request, list_requests
+from provisioning.quota import DIMENSIONS
+from provisioning.service import requests
+from provisioning.wording import KINDS as KIND_NAMES
+
+router = APIRouter(include_in_schema=False)
+Sees = Annotated[Asker, page_needs(Permission.requests_see)]
+Submits = Annotated[Asker, form_needs(Permission.requests_submit)]
+Confirms = Annotated[Asker, form_needs(Permission.requests_confirm)]
+AT_ONCE = 50
+REASON_LENGTH = 2000
+SUBMITTED: Pair = ("申请已提交，进入审批", "The request was submitted")
+WITHDRAWN: Pair = ("申请已撤回", "The request was withdrawn")
+CONFIRMED: Pair = ("已确认，资源正式生效", "Confirmed; the resources are active")
+
+
+@router.get("/requests")
+def list_(
+    request: Request,
+    asker: Sees,
+    session: Reading,
+    state: Annotated[str, Query(max_length=16)] = "",
+    kind: Annotated[str, Query(max_length=16)] = "",
+    bureau: Annotated[str, Query(max_length=64)] = "",
+    mine: Annotated[str, Query(max_length=1)] = "",
+    before: Place = 0,
+) -> Response:
+    """Those that the reader may see, newest first."""
+    top = find_bureau(session, code=bureau.strip()) if bureau.strip() else None
+    found = list_requests(
+        session,
+        within=top.id if top else None,
+        bureau_ids=asker.scope(session),
+        applicant_id=asker.person_id if mine else None,
+        state=state if state in REQUEST_STATES else None,
+        kind=kind if kind in KINDS else None,
+        before_id=before or None,
+        limit=AT_ONCE + 1,
+    )
+    shown = [] if bureau.strip() and top is None else found[:AT_ONCE]
+    facts: dict[str, Any] = {
+        "requests": shown,
+        "cases": cases_by_id(session, [one.case_id for one in shown if one.case_id is not None]),
+        "systems": systems_of(session, [one.system_id for one in shown]),
+        "bureaus": bureaus_of(session, [one.bureau_id for one in shown]),
+        "names": list_names(session, person_ids=[one.applicant_id for one in shown]),
+        "badges": REQUEST,
+        "kind_names": KIND_NAMES,
+        "asked": {"state": state, "kind": kind, "bureau": bureau, "mine": mine},
+        "before": before,
+        "next": shown[-1].id if shown and len(found) > AT_ONCE else 0,
+        "asks": Permission.requests_submit in permissions_of(asker.actor),
+    }
+    return render(request, "requests.html", facts)
+
+
+@router.get("/requests/{request_id}")
+def request_(request: Request, request_id: RowId, asker: Sees, session: Reading, at: At) -> Response:
+    """One request."""
+    found = get_request(session, request_id)
+    asker.at(session, found.bureau_id)
+    return _show(request, session, asker.actor, found, at, Form())
+
+
+@router.post("/requests/{request_id}/submit")
+def submit(request: Request, request_id: RowId, asker: Submits, sent: SentForm) -> Response:
+    """Hand a draft in; quota that is missing is a warning, which the page shows."""
+
+    def act(session: Session) -> None:
+        requests.submit_request(session, request_id=request_id, person_id=asker.person_id, at=sent.at)
+
+    return _act(request, sent, asker, request_id, act, SUBMITTED)
+
+
+@router.post("/requests/{request_id}/withdraw")
+def withdraw(request: Request, request_id: RowId, asker: Submits, sent: SentForm) -> Response:
+    """Take it back until it is decided."""
+    reason = sent.form.text("reason", longest=REASON_LENGTH, needed=False)
+
+    def act(session: Session) -> None:
+        requests.withdraw_request(
+            session, request_id=request_id, person_id=asker.person_id, at=sent.at, reason=reason
+        )
+
+    return _act(request, sent, asker, request_id, act, WITHDRAWN)
+
+
+@router.post("/requests/{request_id}/confirm")
+def confirm(request: Request, request_id: RowId, asker: Confirms, sent: SentForm) -> Response:
+    """The applicant confirms what was built."""
+
+    def act(session: Session) -> None:
+        requests.confirm_request(session, request_id=request_id, person_id=asker.person_id, at=sent.at)
+
+    return _act(request, sent, asker, request_id, act, CONFIRMED)
+
+
+def _act(
+    request: Request, sent: Sent, asker: Asker, request_id: int, act: Callable[[Session], None], said: Pair
+) -> Response:
+    def done(session: Session) -> str:
+        asker.at(session, get_request(session, request_id).bureau_id)
+        act(session)
+        return f"/requests/{request_id}"
+
+    if not sent.form.errors and (path := sent.once(asker.actor, done)):
+        return onward(request, path, said)
+    with reading(sent.here.engine) as session:
+        found = get_request(session, request_id)
+        asker.at(session, found.bureau_id)
+        return _show(request, session, asker.actor, found, sent.at, sent.form)
+
+
+def _show(
+    request: Request, session: Session, actor: Actor, found: Asked, at: datetime, form: Form
+) -> Response:
+    shown = show_request(session, found)
+    case = shown.case
+    is_mine = found.applicant_id == actor.id
+    asks = is_mine and may(session, actor, Permission.requests_submit, bureau_id=found.bureau_id)
+    confirms = is_mine and may(session, actor, Permission.requests_confirm, bureau_id=found.bureau_id)
+    facts: dict[str, Any] = {
+        "shown": shown,
+        "asked": found,
+        "case": case,
+        "case_shown": show_case(session, case_id=case.id, at=at),
+        "form": form,
+        "badge": REQUEST[found.state],
+        "case_badge": CASE[case.outcome or case.state],
+        "server_badges": SERVER,
+        "line_badges": LINE,
+        "dimensions": DIMENSIONS,
+        "due_words": due_words,
+        "submits": asks and allows("submit", case.state),
+        "edits": asks and allows("edit", case.state),
+        "withdraws": asks and allows("withdraw", case.state),
+        "answers": asks and allows("answer_supplement", case.state),
+        "confirms": confirms and found.state == "confirming",
+        "tries": may(session, actor, Permission.requests_submit, bureau_id=found.bureau_id),
+        "sees_servers": may(session, actor, Permission.servers_see, bureau_id=found.bureau_id),
+    }
+    return render(request, "request.html", facts, status=form.status)

@@ -1,0 +1,230 @@
+"""Asking for resources: choosing what and for which system, the form of it, editing what was asked."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from sqlalchemy.orm import Session
+
+from approval.queries import get_case
+from identity.actor import Actor
+from identity.models import Bureau, System
+from identity.queries import find_bureau, find_system, get_bureau_by_id, get_system_by_id, list_systems_within
+from identity.roles import Permission
+from identity.service.access import may, scope_of
+from infra.clock import city_date
+from infra.database import reading
+from portal.access import At, Here, Reading
+from portal.flash import onward
+from portal.form import Form, SentForm
+from portal.needs import Asker, form_needs, page_needs
+from portal.pages.ids import RowId
+from portal.quota_view import view_quota
+from portal.render import render
+from portal.request_form import (
+    COLUMNS,
+    ENDING,
+    PICKED,
+    empty_form,
+    form_of,
+    offer_of,
+    place_refusal,
+    read_request,
+    rows_of,
+    with_a_line,
+    without_a_line,
+)
+from provisioning.models import KINDS
+from provisioning.queries import get_request, list_lines, list_regions
+from provisioning.quota import Limits
+from provisioning.service import requests
+from provisioning.service.accounts import find_account
+from provisioning.wording import KINDS as KIND_NAMES
+
+router = APIRouter(include_in_schema=False)
+MayAsk = Annotated[Asker, page_needs(Permission.requests_submit)]
+Asks = Annotated[Asker, form_needs(Permission.requests_submit)]
+SYSTEMS_SHOWN = 500
+USUAL_LEASE = timedelta(days=365)
+SAVED = ("草稿已保存，请核对后提交", "The draft was saved; check it and submit it")
+EDITED = ("修改已保存", "The changes were saved")
+
+
+@router.get("/requests/new")
+def new(
+    request: Request,
+    here: Here,
+    at: At,
+    asker: MayAsk,
+    session: Reading,
+    kind: Annotated[str, Query(max_length=16)] = "",
+    system: Annotated[str, Query(max_length=64)] = "",
+    bureau: Annotated[str, Query(max_length=64)] = "",
+    region: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """First what is asked for which system or bureau, then the form of it."""
+    chosen = Form.of(kind=kind, system=system, bureau=bureau, region=region or here.settings.region)
+    about = _about(session, asker, chosen, is_first=not kind)
+    if about is None:
+        return _choose(request, session, asker.actor, chosen)
+    account = find_account(session, region=about["region"], bureau_id=about["bureau"].id)
+    form = empty_form(kind, limit=account.limit if account else Limits())
+    form.fields = {**form.fields, "end_on": [(city_date(at) + USUAL_LEASE).isoformat()]}
+    return _show(request, session, about, form)
+
+
+@router.post("/requests/new")
+def draft(request: Request, asker: Asks, sent: SentForm) -> Response:
+    """Save what was typed as a draft, or show it with a line more or less."""
+    form = sent.form
+    with reading(sent.here.engine) as session:
+        about = _about(session, asker, form, is_first=False)
+        if about is None:
+            return _choose(request, session, asker.actor, form)
+        if (changed := _with_other_lines(form)) is not None:
+            return _show(request, session, about, changed)
+        asked = read_request(form, about["kind"], about["offer"])
+
+    def act(session: Session) -> str:
+        asker.at(session, about["bureau"].id)
+        made = requests.draft_request(
+            session,
+            kind=about["kind"],
+            applicant_id=asker.person_id,
+            region=about["region"],
+            purpose=asked.purpose,
+            at=sent.at,
+            system_id=about["system"].id if about["system"] else None,
+            bureau_id=about["bureau"].id,
+            end_on=asked.end_on,
+            lines=asked.lines,
+            limit=asked.limit,
+        )
+        return f"/requests/{made.id}"
+
+    if not form.errors and (path := sent.once(asker.actor, act)):
+        return onward(request, path, SAVED)
+    place_refusal(form, about["kind"])
+    with reading(sent.here.engine) as session:
+        return _show(request, session, about, form)
+
+
+@router.get("/requests/{request_id}/edit")
+def edit(request: Request, request_id: RowId, asker: MayAsk, session: Reading) -> Response:
+    """The form with what is asked for now."""
+    found = get_request(session, request_id)
+    asker.at(session, found.bureau_id)
+    about = _about_request(session, request_id)
+    return _show(request, session, about, form_of(found, list_lines(session, found.id)))
+
+
+@router.post("/requests/{request_id}/edit")
+def change(request: Request, request_id: RowId, asker: Asks, sent: SentForm) -> Response:
+    """Change what is asked before it is decided; approvals that it had are void."""
+    form = sent.form
+    with reading(sent.here.engine) as session:
+        asker.at(session, get_request(session, request_id).bureau_id)
+        about = _about_request(session, request_id)
+        if (changed := _with_other_lines(form)) is not None:
+            return _show(request, session, about, changed)
+        asked = read_request(form, about["kind"], about["offer"])
+
+    def act(session: Session) -> str:
+        requests.edit_request(
+            session,
+            request_id=request_id,
+            person_id=asker.person_id,
+            revision_seen=form.whole("revision") or 0,
+            at=sent.at,
+            purpose=asked.purpose,
+            end_on=asked.end_on,
+            lines=None if about["kind"] == "quota_change" else asked.lines,
+            limit=asked.limit,
+        )
+        return f"/requests/{request_id}"
+
+    if not form.errors and (path := sent.once(asker.actor, act)):
+        return onward(request, path, EDITED)
+    place_refusal(form, about["kind"])
+    with reading(sent.here.engine) as session:
+        return _show(request, session, _about_request(session, request_id), form)
+
+
+def _with_other_lines(form: Form) -> Form | None:
+    """The form as it is to be shown anew, if a button of its lines was pressed."""
+    pressed = form.typed("act")
+    if pressed == "add-line":
+        return with_a_line(form)
+    return without_a_line(form, pressed.removeprefix("remove.")) if pressed.startswith("remove.") else None
+
+
+def _about(session: Session, asker: Asker, form: Form, *, is_first: bool) -> dict[str, Any] | None:
+    """What the request is of; None until it is chosen well, which the form then tells."""
+    if is_first:
+        return None
+    kind = form.one_of("kind", KINDS)
+    region = form.one_of("region", [one.name for one in list_regions(session)])
+    system: System | None = None
+    bureau: Bureau | None = None
+    if kind == "quota_change":
+        bureau = find_bureau(session, code=form.typed("bureau"))
+        if bureau is None:
+            form.refuse("bureau", ("请选择要调整配额的单位", "Choose the bureau whose quota is to change"))
+    elif kind:
+        system = find_system(session, code=form.typed("system"))
+        if system is None:
+            form.refuse("system", ("请选择信息系统", "Choose the information system"))
+        else:
+            bureau = get_bureau_by_id(session, bureau_id=system.bureau_id)
+    if not (kind and region and bureau):
+        return None
+    asker.at(session, bureau.id)
+    return _of(session, kind, region, system, bureau)
+
+
+def _about_request(session: Session, request_id: int) -> dict[str, Any]:
+    found = get_request(session, request_id)
+    system = None if found.system_id is None else get_system_by_id(session, system_id=found.system_id)
+    bureau = get_bureau_by_id(session, bureau_id=found.bureau_id)
+    case = get_case(session, found.case_id or 0)
+    return _of(session, found.kind, found.region, system, bureau) | {"editing": found, "case": case}
+
+
+def _of(session: Session, kind: str, region: str, system: System | None, bureau: Bureau) -> dict[str, Any]:
+    offer = offer_of(session, kind=kind, region=region, system_id=system.id if system else None)
+    account = find_account(session, region=region, bureau_id=bureau.id)
+    return {
+        "kind": kind,
+        "kind_names": KIND_NAMES,
+        "region": region,
+        "system": system,
+        "bureau": bureau,
+        "offer": offer,
+        "columns": COLUMNS.get(kind, ()),
+        "is_picked": kind in PICKED,
+        "ends": kind in ENDING,
+        "view": view_quota(region, account),
+        "editing": None,
+        "case": None,
+    }
+
+
+def _show(request: Request, session: Session, about: dict[str, Any], form: Form) -> Response:
+    facts = {**about, "form": form, "rows": rows_of(form)}
+    return render(request, "request_form.html", facts, status=form.status)
+
+
+def _choose(request: Request, session: Session, actor: Actor, form: Form) -> Response:
+    bureaus = {bureau_id for role, bureau_id in actor.roles}
+    own = [get_bureau_by_id(session, bureau_id=one) for one in sorted(bureaus)]
+    facts = {
+        "form": form,
+        "kind_names": KIND_NAMES,
+        "systems": list_systems_within(
+            session, bureau_ids=scope_of(session, actor, Permission.requests_submit), limit=SYSTEMS_SHOWN
+        ),
+        "bureaus": [one for one in own if may(session, actor, Permission.requests_submit, bureau_id=one.id)],
+        "regions": [one.name for one in list_regions(session)],
+    }
+    return render(request, "request_choose.html", facts, status=form.status)

@@ -1,0 +1,166 @@
+"""The form of a resource request of any kind: its lines, which can be added and taken out without a script.
+
+Each line is a row with a key of its own: the field `row` lists the keys, and `count.3` is row 3's count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy.orm import Session
+
+from portal.form import Form
+from portal.limits_form import limits_fields, read_limits
+from provisioning.models import RegionFlavor, RegionImage, Request, RequestLine, Server
+from provisioning.queries import list_flavors, list_images, list_servers
+from provisioning.quota import Limits
+from provisioning.service.asking import LINES_AT_MOST, PURPOSE_LENGTH, VOLUME_GIB_AT_MOST, LineAsked
+
+COLUMNS = {
+    "new_system": ("count", "flavor", "image", "volume_gib"),
+    "servers": ("count", "flavor", "image", "volume_gib"),
+    "volumes": ("target", "volume_gib"),
+    "resize": ("target", "flavor"),
+}
+"""What a line of a kind is made of, for the kinds that are written line by line."""
+PICKED = ("extension", "release")
+"""Kinds whose lines are nothing but servers, which are ticked in a list."""
+ENDING = ("new_system", "servers", "extension")
+"""Kinds that last until a day."""
+COUNT_AT_MOST = 1000
+SERVERS_SHOWN = 500
+STATES = {"volumes": ("active",)}
+CHANGEABLE = ("active", "stopped")
+NONE_PICKED = ("请至少勾选一台云服务器", "Tick at least one server")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a line can name: flavors, images, and the system's servers that the kind can change."""
+
+    flavors: Sequence[RegionFlavor]
+    images: Sequence[RegionImage]
+    servers: Sequence[Server]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the form asks for, as the use cases take it; good only if the form has no errors."""
+
+    purpose: str
+    end_on: date | None
+    lines: list[LineAsked]
+    limit: Limits | None
+
+
+def offer_of(session: Session, *, kind: str, region: str, system_id: int | None) -> Offer:
+    """What lines of a request of `kind` can name in the region."""
+    found: Sequence[Server] = ()
+    if system_id is not None and kind not in ("new_system", "servers", "quota_change"):
+        states = STATES.get(kind, CHANGEABLE)
+        found = list_servers(session, system_id=system_id, states=states, limit=SERVERS_SHOWN)
+    return Offer(
+        list_flavors(session, region),
+        list_images(session, region),
+        [one for one in found if one.region == region],
+    )
+
+
+def empty_form(kind: str, *, limit: Limits | None = None) -> Form:
+    """A form with one empty line; of a quota change, with the limit that holds now."""
+    return Form.of(row=["1"], **{"count.1": "1"}, **limits_fields(limit or Limits()))
+
+
+def form_of(request: Request, lines: Sequence[RequestLine]) -> Form:
+    """The form with what a request asks for already."""
+    fields: dict[str, object] = {
+        "purpose": request.purpose,
+        "end_on": request.end_on,
+        "row": [str(number) for number, _ in enumerate(lines, start=1)],
+        "target": [str(line.target_id) for line in lines],
+        **limits_fields(request.limit or Limits()),
+    }
+    for number, line in enumerate(lines, start=1):
+        row = {"count": line.count, "flavor": line.flavor, "image": line.image, "target": line.target_id}
+        fields |= {f"{name}.{number}": value for name, value in row.items()}
+        fields[f"volume_gib.{number}"] = line.volume_gib
+    return Form.of(**fields)
+
+
+def rows_of(form: Form) -> list[str]:
+    """The keys of the form's lines, in order; what is no key of ours is left out."""
+    keys = [one for one in form.all_typed("row") if one.isascii() and one.isdigit() and len(one) <= 4]
+    return list(dict.fromkeys(keys))[: LINES_AT_MOST + 1]
+
+
+def with_a_line(form: Form) -> Form:
+    """The form with an empty line more at its end."""
+    keys = rows_of(form)
+    new = str(max((int(one) for one in keys), default=0) + 1)
+    return Form({**form.fields, "row": [*keys, new], f"count.{new}": ["1"]})
+
+
+def without_a_line(form: Form, key: str) -> Form:
+    """The form without that line; the last one stays."""
+    left = [one for one in rows_of(form) if one != key]
+    return Form({**form.fields, "row": left or rows_of(form)})
+
+
+def read_request(form: Form, kind: str, offer: Offer) -> Asked:
+    """What was typed; whatever is wrong is told beside its field."""
+    return Asked(
+        purpose=form.text("purpose", longest=PURPOSE_LENGTH),
+        end_on=form.day("end_on") if kind in ENDING else None,
+        lines=_picked(form, offer)
+        if kind in PICKED
+        else [_line(form, kind, key, offer) for key in _rows(form, kind)],
+        limit=read_limits(form) if kind == "quota_change" else None,
+    )
+
+
+def place_refusal(form: Form, kind: str) -> None:
+    """Put what the use case refused beside the field or the line that it names."""
+    if form.refusal is None or form.refusal.code != "request_invalid":
+        return
+    facts = form.refusal.facts
+    why = (facts["why_zh"], facts["why_en"])
+    keys = rows_of(form)
+    line = facts.get("line")
+    if line is not None and kind in COLUMNS and line <= len(keys):
+        form.refuse(f"row.{keys[line - 1]}", why)
+    elif facts.get("field"):
+        form.refuse(facts["field"], why)
+
+
+def _rows(form: Form, kind: str) -> list[str]:
+    return rows_of(form) if kind in COLUMNS else []
+
+
+def _line(form: Form, kind: str, key: str, offer: Offer) -> LineAsked:
+    columns = COLUMNS[kind]
+    flavor = image = None
+    count: int | None = 1
+    volume: int | None = 0
+    target: int | None = None
+    if "count" in columns:
+        count = form.whole(f"count.{key}", least=1, most=COUNT_AT_MOST)
+    if "target" in columns:
+        target = int(form.one_of(f"target.{key}", {str(one.id) for one in offer.servers}) or 0)
+    if "flavor" in columns:
+        flavor = form.one_of(f"flavor.{key}", {one.name for one in offer.flavors})
+    if "image" in columns:
+        image = form.one_of(f"image.{key}", {one.name for one in offer.images})
+    if "volume_gib" in columns:
+        is_needed = kind == "volumes"
+        volume = form.whole(
+            f"volume_gib.{key}", least=1 if is_needed else 0, most=VOLUME_GIB_AT_MOST, needed=is_needed
+        )
+    return LineAsked(count or 1, flavor, image, volume or 0, target)
+
+
+def _picked(form: Form, offer: Offer) -> list[LineAsked]:
+    offered = {str(one.id) for one in offer.servers}
+    picked = [one for one in dict.fromkeys(form.all_typed("target")) if one in offered]
+    if not picked:
+        form.refuse("target", NONE_PICKED)
+    return [LineAsked(target_id=int(one)) for one in picked]

@@ -1,0 +1,75 @@
+"""A resource request as people look at it: its lines in words, its servers, what is short of quota now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from approval.models import Case
+from approval.queries import get_case
+from identity.models import Bureau, Person, System
+from identity.queries import get_bureau_by_id, get_system_by_id
+from infra.errors import SijiError
+from provisioning.models import RegionFlavor, Request, RequestLine, Server
+from provisioning.queries import list_flavors, list_lines, list_servers_of, servers_by_id
+from provisioning.service.claims import find_shortfalls
+from provisioning.service.fulfil import amounts_asked
+from provisioning.wording import KINDS
+
+UNDECIDED = ("draft", "submitted")
+READY = ("active", "stopped", "given_up", "released")
+
+
+@dataclass(frozen=True)
+class RequestShown:
+    """A request with all that its page tells. `targets` are the servers that lines name, by id."""
+
+    request: Request
+    case: Case
+    kind: tuple[str, str]
+    bureau: Bureau
+    system: System | None
+    applicant: str
+    lines: Sequence[RequestLine]
+    flavors: dict[str, RegionFlavor]
+    targets: dict[int, Server]
+    servers: Sequence[Server]
+    shortfalls: list[dict[str, Any]]
+
+    @property
+    def ready(self) -> int:
+        """How many of its servers wait for nothing any more."""
+        return sum(server.state in READY for server in self.servers)
+
+    @property
+    def failed(self) -> int:
+        """How many of its servers wait for a decision of the applicant's, as they could not be built."""
+        return sum(server.state == "failed" for server in self.servers)
+
+
+def show_request(session: Session, request: Request) -> RequestShown:
+    """The request as it stands, with what would be short if it were verified now."""
+    system = None if request.system_id is None else get_system_by_id(session, system_id=request.system_id)
+    lines = list_lines(session, request.id)
+    return RequestShown(
+        request=request,
+        case=get_case(session, request.case_id or 0),
+        kind=KINDS[request.kind],
+        bureau=get_bureau_by_id(session, bureau_id=request.bureau_id),
+        system=system,
+        applicant=session.get_one(Person, request.applicant_id).name,
+        lines=lines,
+        flavors={one.name: one for one in list_flavors(session, request.region)},
+        targets=servers_by_id(session, [line.target_id for line in lines if line.target_id is not None]),
+        servers=list_servers_of(session, request.id),
+        shortfalls=_shortfalls(session, request) if request.state in UNDECIDED else [],
+    )
+
+
+def _shortfalls(session: Session, request: Request) -> list[dict[str, Any]]:
+    try:
+        asked = amounts_asked(session, request)
+    except SijiError:  # a flavor that is gone: the decision will say so
+        return []
+    return find_shortfalls(session, region=request.region, bureau_id=request.bureau_id, asked=asked)

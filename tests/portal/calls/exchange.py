@@ -1,0 +1,140 @@
+"""Calls of the routes on the catalogue, batches, subscriptions and records."""
+
+from datetime import timedelta
+
+from approval.service import load_items
+from exchange.batch import Change
+from exchange.broker.connect import connect_broker
+from exchange.schema import Item
+from exchange.service.catalogue import Entry, create_dataset
+from exchange.service.publish import publish_batch
+from exchange.service.subscriptions import request_subscription
+from identity.queries import get_bureau, get_system
+from identity.service.people import find_person_by_login
+from infra.clock import city_date
+from infra.database import transaction
+from infra.installation import Installation
+from tests.portal.walk import Call, Named
+
+PROVIDER, SUBSCRIBER = "1306-zhb", "1306-mzj"
+CODE = "walked/000001"
+ITEM = {"name": "id", "type": "text"}
+ENTRY = {
+    "code": "walked/new",
+    "provider": PROVIDER,
+    "name": "新目录",
+    "share_type": "unconditional",
+    "update_mode": "incremental",
+    "items": [ITEM],
+    "key_items": ["id"],
+}
+WISH = {
+    "dataset": CODE,
+    "system": f"{SUBSCRIBER}-s1",
+    "items": ["id"],
+    "purpose": "核验",
+    "until_on": "{exchange_until}",
+}
+
+
+def provider(route: str, **how: object) -> Call:
+    """A call at the provider's."""
+    return Call(route, bureau=PROVIDER, names={"code": CODE}, **how)  # type: ignore[arg-type] # a Call's own
+
+
+def subscription(route: str, bureau: str | tuple[str, ...] = PROVIDER, **how: object) -> Call:
+    """A call on the prepared subscription."""
+    names = {"number": "{exchange_subscription}"}
+    return Call(
+        f"{route.partition(' ')[0]} /api/v1/subscriptions/{{number}}{route.partition(' ')[2]}",
+        bureau=bureau,
+        names=names,
+        **how,  # type: ignore[arg-type] # a Call's own
+    )
+
+
+def batch(route: str) -> Call:
+    """A call on the prepared receipt."""
+    return Call(route, bureau=PROVIDER, names={"receipt_id": "{exchange_receipt}"})
+
+
+SEEN = {"if-match": '"r1"'}
+CALLS = [
+    Call("GET /api/v1/datasets"),
+    Call("POST /api/v1/datasets", bureau=PROVIDER, json=ENTRY),
+    provider("GET /api/v1/datasets/{code:path}"),
+    provider("PATCH /api/v1/datasets/{code:path}", json={"summary": "改"}, headers=SEEN),
+    provider("GET /api/v1/datasets/{code:path}/versions"),
+    provider("POST /api/v1/datasets/{code:path}/versions", json={"items": [ITEM]}, headers=SEEN),
+    provider("GET /api/v1/datasets/{code:path}/batches"),
+    provider(
+        "POST /api/v1/datasets/{code:path}/batches",
+        query={"system": f"{PROVIDER}-s2"},
+        json=[{"value": {"id": "1"}}],
+        headers={"idempotency-key": "walk"},
+    ),
+    batch("GET /api/v1/batches/{receipt_id}"),
+    batch("GET /api/v1/batches/{receipt_id}/quarantine"),
+    batch("GET /api/v1/batches/{receipt_id}/quarantine/raw"),
+    Call("GET /api/v1/subscriptions"),
+    Call("POST /api/v1/subscriptions", bureau=SUBSCRIBER, json=WISH),
+    subscription("GET ", (SUBSCRIBER, PROVIDER)),
+    subscription("GET /deliveries", (SUBSCRIBER, PROVIDER)),
+    subscription("GET /records", SUBSCRIBER),
+    subscription("PATCH ", SUBSCRIBER, json={"purpose": "改"}, headers=SEEN),
+    subscription("POST /withdrawal", SUBSCRIBER, json={}),
+    subscription("POST /decision", json={"decision": "approve"}, headers=SEEN),
+    subscription("POST /pause", json={"reason": "暂停"}, headers=SEEN),
+    subscription("POST /resumption", headers=SEEN),
+    subscription("POST /release", json={"items": ["id"]}, headers=SEEN),
+    subscription("POST /revocation", json={"reason": "终止"}, headers=SEEN),
+]
+
+
+def prepare(installation: Installation) -> Named:
+    """A dataset with a batch of one good and one bad record, and a subscription of the neighbour's system."""
+    at = installation.clock.now()
+    until_on = city_date(at) + timedelta(days=30)
+    with transaction(installation.engine) as session:
+        load_items(session, at=at)
+        entry = Entry(
+            code=CODE,
+            name="走查",
+            bureau_id=get_bureau(session, code=PROVIDER).id,
+            share_type="conditional",
+            share_condition="核验",
+            update_mode="incremental",
+            items=[Item("id", "text")],
+            key_items=["id"],
+        )
+        dataset_id = create_dataset(session, entry, actor="person:1", at=at).id
+        publisher_id = get_system(session, code=f"{PROVIDER}-s2").id
+        applicant = find_person_by_login(session, login="minzheng")
+        assert applicant is not None
+        subscription_id = request_subscription(
+            session,
+            dataset_id=dataset_id,
+            system_id=get_system(session, code="1306-mzj-s1").id,
+            person_id=applicant.id,
+            items=["id"],
+            purpose="核验",
+            basis="依据",
+            until_on=until_on,
+            at=at,
+        ).id
+    broker = connect_broker(installation.settings)
+    receipt = publish_batch(
+        installation.engine,
+        broker,
+        dataset_id=dataset_id,
+        publisher_id=publisher_id,
+        key="prepared",
+        changes=[Change({"id": "1"}), Change({"id": 2})],
+        at=at,
+    )
+    broker.close()
+    return {
+        "exchange_subscription": subscription_id,
+        "exchange_receipt": receipt.id,
+        "exchange_until": until_on.isoformat(),
+    }

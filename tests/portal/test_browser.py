@@ -1,0 +1,82 @@
+"""Pages in a real browser, as wide as a desk and as a phone: they fit, they work, nothing complains."""
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from infra.installation import Installation
+from infra.lab import chromium
+from tests.portal.commands import Listening
+from tests.portal.conftest import portal_over
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+WIDTHS = {"desk": (1440, 900), "phone": (390, 844)}
+OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+UNNAMED = """
+    return [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]
+        .filter(field => !field.labels.length && !field.getAttribute('aria-label'))
+        .map(field => field.name)
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chrome]:
+    """Chromium of the lab, headless; root needs it without its sandbox."""
+    chromium.up()
+    program, driver = chromium.programs()
+    options = ChromeOptions()
+    options.binary_location = str(program)
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    opened = Chrome(options=options, service=Service(str(driver)))
+    opened.set_page_load_timeout(300)
+    yield opened
+    opened.quit()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_of_the_navigation_fits_and_is_quiet(
+    browser: Chrome,
+    installation: Installation,
+    listening: tuple[Listening, str],
+    sample_sqlite: tuple[str, str],
+    width: str,
+) -> None:
+    served, url = listening
+    served.portal = portal_over(installation)
+    browser.set_window_size(*WIDTHS[width])
+    enter(browser, url, "minzheng", sample_sqlite[1])
+    pages = [link.get_attribute("href") for link in browser.find_elements(By.CSS_SELECTOR, "nav.main a")]
+    assert len(pages) > 5
+    for page in (*pages, f"{url}/bureaus/1306-mzj", f"{url}/password"):
+        assert page
+        browser.get(page)
+        assert browser.execute_script(OVERFLOW) <= 0, page
+        assert browser.execute_script(UNNAMED) == [], page
+        assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") in ("zh-CN", "en"), page
+        assert browser.find_elements(By.TAG_NAME, "h1"), page
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call] # selenium's
+    leave(browser)
+    browser.get(url)
+    assert browser.current_url.startswith(f"{url}/sign-in")
+
+
+def enter(browser: Chrome, url: str, login: str, password: str) -> None:
+    """Sign in by hand."""
+    browser.delete_all_cookies()
+    browser.get(f"{url}/sign-in")
+    browser.find_element(By.NAME, "login").send_keys(login)
+    browser.find_element(By.NAME, "password").send_keys(password)
+    browser.find_element(By.CSS_SELECTOR, "form[action='/sign-in'] button").click()
+    assert browser.current_url.rstrip("/") == url
+
+
+def leave(browser: Chrome) -> None:
+    """Sign out by the button that every page has."""
+    form = browser.find_element(By.CSS_SELECTOR, "form[action='/sign-out']")
+    form.submit()

@@ -1,0 +1,175 @@
+"""Shared data by commands: a batch sent twice is one receipt, and a pull that was killed loses nothing."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.installation import Installation
+from tests.portal.calls import exchange
+from tests.portal.commands import Siji, prepare
+from tests.portal.conftest import open_sample
+
+Named = dict[str, Any]
+
+CODE = "shared/000001"
+ENTRY = {
+    "code": CODE,
+    "provider": "1306-zhb",
+    "name": "低保对象",
+    "share_type": "conditional",
+    "share_condition": "资格核对",
+    "update_mode": "incremental",
+    "items": [
+        {"name": "id", "type": "text", "length": 8, "required": True},
+        {"name": "name", "type": "text", "sensitivity": "personal", "mask": {"kind": "keep_ends", "head": 1}},
+    ],
+    "key_items": ["id"],
+}
+FIRST = [{"value": {"id": f"{place:04}", "name": "王小明"}} for place in range(25)]
+
+
+@pytest.fixture(scope="module")
+def prepared(sample_sqlite: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Named]:
+    """The items of the hall and a dataset that was asked for, made once: the folder, and their names."""
+    folder = tmp_path_factory.mktemp("prepared")
+    return folder, prepare(folder, sample_sqlite[0], exchange)
+
+
+@pytest.fixture
+def installation(prepared: tuple[Path, Named], tmp_path: Path) -> Installation:
+    """A copy of it for a test of its own."""
+    return open_sample(Path(shutil.copytree(prepared[0], tmp_path / "city")))
+
+
+@pytest.fixture
+def named(prepared: tuple[Path, Named]) -> Named:
+    """What was made, by its names."""
+    return prepared[1]
+
+
+@pytest.fixture
+def granted(siji: Siji, named: Named, tmp_path: Path) -> int:
+    """A subscription of 市民政局 to a dataset that was catalogued, published and granted by commands."""
+    file = tmp_path / "entry.json"
+    file.write_text(json.dumps(ENTRY))
+    assert siji.json(f"datasets new --file {file}", by="shuju")["version"] == 1
+    batch = tmp_path / "first.ndjson"
+    batch.write_text("".join(json.dumps(one) + "\n" for one in FIRST))
+    siji.did(f"publish {CODE} {batch} --system 1306-zhb-s2", by="shuju")
+    asked = siji.json(
+        f"subscriptions new --dataset {CODE} --system 1306-mzj-s1 --item id --item name --purpose 核对"
+        f" --basis 社会救助暂行办法 --until-on {named['exchange_until']}",
+        by="minzheng",
+    )
+    assert asked["case"] in siji.did("inbox", by="shuju")
+    decided = siji.json(f"cases decide {asked['case']} approve", by="shuju")
+    assert decided["outcome"] == "approved"
+    number: int = asked["id"]
+    return number
+
+
+@pytest.fixture
+def token(siji: Siji, granted: int, named: Named) -> dict[str, str]:
+    """The environment of a program that pulls for the subscribing system."""
+    issued = siji(
+        "tokens issue 1306-mzj-s1 --label 夜间拉取 --scope datasets:pull"
+        f" --expires-on {named['exchange_until']}",
+        by="minzheng",
+    )
+    assert issued.exit_code == 0, issued.output
+    [text] = issued.stdout.splitlines()
+    assert text.startswith("siji_")
+    assert "只显示这一次" in issued.stderr
+    assert text not in issued.stderr
+    assert text not in siji.did("tokens list 1306-mzj-s1", by="minzheng")
+    return {"SIJI_TOKEN": text}
+
+
+def test_the_same_file_is_taken_once(siji: Siji, granted: int, tmp_path: Path) -> None:
+    file = tmp_path / "batch.json"
+    file.write_text(json.dumps([{"value": {"id": "9001", "name": "𠮷野"}}, {"value": {"id": 7}}]))
+    line = f"publish {CODE} {file} --system 1306-zhb-s2"
+    first = siji.json(line, by="shuju")
+    assert (first["received"], first["upserts"], first["quarantined"]) == (2, 1, 1)
+    again = siji(line, by="shuju")
+    assert f"\n回执编号\t{first['id']}\n" in again.stdout
+    assert f"siji quarantine list {first['id']}" in again.stderr
+    receipts = siji.json(f"receipts list {CODE}", by="shuju")
+    assert [one["id"] for one in receipts].count(first["id"]) == 1
+    assert siji.json(f"publish {CODE} {file} --system 1306-zhb-s2 --key k2", by="shuju")["id"] != first["id"]
+
+    assert siji.did(f"quarantine list {first['id']}", by="shuju").splitlines()[1].startswith("2\t否\t")
+    raw = siji.did(f"quarantine show {first['id']}", by="shuju").splitlines()[1]
+    assert json.loads(raw.rsplit("\t", 1)[1]) == {"id": 7}
+
+
+def test_a_pull_goes_on_where_the_last_one_ended(
+    siji: Siji, granted: int, token: dict[str, str], tmp_path: Path
+) -> None:
+    out, cursor = tmp_path / "out.ndjson", tmp_path / "cursor"
+    line = f"pull {granted} --limit 10 --out {out} --cursor-file {cursor}"
+    first = siji(line, **token)
+    assert "已拉取 25 条记录" in first.stderr, first.output
+    assert values(out) == [{"id": f"{place:04}", "name": "王**"} for place in range(25)]
+
+    assert "已拉取 0 条记录" in siji(line, **token).stderr
+    more = json.dumps({"value": {"id": "9999", "name": "李四"}})
+    siji.did(f"publish {CODE} - --system 1306-zhb-s2", by="shuju", stdin=more)
+    siji.did(line, **token)
+    assert [one["id"] for one in values(out)] == [f"{place:04}" for place in range(25)] + ["9999"]
+    assert len(siji.json(f"subscriptions deliveries {granted}", by="minzheng")) == 4
+
+
+def test_a_pull_killed_before_its_cursor_was_kept_repeats_and_loses_nothing(
+    siji: Siji, granted: int, token: dict[str, str], tmp_path: Path
+) -> None:
+    out, cursor = tmp_path / "out.ndjson", tmp_path / "cursor"
+    siji.did(f"pull {granted} --limit 10 --out {out} --cursor-file {cursor}", **token)
+    [end] = [cursor.read_text()]
+    siji.did(f"publish {CODE} - --system 1306-zhb-s2", by="shuju", stdin='{"value": {"id": "9999"}}')
+    with out.open("a") as torn:
+        torn.write('{"op": "upsert", "val')
+    assert cursor.read_text() == end
+    siji.did(f"pull {granted} --out {out} --cursor-file {cursor}", **token)
+    assert [one["id"] for one in values(out)] == [f"{place:04}" for place in range(25)] + ["9999"]
+
+
+def test_standard_output_holds_the_records_alone(siji: Siji, granted: int, token: dict[str, str]) -> None:
+    pulled = siji.did(f"pull {granted} --item id", **token)
+    assert [json.loads(line)["value"] for line in pulled.splitlines()] == [
+        {"id": f"{place:04}"} for place in range(25)
+    ]
+
+
+def test_the_provider_pauses_resumes_and_ends_a_subscription(
+    siji: Siji, granted: int, token: dict[str, str]
+) -> None:
+    paused = siji.did(f"subscriptions pause {granted} --reason 核查", by="shuju")
+    assert "状态\t已暂停\n" in paused
+    assert siji.refused(f"pull {granted}", **token)
+    assert siji.json(f"subscriptions resume {granted}", by="shuju")["state"] == "active"
+    masks = json.dumps({"name": None})
+    released = siji.json(f"subscriptions release {granted} --masks -", by="shuju", stdin=masks)
+    assert [one["mask"] for one in released["items"] if one["name"] == "name"] == [None]
+    assert siji.json(f"subscriptions revoke {granted} --reason 用途终止", by="shuju")["state"] == "revoked"
+    assert "用途终止" in siji.did(f"subscriptions show {granted}", by="minzheng")
+
+
+def test_the_catalogue_is_read_edited_and_given_a_version(siji: Siji, granted: int) -> None:
+    assert "低保对象\t1306-zhb\t" in siji.did("datasets list --search 低保", by="minzheng")
+    edited = siji.did(f"datasets edit {CODE} --summary 全市低保对象", by="shuju")
+    assert "摘要\t全市低保对象\n" in edited
+    items = [*ENTRY["items"], {"name": "town", "type": "division_code"}]
+    piped = json.dumps({"items": items})
+    assert siji.json(f"datasets new-version {CODE} --file -", by="shuju", stdin=piped)["version"] == 2
+    versions = siji.did(f"datasets versions {CODE}", by="minzheng").splitlines()
+    assert [line.split("\t")[0] for line in versions[1:]] == ["1", "1", "2", "2", "2"]
+    assert siji.refused(f"datasets new-version {CODE} --file -", by="shuju", stdin='{"items": []}')
+
+
+def values(file: Path) -> list[dict[str, Any]]:
+    """What the records in a file of NDJSON hold."""
+    return [json.loads(line)["value"] for line in file.read_text().splitlines()]

@@ -1,0 +1,85 @@
+"""The tree, systems, accounts and roles by commands, and what they say to who may not."""
+
+from datetime import timedelta
+
+from infra.clock import city_date
+from infra.installation import Installation
+from portal.cli.remote import at
+from tests.portal.commands import Siji
+
+
+def test_a_unit_is_renamed_and_its_history_shows_both_names(siji: Siji) -> None:
+    assert "1306-mzj\t市民政局\t市\n" in siji.did("bureaus list --parent 1306 --name 民政", by="minzheng")
+    renamed = siji.did("bureaus rename 1306-mzj 市民政和社会工作局", by="shenhe")
+    assert "名称\t市民政和社会工作局\n" in renamed
+    history = siji.did("bureaus history 1306-mzj", by="minzheng").splitlines()
+    assert [line.split("\t")[1] for line in history[1:]] == ["市民政局", "市民政和社会工作局"]
+    assert siji.json("bureaus show 1306-mzj", by="minzheng")["revision"] == 2
+    assert siji.refused("bureaus rename 1306-mzj 市民政局", by="minzheng")
+    assert len(siji.json("bureaus tree --top 1306-mzj", by="minzheng")) == 1
+
+
+def test_a_list_goes_over_as_many_pages_as_there_are(siji: Siji) -> None:
+    towns = siji.did("bureaus list --level township", by="minzheng", language="en").splitlines()
+    assert towns[0] == "code\tname\tlevel"
+    assert len(towns) > 300
+    assert len(set(towns)) == len(towns)
+
+
+def test_a_system_is_registered_edited_and_retired(siji: Siji) -> None:
+    made = siji.json(
+        "systems register 1306-mzj-s9 --bureau 1306-mzj --name 婚姻登记预约 --mlps-grade 2 --zone extranet",
+        by="minzheng",
+    )
+    assert made["revision"] == 1
+    edited = siji.did("systems edit 1306-mzj-s9 --contacts 王工 --name 婚姻登记", by="minzheng")
+    assert "名称\t婚姻登记\n" in edited
+    assert "网络区域\t政务外网\n" in edited
+    assert "联系人\t王工\n" in siji.did("systems show 1306-mzj-s9", by="minzheng")
+    assert "1306-mzj-s9\t婚姻登记\t" in siji.did("systems list --bureau 1306-mzj", by="minzheng")
+    assert "1306-mzj\t" in siji.did("systems owners 1306-mzj-s9", by="minzheng")
+    assert siji.json("systems retire 1306-mzj-s9", by="minzheng")["retired_at"]
+    assert "1306-mzj-s9" not in siji.did("systems list --bureau 1306-mzj", by="minzheng")
+
+
+def test_an_account_is_made_given_a_role_and_closed(siji: Siji) -> None:
+    made = siji("accounts add zhangsan 张三 --bureau 1306-rsj", by="xitong")
+    [password] = made.stdout.splitlines()
+    assert password not in made.stderr
+    assert "只显示这一次" in made.stderr
+    role = siji.json("roles give zhangsan bureau_member 1306-rsj", by="anquan")
+    assert "部门成员\t1306-rsj\t" in siji.did("roles list zhangsan", by="anquan")
+    assert "zhangsan\t张三\t" in siji.did("roles holders 1306-rsj", by="anquan")
+    siji.did(f"roles end zhangsan {role['id']}", by="anquan")
+    assert siji.json("roles list zhangsan", by="anquan") == []
+    assert siji.json("accounts depart zhangsan", by="xitong")["departed_at"]
+    assert "zhangsan" not in siji.did("accounts list --bureau 1306-rsj", by="xitong")
+    assert "zhangsan" in siji.did("accounts list --bureau 1306-rsj --departed", by="xitong")
+
+
+def test_a_token_that_is_rotated_prints_its_successor_alone(siji: Siji, installation: Installation) -> None:
+    issue = "tokens issue 1306-mzj-s1 --label 夜间 --scope datasets:pull --expires-on"
+    assert siji.refused(f"{issue} 2020-01-01", by="minzheng")
+    day = city_date(installation.clock.now()) + timedelta(days=30)
+    first = siji.json(f"{issue} {day}", by="minzheng")
+    rotated = siji(f"tokens rotate {first['id']} --expires-on {day} --overlap-days 1", by="minzheng")
+    [text] = rotated.stdout.splitlines()
+    assert text.startswith("siji_")
+    assert siji.did("whoami", SIJI_TOKEN=text)
+    assert siji.json(f"tokens revoke {first['id']}", by="anquan")["revoked_at"]
+
+
+def test_who_is_not_signed_in_is_told_how_to(siji: Siji) -> None:
+    assert "尚未登录" in siji.refused("requests list")
+    assert "You are not signed in" in siji.refused("requests list", language="en_US.UTF-8")
+    assert siji.refused("whoami", SIJI_TOKEN="siji_1_nonsense")
+
+
+def test_a_portal_that_does_not_answer_is_named(siji: Siji) -> None:
+    away = siji.refused("inbox", SIJI_PORTAL_URL="http://127.0.0.1:9", SIJI_TOKEN="siji_1_x")
+    assert "无法连接门户 http://127.0.0.1:9" in away
+
+
+def test_a_name_in_a_path_stays_one_name() -> None:
+    assert at("datasets", "307003003/000001", "batches") == "/datasets/307003003%2F000001/batches"
+    assert at("bureaus", "1306?x#y") == "/bureaus/1306%3Fx%23y"

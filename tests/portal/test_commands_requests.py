@@ -1,0 +1,186 @@
+"""A request by commands: drafted, submitted, decided by three people, followed in two languages."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.installation import Installation
+from portal.sample.cloud import IMAGE
+from tests.portal.calls import cloud
+from tests.portal.commands import Siji, prepare
+from tests.portal.conftest import open_sample
+
+Named = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def prepared(sample_sqlite: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Named]:
+    """The sample's region and grants, and requests of 市民政局, made once: the folder, and their names."""
+    folder = tmp_path_factory.mktemp("prepared")
+    return folder, prepare(folder, sample_sqlite[0], cloud)
+
+
+@pytest.fixture
+def installation(prepared: tuple[Path, Named], tmp_path: Path) -> Installation:
+    """A copy of it for a test of its own."""
+    return open_sample(Path(shutil.copytree(prepared[0], tmp_path / "city")))
+
+
+@pytest.fixture
+def named(prepared: tuple[Path, Named]) -> Named:
+    """What was made, by its names."""
+    return prepared[1]
+
+
+@pytest.fixture
+def asked(siji: Siji, named: Named) -> dict[str, Any]:
+    """A request for two servers that was drafted by options and submitted."""
+    drafted = siji.json(
+        f"requests new --system 1306-mzj-s1 --region baoding --flavor {named['flavor']} --image {IMAGE}"
+        f" --count 2 --volume-gib 10 --purpose 婚姻登记扩容 --end-on {named['end_on']}",
+        by="minzheng",
+    )
+    assert (drafted["state"], drafted["lines"][0]["count"]) == ("draft", 2)
+    found: dict[str, Any] = siji.json(f"requests submit {drafted['id']}", by="minzheng")
+    return found
+
+
+def test_three_people_decide_and_each_list_shows_where_it_stands(siji: Siji, asked: dict[str, Any]) -> None:
+    case = asked["case"]
+    assert f"\n{asked['id']}\t{case}\t增加云服务器\t审批中\t1306-mzj\t" in siji.did(
+        "requests list", by="minzheng"
+    )
+    assert case in siji.did("inbox", by="shenhe")
+    siji.did(f"cases decide {case} approve", by="shenhe")
+    siji.did(f"cases decide {case} approve", by="shenhe")
+
+    refusal = siji.refused(f"cases decide {case} approve", by="shenhe")
+    assert "必须由另一人办理" in refusal
+    assert case not in siji.did("inbox", by="shenhe")
+
+    decided = siji.json(["cases", "decide", case, "approve", "--reason", "配额充足"], by="hezhun")
+    assert [step["decision"]["decision"] for step in decided["steps"]] == ["approve"] * 3
+    assert decided["outcome"] == "approved"
+    shown = siji.did(f"requests show {asked['id']}", by="minzheng")
+    assert "状态\t办理中\n" in shown
+    assert "\n云服务器\n编号\t名称\t状态\t原因\n" in shown
+    english = siji.did("requests list --state provisioning", by="minzheng", language="en_US.UTF-8")
+    assert english.splitlines()[0].startswith("number\tcase\tkind\tstate\t")
+    assert f"\n{asked['id']}\t{case}\tmore servers\tbeing provisioned\t" in english
+
+
+def test_a_decision_is_on_what_was_seen(siji: Siji, asked: dict[str, Any]) -> None:
+    case = asked["case"]
+    siji.did(f"requests edit {asked['id']} --purpose 改用途", by="minzheng")
+    refusal = siji.refused(f"cases decide {case} approve --revision {asked['revision']}", by="shenhe")
+    assert "已被他人修改" in refusal
+    siji.did(f"cases decide {case} approve --revision {asked['revision'] + 1}", by="shenhe")
+
+
+def test_a_refusal_is_told_in_the_language_of_the_terminal(siji: Siji, named: Named) -> None:
+    line = f"requests confirm {named['request_id']}"
+    assert "没有" in siji.refused(line, by="shenhe")
+    english = siji.refused(line, by="shenhe", language="en_GB.UTF-8")
+    assert english.isascii() or "You " in english
+    assert "not_signed" not in siji.refused("requests list")
+    assert "尚未登录" in siji.refused("requests list")
+
+
+def test_a_file_asks_for_many_lines_and_options_go_before_it(
+    siji: Siji, named: Named, tmp_path: Path
+) -> None:
+    line = {"flavor": named["flavor"], "image": IMAGE}
+    body = {
+        "kind": "new_system",
+        "system": "1306-mzj-s1",
+        "region": "baoding",
+        "purpose": "文件中的用途",
+        "end_on": named["end_on"],
+        "lines": [line | {"count": 3}, line | {"count": 1, "volume_gib": 50}],
+    }
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(body), encoding="utf-8-sig")
+    made = siji.json(f"requests new --file {file} --kind servers --purpose 选项中的用途", by="minzheng")
+    assert (made["kind"], made["purpose"]) == ("servers", "选项中的用途")
+    assert [one["count"] for one in made["lines"]] == [3, 1]
+
+    piped = siji.json("requests new --file -", by="minzheng", stdin=json.dumps(body))
+    assert piped["kind"] == "new_system"
+    assert "不是 JSON 对象" in siji.refused("requests new --file -", by="minzheng", stdin="[1]")
+    assert "不是 JSON 对象" in siji.refused("requests new --file -", by="minzheng", stdin="{")
+    assert "无法读取文件" in siji.refused(f"requests new --file {tmp_path / 'none.json'}", by="minzheng")
+
+
+def test_a_quota_change_is_asked_for_by_limits(siji: Siji, named: Named) -> None:
+    asking = "requests new --kind quota_change --bureau 1306-mzj --region baoding --purpose 二期"
+    made = siji.json(
+        f"{asking} --limit vcpus=400 --limit volumes=unlimited --limit servers=90", by="minzheng"
+    )
+    assert (made["limit"]["vcpus"], made["limit"]["volumes"], made["limit"]["ram_mib"]) == (400, None, 0)
+    for wrong in ("vcpu=4", "vcpus=-1", "vcpus", "vcpus=٤"):
+        assert f"限额“{wrong}”无效" in siji.refused(f"{asking} --limit {wrong}", by="minzheng")
+
+
+def test_quota_that_falls_short_is_told_at_submission(siji: Siji, named: Named) -> None:
+    drafted = siji.json(
+        f"requests new --system 1306-mzj-s1 --region baoding --flavor {named['flavor']} --image {IMAGE}"
+        f" --count 900 --purpose 大促 --end-on {named['end_on']}",
+        by="minzheng",
+    )
+    submitted = siji(f"requests submit {drafted['id']}", by="minzheng")
+    assert submitted.exit_code == 0
+    assert "配额不足,如现在核准将被拒绝:市民政局(1306-mzj)云服务器:限额 " in submitted.stderr
+    assert "状态\t审批中\n" in submitted.stdout
+
+
+def test_a_request_is_returned_with_a_reason_and_withdrawn(siji: Siji, asked: dict[str, Any]) -> None:
+    case = asked["case"]
+    assert siji.refused(f"cases decide {case} return", by="shenhe")
+    siji.did(f"cases decide {case} return --reason 用途不明确", by="shenhe")
+    assert "用途不明确" in siji.did(f"cases show {case}", by="minzheng")
+    assert case in siji.did("notices list", by="minzheng")
+    number = siji.json("notices list", by="minzheng")[0]["id"]
+    assert "已读 1 条" in siji.did(f"notices read {number}", by="minzheng")
+    assert number not in [one["id"] for one in siji.json("notices list", by="minzheng")]
+    assert siji.json(f"cases withdraw {case} --reason 不再需要", by="minzheng")["state"] == "withdrawn"
+
+
+def test_no_cell_breaks_its_line_or_acts_on_the_terminal(siji: Siji, asked: dict[str, Any]) -> None:
+    unruly = "甲\t乙\n丙\x1b[31m\u202e丁"
+    siji.did(["requests", "edit", str(asked["id"]), "--purpose", unruly], by="minzheng")
+    rows = siji.did("requests list", by="minzheng").splitlines()
+    assert {row.count("\t") for row in rows} == {9}
+    [row] = [row for row in rows if row.startswith(f"{asked['id']}\t")]
+    assert row.endswith("\t甲 乙 丙 [31m 丁")
+
+
+def test_quotas_are_granted_frozen_and_shared(siji: Siji, named: Named) -> None:
+    place = "1306-mzj baoding"
+    before = siji.json(f"grants show {place}", by="shenhe")["limit"]
+    pairs = " ".join(
+        f"--limit {key}={'unlimited' if n is None else n}" for key, n in before.items() if key != "addresses"
+    )
+    siji.did(f"grants set {place} {pairs} --reason 不变", by="shenhe")
+    assert "vCPU" in siji.did(f"grants show {place}", by="minzheng")
+    frozen = siji.json(f"grants freeze {place} --limit vcpus=1 --reason 核查", by="shenhe")
+    assert frozen["frozen"]["vcpus"] == 1
+    assert siji.json(f"grants unfreeze {place} --reason 核查完毕", by="shenhe")["frozen"] is None
+    assert siji.json(f"grants mode {place} shared", by="shenhe")["mode"] == "shared"
+    assert "核查完毕" in siji.did(f"grants history {place}", by="minzheng")
+    assert "市民政局" in siji.did("grants list 1306 baoding", by="shenhe")
+
+
+def test_servers_and_regions_are_shown(siji: Siji, named: Named) -> None:
+    server = named["server_id"]
+    assert f"\n{server}\twalked-1\t未建成\t1306-mzj\t" in siji.did("servers list", by="minzheng")
+    assert "资源不足" in siji.did(f"servers show {server}", by="minzheng")
+    assert "no valid host" in siji.did(f"servers show {server}", by="minzheng", language="en")
+    given_up = siji.json(f"servers give-up {server}", by="minzheng")
+    assert given_up["state"] == "given_up"
+    assert named["flavor"] in siji.did("regions show baoding", by="minzheng")
+    assert "baoding" in siji.did("regions list", by="minzheng")
+    siji.did("regions reserve baoding --no-largest-host", by="shenhe")
+    assert not siji.json("regions capacity baoding", by="shenhe")["reserve_largest_host"]

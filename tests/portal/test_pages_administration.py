@@ -1,0 +1,65 @@
+"""Pages on systems and tokens: a secret is shown once, a stale or bad form keeps what was typed."""
+
+import re
+
+from identity.queries import get_system
+from infra.database import reading
+from infra.installation import Installation
+from tests.portal.conftest import SignIn, csrf_of
+
+SYSTEM = "/systems/1306-mzj-s1"
+
+
+def test_a_token_is_shown_once_and_not_to_a_second_sending(sign_in: SignIn) -> None:
+    browser = sign_in("minzheng")
+    form = {
+        "csrf": csrf_of(browser),
+        "once": "k",
+        "label": "对账",
+        "scope": "datasets:pull",
+        "expires_on": "",
+    }
+    wrong = browser.post(f"{SYSTEM}/tokens/new", data=form)
+    assert wrong.status_code == 422
+    assert 'id="expires_on-error">请填写此项' in wrong.text
+    listed = browser.get(SYSTEM).text
+    assert "对账" not in listed
+    far = browser.post(f"{SYSTEM}/tokens/new", data=form | {"expires_on": "9999-12-31"})
+    assert "令牌到期日 9999-12-31 无效" in far.text
+    latest = re.search(r"至 (\d{4}-\d\d-\d\d) 之间", far.text)
+    assert latest
+    good = form | {"expires_on": latest.group(1)}
+    issued = browser.post(f"{SYSTEM}/tokens/new", data=good)
+    text = re.search(r"<pre><code>([^<]+)</code>", issued.text)
+    assert text
+    again = browser.post(f"{SYSTEM}/tokens/new", data=good)
+    assert again.headers["location"] == SYSTEM
+    page = browser.get(SYSTEM).text
+    assert page.count("datasets:pull") == 1
+    assert text.group(1) not in page
+
+
+def test_a_stale_edit_keeps_what_was_typed(sign_in: SignIn, installation: Installation) -> None:
+    browser = sign_in("minzheng")
+    form = {
+        "csrf": csrf_of(browser),
+        "name": "𠮷新名",
+        "mlps_grade": "2",
+        "zone": "extranet",
+        "revision": "9",
+    }
+    answer = browser.post(f"{SYSTEM}/edit", data=form)
+    assert answer.status_code == 422
+    assert "内容已被他人修改" in answer.text
+    assert 'value="𠮷新名"' in answer.text
+    assert browser.post(f"{SYSTEM}/edit", data=form | {"revision": "1"}).headers["location"] == SYSTEM
+    with reading(installation.engine) as session:
+        assert get_system(session, code="1306-mzj-s1").name == "𠮷新名"
+
+
+def test_a_system_of_grade_4_is_refused_beside_its_field(sign_in: SignIn) -> None:
+    browser = sign_in("minzheng")
+    form = {"csrf": csrf_of(browser), "code": "new", "name": "新", "mlps_grade": "4", "zone": "internet"}
+    answer = browser.post("/bureaus/1306-mzj/systems/new", data=form)
+    assert 'id="mlps_grade-error">政务云只接受等保 1 至 3 级的系统' in answer.text
+    assert 'value="new"' in answer.text
