@@ -15,7 +15,7 @@ from sqlalchemy import String, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from infra.database import Base, insert_once, reading, transaction
+from infra.database import Base, Busy, insert_once, reading, transaction
 from infra.installation import Installation
 from infra.jobs import enqueue
 from infra.settings import Settings
@@ -93,7 +93,7 @@ def _beat(here: Installation, ended: Event) -> None:
         at = here.clock.now()
         try:
             send_due(here, at=at, intervals_s=intervals_s)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, Busy) as error:
             log.warning("the beat cannot use the records (%s); it tries again at the next slot", error)
         ended.wait(_until_next_slot(at, intervals_s).total_seconds())
 

@@ -4,6 +4,7 @@ PostgreSQL and SQLite (WAL) alike. Writers on SQLite take the write lock at once
 never fails half-way because another one wrote first.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,13 +24,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
+
+from infra.errors import Kind, SijiError
 
 Key = BigInteger().with_variant(Integer(), "sqlite")
 Document = JSON().with_variant(JSONB(), "postgresql")
 
 LOCK_TIMEOUT_MS = 30_000
+LOCK_NOT_AVAILABLE = "55P03"
 LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :ms, true)")
 
 
@@ -88,13 +93,30 @@ def open_database(url: str, *, pool_size: int = 5) -> Engine:
     )
 
 
+class Busy(SijiError):
+    """What was wanted stayed locked by others for as long as locks are waited for; nothing was done."""
+
+    kind = Kind.unavailable
+    code = "busy"
+    zh = "系统繁忙:所需数据一直被其他操作占用,本次操作未生效,请稍后重试"
+    en = "Busy: others held what this needs for too long; nothing was changed, try again later"
+
+
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
-    """The one place that commits: all of the block, or nothing of it; then its after-commit calls."""
+    """The one place that commits: all of the block, or nothing of it; then its after-commit calls.
+
+    Raises Busy.
+    """
     session = Session(engine, expire_on_commit=False)
     with session:
-        with session.begin():
-            yield session
+        try:
+            with session.begin():
+                yield session
+        except OperationalError as error:
+            if _waited_in_vain(error.orig):
+                raise Busy() from error
+            raise
         calls = session.info.pop("after_commit", [])
     for call in calls:
         call()
@@ -144,6 +166,12 @@ def serialise(session: Session, name: str, *, shared: bool = False, patience_ms:
         session.execute(text(f"SELECT {lock}(hashtextextended(:name, 0))"), {"name": name})
         if patience_ms is not None:
             session.execute(LOCK_TIMEOUT, {"ms": str(LOCK_TIMEOUT_MS)})
+
+
+def _waited_in_vain(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+    return getattr(error, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

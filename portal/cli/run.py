@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 import uvicorn
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from exchange.broker.connect import connect_broker
@@ -20,6 +19,7 @@ from infra.settings import Settings
 from metrics.capacity import report_capacity
 from metrics.export import as_table
 from portal.app import create_app
+from portal.cli.progress import Meters
 from portal.cli.speech import language
 from portal.sample.city import load_systems, load_tree, servers_of, system_codes
 from portal.sample.cloud import (
@@ -35,7 +35,6 @@ from provisioning.cloud.connect import connect
 from provisioning.service.sweep import sweep
 
 POLL_S = 0.5
-_COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
 
 
 def run(
@@ -64,9 +63,9 @@ def run(
     say.print(f"信息系统:新增 {new}(拆分为示意)" if zh else f"Systems: {new} new (the split is illustrative)")
     password = load_people(installation.engine, data_dir=settings.data_dir, at=installation.clock.now())
     with workers(log=settings.data_dir / "worker.log"):
-        with Progress(*_COLUMNS, console=say) as progress:
-            provide_servers(installation, progress, systems=systems, zh=zh)
-            shared = share_data(installation, progress, zh=zh)
+        with Meters(say) as meters:
+            provide_servers(installation, meters, systems=systems, zh=zh)
+            shared = share_data(installation, meters, zh=zh)
         say.print(_counted(installation, zh))
         say.print(_exchanged(shared, zh))
         with reading(installation.engine) as session:
@@ -84,7 +83,7 @@ def run(
             )
 
 
-def provide_servers(here: Installation, progress: Progress, *, systems: int | None, zh: bool) -> None:
+def provide_servers(here: Installation, meters: Meters, *, systems: int | None, zh: bool) -> None:
     """Every phase-1 system from its quota to confirmed servers; takes up where an earlier run ended."""
     cloud = connect(here.settings, here.settings.region, here.clock)
     open_sample_region(here, cloud)
@@ -93,13 +92,13 @@ def provide_servers(here: Installation, progress: Progress, *, systems: int | No
     nudge_unfinished(here)
     groups = read_phase1()
     codes = list(system_codes(groups))[:systems]
-    asked = progress.add_task("申请与审批" if zh else "requests", total=len(codes))
-    request_everything(here, region=cloud.region, systems=codes, done=lambda: progress.advance(asked))
-    built = progress.add_task("建服务器" if zh else "servers", total=servers_of(groups, codes))
+    asked = meters.add("申请与审批" if zh else "requests", len(codes))
+    request_everything(here, region=cloud.region, systems=codes, done=asked.advance)
+    built = meters.add("建服务器" if zh else "servers", servers_of(groups, codes))
     while confirm_everything(here):
-        progress.update(built, completed=len(cloud.list_servers()))
+        built.reach(len(cloud.list_servers()))
         time.sleep(POLL_S)
-    progress.update(built, completed=len(cloud.list_servers()))
+    built.reach(len(cloud.list_servers()))
 
 
 def nudge_unfinished(here: Installation) -> None:
@@ -108,15 +107,15 @@ def nudge_unfinished(here: Installation) -> None:
         sweep(session, at=here.clock.now())
 
 
-def share_data(here: Installation, progress: Progress, *, zh: bool) -> Shared:
+def share_data(here: Installation, meters: Meters, *, zh: bool) -> Shared:
     """One bureau publishes the city's divisions, another pulls them; a second dataset awaits a decision."""
-    steps = progress.add_task("数据共享" if zh else "shared data", total=2)
+    steps = meters.add("数据共享" if zh else "shared data", 2)
     broker = connect_broker(here.settings)
     try:
         shared = share_divisions(here, broker)
-        progress.advance(steps)
+        steps.advance()
         share_systems(here, broker)
-        progress.advance(steps)
+        steps.advance()
     finally:
         broker.close()
     return shared

@@ -11,7 +11,8 @@ from sqlalchemy import Engine, func, insert, select, text
 from sqlalchemy.exc import DatabaseError, StatementError
 from sqlalchemy.orm import Session
 
-from infra.database import after_commit, reading, serialise, transaction
+from infra import database as records
+from infra.database import Busy, after_commit, open_database, reading, serialise, transaction
 from infra.workdays import CalendarYear
 
 WAIT_S = 120
@@ -122,6 +123,28 @@ def test_one_at_a_time_passes_serialise(engine: Engine, at: datetime) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(pass_through, range(40)))
     assert years(engine) == list(range(1, 41))
+
+
+def pass_door(engine: Engine, at: datetime) -> None:
+    with transaction(engine) as session:
+        add_year(session, 2027, at)
+        serialise(session, "a door")
+
+
+def test_who_waits_in_vain_is_told_so_and_nothing_is_done(
+    engine: Engine, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "LOCK_TIMEOUT_MS", 50)
+    impatient = open_database(engine.url.render_as_string(hide_password=False))
+    with transaction(engine) as holder:
+        add_year(holder, 2026, at)
+        holder.flush()
+        serialise(holder, "a door")
+        with pytest.raises(Busy) as told:
+            pass_door(impatient, at)
+        assert "稍后重试" in told.value.message("zh")
+    assert years(engine) == [2026]
+    impatient.dispose()
 
 
 def test_other_names_do_not_wait_on_postgresql(database: Engine) -> None:
