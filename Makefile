@@ -27,9 +27,10 @@ help: ## this list
 run: .venv/run.stamp ## install, load the sample city, provision its servers, serve the portal on loopback
 	$(BIN)/siji run
 
-# RabbitMQ is started by the tests that need it: it is never quite idle.
+# RabbitMQ is never quite idle: it is installed and tried at first, then the tests that need it start it.
 test: .venv/dev.stamp ## install and start what the tests need, then all tests; the rules must be covered whole
-	$(BIN)/siji lab up postgres chromium
+	$(BIN)/siji lab up postgres rabbitmq chromium
+	$(BIN)/siji lab down rabbitmq
 	$(BIN)/pytest -q tests/unit --cov
 	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/unit
 

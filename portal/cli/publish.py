@@ -14,6 +14,10 @@ from portal.cli.tables import show_one
 
 ARRAY, LINES = "application/json", "application/x-ndjson"
 SAID = {
+    "taken before": {
+        "zh": "这批数据此前已接收,本次未再写入,以上为当时的回执;确需再次写入,请另给 --key",
+        "en": "Taken before, so nothing was written now; this is its receipt. To write it anew give a --key",
+    },
     "quarantined": {
         "zh": "有 {quarantined} 条记录被隔离,原因见 siji quarantine list {id}",
         "en": "{quarantined} records went to quarantine; see siji quarantine list {id}",
@@ -37,7 +41,7 @@ def publish(
     """发布一批数据 · Publish {"op": "upsert"|"delete", "value": {…}} each and print the receipt."""
     batch = read_bytes(file)
     form = ARRAY if batch.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[") else LINES
-    receipt = open_portal().upload(
+    receipt, was_taken_before = open_portal().upload(
         at("datasets", dataset, "batches"),
         batch,
         content_type=f"{form}; charset={encoding}",
@@ -45,5 +49,7 @@ def publish(
         system=system,
     )
     show_one(receipt, FACTS, as_json=as_json)
+    if was_taken_before:
+        say(SAID["taken before"], err=True, **receipt)
     if receipt["quarantined"]:
         say(SAID["quarantined"], err=True, **receipt)

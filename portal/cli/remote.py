@@ -15,6 +15,9 @@ from infra.errors import Kind, SijiError
 from infra.settings import Settings
 from portal.cli.speech import language
 
+REPLAYED = "idempotency-replayed"
+"""The header of an answer that an earlier call with the same key was given."""
+
 WAIT_S = 60.0
 API = "/api/v1"
 
@@ -112,10 +115,16 @@ class Portal:
         if_match = self.get_tagged(seen)[1] if revision is None else etag(revision)
         return self.send(method, path, body, if_match=if_match, **query)
 
-    def upload(self, path: str, content: bytes, *, content_type: str, key: str, **query: Any) -> Any:
-        """Send a file's bytes; what is answered, as JSON. Raises Refused, PortalAway."""
+    def upload(
+        self, path: str, content: bytes, *, content_type: str, key: str, **query: Any
+    ) -> tuple[Any, bool]:
+        """Send a file's bytes; what is answered, as JSON, and whether an earlier call with the key was.
+
+        Raises Refused, PortalAway.
+        """
         headers = {"Content-Type": content_type, "Idempotency-Key": key}
-        return self._call("POST", path, query=query, headers=headers, content=content).json()
+        answer = self._call("POST", path, query=query, headers=headers, content=content)
+        return answer.json(), REPLAYED in answer.headers
 
     def _call(
         self, method: str, path: str, *, query: dict[str, Any] | None = None, **how: Any

@@ -20,7 +20,10 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture(scope="session")
 def broker() -> Iterator[str]:
-    """Address of the lab's RabbitMQ; it ends after the tests that need it, as it is never quite idle."""
+    """Address of the lab's RabbitMQ; it ends after the tests that need it, as it is never quite idle.
+
+    Those tests are one group of xdist's, so that no other process still needs it then.
+    """
     was_up = rabbitmq.status().state == "up"
     rabbitmq.up()
     yield rabbitmq.address()

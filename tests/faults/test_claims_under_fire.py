@@ -25,6 +25,9 @@ from provisioning.service.recount import recount
 from tests.factories import make_bureau, make_region, make_system
 from tests.faults.claimers import ACTOR, REGION, Order, Outcome, claim_all, keep_recounting, live, reorganise
 
+pytestmark = pytest.mark.xdist_group("storms")
+"""One after another: each has a hundred connections to the lab's PostgreSQL."""
+
 COUNTY_VCPUS, TOWN_VCPUS, CLAIM_VCPUS = 200, 120, 2
 CLAIMS_PER_TOWN, PROCESSES = 100, 4
 
@@ -64,7 +67,7 @@ def side_by_side(*jobs: Job) -> list[list[Any]]:
     with spawn.Manager() as manager, ProcessPoolExecutor(len(jobs), mp_context=spawn) as pool:
         start = manager.Barrier(len(jobs))
         futures = [pool.submit(job, *arguments, start) for job, *arguments in jobs]
-        return [future.result(timeout=300) for future in futures]
+        return [future.result(timeout=1800) for future in futures]
 
 
 def storm(url: str, seed: int, at: datetime) -> None:

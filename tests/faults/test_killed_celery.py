@@ -24,7 +24,10 @@ from tests.yard import FLAVOR, IMAGE, REGION, Yard, make_yard
 
 WORKERS = 2
 
-pytestmark = pytest.mark.parametrize("environment", ["production"], indirect=True)
+pytestmark = [
+    pytest.mark.parametrize("environment", ["production"], indirect=True),
+    pytest.mark.xdist_group("rabbitmq"),
+]
 
 
 def test_a_few(records: Engine, told: Settings, start: Start) -> None:

@@ -97,9 +97,12 @@ def test_the_same_file_is_taken_once(siji: Siji, granted: int, tmp_path: Path) -
     again = siji(line, by="shuju")
     assert f"\n回执编号\t{first['id']}\n" in again.stdout
     assert f"siji quarantine list {first['id']}" in again.stderr
+    assert "此前已接收" in again.stderr
     receipts = siji.json(f"receipts list {CODE}", by="shuju")
     assert [one["id"] for one in receipts].count(first["id"]) == 1
-    assert siji.json(f"publish {CODE} {file} --system 1306-zhb-s2 --key k2", by="shuju")["id"] != first["id"]
+    anew = siji(f"publish {CODE} {file} --system 1306-zhb-s2 --key k2 --json", by="shuju")
+    assert json.loads(anew.stdout)["id"] != first["id"]
+    assert "此前已接收" not in anew.stderr
 
     assert siji.did(f"quarantine list {first['id']}", by="shuju").splitlines()[1].startswith("2\t否\t")
     raw = siji.did(f"quarantine show {first['id']}", by="shuju").splitlines()[1]

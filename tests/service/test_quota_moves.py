@@ -4,11 +4,12 @@ from datetime import datetime
 
 import pytest
 
+from identity.errors import StillHolding
 from identity.models import Bureau
-from infra.database import transaction
-from provisioning.errors import (
-    QuotaExceeded,
-)
+from identity.service.tree import import_tree
+from infra.database import reading, transaction
+from portal.guards import TREE_GUARDS
+from provisioning.errors import QuotaExceeded
 from provisioning.quota import Limits, Resources
 from provisioning.service import grants
 from provisioning.service.tree import QuotaGuard
@@ -117,3 +118,37 @@ def test_holdings_are_told_by_kind(city: City) -> None:
         assert QuotaGuard().system_holdings(session, system_ids=systems) == {
             city.systems["town"]: ["allocations"]
         }
+
+
+def reorganise(city: City, *, without: str = "", **parents: str) -> None:
+    """Import the whole tree as it is, but for units that get another parent and one that is left out."""
+    with reading(city.engine) as session:
+        units = {name: session.get_one(Bureau, bureau_id) for name, bureau_id in city.ids.items()}
+        above = {bureau.id: bureau for bureau in units.values()}
+        rows = ["code,parent_code,level,name"]
+        for name, bureau in units.items():
+            parent = units[parents[name]] if name in parents else above.get(bureau.parent_id or 0)
+            if name != without:
+                rows.append(f"{bureau.code},{parent.code if parent else ''},{bureau.level},{bureau.name}")
+    with transaction(city.engine) as session:
+        import_tree(
+            session, raw="\n".join(rows).encode(), at=city.at, actor="person:1", guards=TREE_GUARDS,
+            encoding="utf-8", abolish_missing=True,
+        )  # fmt: skip
+
+
+def test_an_import_that_moves_a_unit_moves_its_quota_or_does_nothing(city: City) -> None:
+    city.claim("town", 20)
+    assert city.refused(reorganise, city, town="west") == [("west", 30, 0, 40)]
+    assert (city.account("east").carved, city.account("west").carved) == (Limits.of(vcpus=40), Limits())
+    city.grant("town", 30)
+    reorganise(city, town="west")
+    assert (city.account("east").carved, city.account("west").carved) == (Limits(), Limits.of(vcpus=30))
+    assert city.refused(city.claim, "town", 11) == [("town", 30, 20, 11)]
+
+
+def test_an_import_abolishes_nothing_that_holds_servers(city: City) -> None:
+    city.claim("town", 20)
+    with pytest.raises(StillHolding):
+        reorganise(city, without="town")
+    assert city.account("town").used == Resources.of(vcpus=20)

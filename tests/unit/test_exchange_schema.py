@@ -184,6 +184,7 @@ def test_reasons_never_carry_a_value_nor_an_unknown_name(value: dict[str, Any], 
     [
         ([], ["a"]),
         ([Item("a", "text"), Item("a", "text")], ["a"]),
+        ([Item("a", "text"), Item("A", "text")], ["a"]),
         ([Item("a", "text")], []),
         ([Item("a", "text")], ["b"]),
         ([Item("a", "text")], ["a", "a"]),
