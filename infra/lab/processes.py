@@ -69,7 +69,7 @@ def run(
     who: Account,
     cwd: Path,
     environment: Mapping[str, str],
-    within_s: float = 600,
+    within_s: float = 120,
 ) -> str:
     """Run a preparing command to its end as `who` and return what it printed; `CommandFailed` if it fails."""
     words = [str(word) for word in command]

@@ -21,7 +21,7 @@ from metrics.export import as_table
 from portal.app import create_app
 from portal.cli.progress import Meters
 from portal.cli.speech import language
-from portal.sample.city import load_systems, load_tree, servers_of, system_codes
+from portal.sample.city import load_systems, load_tree, system_codes
 from portal.sample.cloud import (
     confirm_everything,
     grant_down_the_tree,
@@ -39,10 +39,6 @@ POLL_S = 0.5
 
 def run(
     serve: Annotated[bool, typer.Option(help="最后启动门户 · serve the portal at the end")] = True,
-    systems: Annotated[
-        int | None,
-        typer.Option(min=0, help="只为前几个信息系统申请 · request for the first few systems only"),
-    ] = None,
 ) -> None:
     """Load the sample city (a second run doubles nothing), print its people, serve the portal."""
     zh = language() == "zh"
@@ -64,7 +60,7 @@ def run(
     password = load_people(installation.engine, data_dir=settings.data_dir, at=installation.clock.now())
     with workers(log=settings.data_dir / "worker.log"):
         with Meters(say) as meters:
-            provide_servers(installation, meters, systems=systems, zh=zh)
+            provide_servers(installation, meters, zh=zh)
             shared = share_data(installation, meters, zh=zh)
         say.print(_counted(installation, zh))
         say.print(_exchanged(shared, zh))
@@ -83,7 +79,7 @@ def run(
             )
 
 
-def provide_servers(here: Installation, meters: Meters, *, systems: int | None, zh: bool) -> None:
+def provide_servers(here: Installation, meters: Meters, *, zh: bool) -> None:
     """Every phase-1 system from its quota to confirmed servers; takes up where an earlier run ended."""
     cloud = connect(here.settings, here.settings.region, here.clock)
     open_sample_region(here, cloud)
@@ -91,10 +87,9 @@ def provide_servers(here: Installation, meters: Meters, *, systems: int | None, 
     jobs.join(here)
     nudge_unfinished(here)
     groups = read_phase1()
-    codes = list(system_codes(groups))[:systems]
-    asked = meters.add("申请与审批" if zh else "requests", len(codes))
-    request_everything(here, region=cloud.region, systems=codes, done=asked.advance)
-    built = meters.add("建服务器" if zh else "servers", servers_of(groups, codes))
+    asked = meters.add("申请与审批" if zh else "requests", len(system_codes(groups)))
+    request_everything(here, region=cloud.region, done=asked.advance)
+    built = meters.add("建服务器" if zh else "servers", sum(group.count for group in groups))
     while confirm_everything(here):
         built.reach(len(cloud.list_servers()))
         time.sleep(POLL_S)

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Engine
@@ -55,12 +55,6 @@ def load_systems(engine: Engine, *, at: datetime) -> int:
             )
             new += 1
     return new
-
-
-def servers_of(groups: Sequence[Phase1Group], systems: Collection[str]) -> int:
-    """How many servers the systems of those codes have."""
-    chosen = {(one.bureau_code, one.system) for code, one in system_codes(groups).items() if code in systems}
-    return sum(one.count for one in groups if (one.bureau_code, one.system) in chosen)
 
 
 def system_codes(groups: Sequence[Phase1Group]) -> dict[str, Phase1Group]:

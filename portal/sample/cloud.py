@@ -20,7 +20,7 @@ from identity.service.roles import give_role
 from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.installation import Installation
-from portal.sample.city import ACTOR
+from portal.sample.city import ACTOR, system_codes
 from portal.sample.people import PEOPLE
 from provisioning.cloud.driver import Cloud
 from provisioning.models import Region, Request
@@ -74,12 +74,12 @@ def grant_down_the_tree(here: Installation, *, region: str) -> None:
             )
 
 
-def request_everything(here: Installation, *, region: str, systems: Sequence[str], done: Done) -> None:
+def request_everything(here: Installation, *, region: str, done: Done) -> None:
     """One request a system: asked for by its bureau, reviewed, verified by another; `done` after each."""
     groups = read_phase1()
     with transaction(here.engine) as session:
         _appoint_county_reviewers(session, groups, at=here.clock.now())
-    for code in systems:
+    for code in system_codes(groups):
         with transaction(here.engine) as session:
             system = get_system(session, code=code)
             request = _draft(session, here, region=region, system=system, groups=groups)

@@ -114,7 +114,7 @@ def test_an_interrupted_first_installation_is_started_over(lab: Path) -> None:
 def test_two_ups_at_once_start_one_server(lab: Path) -> None:
     code = f"from pathlib import Path; from infra.lab import postgres; postgres.up(Path({str(lab)!r}))"
     both = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
-    assert [one.wait(timeout=600) for one in both] == [0, 0]
+    assert [one.wait(timeout=120) for one in both] == [0, 0]
     assert set(running_in(lab, ["postgres"])) == set(children_of(_pid(lab)))
 
 

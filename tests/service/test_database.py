@@ -15,7 +15,7 @@ from infra import database as records
 from infra.database import Busy, after_commit, open_database, reading, serialise, transaction
 from infra.workdays import CalendarYear
 
-WAIT_S = 600
+WAIT_S = 120
 
 
 @pytest.fixture(params=["database", "sqlite_database"])

@@ -13,7 +13,7 @@ from infra.database import reading, transaction
 from infra.journal import Break, JournalEntry, JournalSeal, Verification, append, seal, verify
 from tests.service.journalling import Heads, meddle, write
 
-WAIT_S = 600
+WAIT_S = 120
 
 
 @pytest.fixture(params=["database", "sqlite_database"])

@@ -1,6 +1,7 @@
 """Calls of the routes on the catalogue, batches, subscriptions and records."""
 
 from datetime import timedelta
+from typing import Any
 
 from approval.service import load_items
 from exchange.batch import Change
@@ -37,19 +38,19 @@ WISH = {
 }
 
 
-def provider(route: str, **how: object) -> Call:
+def provider(route: str, **how: Any) -> Call:
     """A call at the provider's."""
-    return Call(route, bureau=PROVIDER, names={"code": CODE}, **how)  # type: ignore[arg-type] # a Call's own
+    return Call(route, bureau=PROVIDER, names={"code": CODE}, **how)
 
 
-def subscription(route: str, bureau: str | tuple[str, ...] = PROVIDER, **how: object) -> Call:
+def subscription(route: str, bureau: str | tuple[str, ...] = PROVIDER, **how: Any) -> Call:
     """A call on the prepared subscription."""
     names = {"number": "{exchange_subscription}"}
     return Call(
         f"{route.partition(' ')[0]} /api/v1/subscriptions/{{number}}{route.partition(' ')[2]}",
         bureau=bureau,
         names=names,
-        **how,  # type: ignore[arg-type] # a Call's own
+        **how,
     )
 
 
