@@ -8,7 +8,7 @@ class WrongState(SijiError):
 
     kind = Kind.conflict
     code = "case_wrong_state"
-    zh = "办件 {number} 当前为“{state_zh}”,不能{act_zh}"
+    zh = "办件 {number} 当前为“{state_zh}”，不能{act_zh}"
     en = "Case {number} is {state_en} now, so it is not possible to {act_en}"
 
 
@@ -17,7 +17,7 @@ class StepNotActive(SijiError):
 
     kind = Kind.conflict
     code = "step_not_active"
-    zh = "办件 {number} 的“{step_zh}”环节不在待办状态({state_zh}),未记录您的决定"
+    zh = "办件 {number} 的“{step_zh}”环节不在待办状态（{state_zh}），未记录您的决定"
     en = "The step '{step_en}' of case {number} waits for no decision ({state_en}); yours was not recorded"
 
 
@@ -26,7 +26,7 @@ class SamePerson(SijiError):
 
     kind = Kind.forbidden
     code = "same_person"
-    zh = "您在办件 {number} 中已是“{part_zh}”的经办人,“{step_zh}”必须由另一人办理"
+    zh = "您在办件 {number} 中已是“{part_zh}”的经办人，“{step_zh}”必须由另一人办理"
     en = (
         "You already have the part of '{part_en}' in case {number}: '{step_en}' must be done by somebody else"
     )
@@ -55,7 +55,7 @@ class ReasonNeeded(SijiError):
 
     kind = Kind.invalid
     code = "reason_needed"
-    zh = "办件 {number}:不予通过、退回或要求补正必须写明理由"
+    zh = "办件 {number}：不予通过、退回或要求补正必须写明理由"
     en = "Case {number}: to refuse, to return or to ask for a supplement needs a reason"
 
 
@@ -64,7 +64,7 @@ class SupplementAskedBefore(SijiError):
 
     kind = Kind.conflict
     code = "supplement_asked_before"
-    zh = "办件 {number} 已于 {asked_on} 一次性告知补正,不能再次要求补正"
+    zh = "办件 {number} 已于 {asked_on} 一次性告知补正，不能再次要求补正"
     en = "Case {number} was asked for a supplement on {asked_on}; it may be asked only once"
 
 
@@ -73,7 +73,7 @@ class SupplementTooLate(SijiError):
 
     kind = Kind.conflict
     code = "supplement_too_late"
-    zh = "办件 {number} 的补正告知期限({days} 个工作日)已于 {due_on} 届满,视为已受理"
+    zh = "办件 {number} 的补正告知期限（{days} 个工作日）已于 {due_on} 届满，视为已受理"
     en = (
         "Case {number} could be asked for a supplement within {days} work days, until {due_on}; "
         "it counts as accepted"
@@ -85,7 +85,7 @@ class SuspensionRunning(SijiError):
 
     kind = Kind.conflict
     code = "suspension_running"
-    zh = "办件 {number} 的“{procedure_zh}”程序正在进行,不能重复启动"
+    zh = "办件 {number} 的“{procedure_zh}”程序正在进行，不能重复启动"
     en = "The procedure '{procedure_en}' of case {number} is running already"
 
 
@@ -104,8 +104,8 @@ class SuspensionDates(SijiError):
     kind = Kind.invalid
     code = "suspension_dates"
     zh = (
-        "办件 {number} 的特别程序日期无效:首日 {first_on},末日 {last_on};"
-        "首日不得早于受理日 {accepted_on},末日不得早于首日"
+        "办件 {number} 的特别程序日期无效：首日 {first_on}，末日 {last_on}；"
+        "首日不得早于受理日 {accepted_on}，末日不得早于首日"
     )
     en = (
         "The days of the special procedure of case {number} are invalid: first {first_on}, last {last_on}; "
@@ -118,7 +118,7 @@ class PlaceMissing(SijiError):
 
     kind = Kind.invalid
     code = "place_missing"
-    zh = "办件 {number} 的“{step_zh}”环节未指明办理单位({scope})"
+    zh = "办件 {number} 的“{step_zh}”环节未指明办理单位（{scope}）"
     en = "Case {number} names no bureau ({scope}) for its step '{step_en}'"
 
 
@@ -127,5 +127,5 @@ class ItemChanged(SijiError):
 
     kind = Kind.conflict
     code = "item_changed"
-    zh = "事项 {item} 第 {version} 版已装载且内容不同;版本不可更改,请使用新的版本号"
+    zh = "事项 {item} 第 {version} 版已装载且内容不同；版本不可更改，请使用新的版本号"
     en = "Item {item} version {version} is loaded with other content; give a changed item a new version"

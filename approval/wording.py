@@ -47,23 +47,23 @@ NOT_YET_PUBLISHED: Pair = ("日历尚未公布", "calendar not yet published")
 NOTICES: Mapping[str, Pair] = {
     "step_waiting": ("办件 {number} 的“{step_zh}”等待办理", "Case {number} waits for '{step_en}'"),
     "due_soon": (
-        "黄牌提醒:办件 {number} 的“{step_zh}”应于 {due_on} 前办结",
+        "黄牌提醒：办件 {number} 的“{step_zh}”应于 {due_on} 前办结",
         "Yellow card: '{step_en}' of case {number} is due on {due_on}",
     ),
     "overdue": (
-        "红牌提醒:办件 {number} 的“{step_zh}”期限 {due_on} 已过",
+        "红牌提醒：办件 {number} 的“{step_zh}”期限 {due_on} 已过",
         "Red card: '{step_en}' of case {number} was due on {due_on}",
     ),
     "case_accepted": ("办件 {number} 已受理", "Case {number} has been accepted"),
     "case_approved": ("办件 {number} 已获批准", "Case {number} has been approved"),
-    "case_refused": ("办件 {number} 未获批准:{reason}", "Case {number} has been refused: {reason}"),
-    "case_returned": ("办件 {number} 已退回修改:{reason}", "Case {number} has been sent back: {reason}"),
+    "case_refused": ("办件 {number} 未获批准：{reason}", "Case {number} has been refused: {reason}"),
+    "case_returned": ("办件 {number} 已退回修改：{reason}", "Case {number} has been sent back: {reason}"),
     "case_abandoned": (
-        "办件 {number} 逾期未补正,已终止",
+        "办件 {number} 逾期未补正，已终止",
         "Case {number} has ended, as its supplement did not come in time",
     ),
     "supplement_asked": (
-        "办件 {number} 需要补正:{reason}",
+        "办件 {number} 需要补正：{reason}",
         "Case {number} needs a supplement: {reason}",
     ),
 }

@@ -115,7 +115,7 @@ def sort_batch(
 NO_DELETES = Reason(
     "delete_in_full",
     None,
-    "全量更新的数据集不接收删除:未包含在新一批中的记录即被删除",
+    "全量更新的数据集不接收删除：未包含在新一批中的记录即被删除",
     "a dataset that is replaced in full takes no deletes: what a new batch lacks is gone",
 )
 

@@ -7,7 +7,7 @@ class CatalogueInvalid(SijiError):
     """A catalogue entry, or its items, breaks a rule."""
 
     code = "catalogue_invalid"
-    zh = "目录“{dataset}”不符合要求:{why_zh}。"
+    zh = "目录“{dataset}”不符合要求：{why_zh}。"
     en = "The catalogue entry “{dataset}” is not acceptable: {why_en}."
 
 
@@ -16,7 +16,7 @@ class DatasetExists(SijiError):
 
     kind = Kind.conflict
     code = "dataset_exists"
-    zh = "数据集代码“{dataset}”已被使用,请换一个代码。"
+    zh = "数据集代码“{dataset}”已被使用，请换一个代码。"
     en = "The dataset code “{dataset}” is taken; choose another."
 
 
@@ -25,7 +25,7 @@ class Incompatible(SijiError):
 
     kind = Kind.conflict
     code = "schema_incompatible"
-    zh = "数据集“{dataset}”的新版信息项与第 {version} 版不向后兼容:{why_zh}。"
+    zh = "数据集“{dataset}”的新版信息项与第 {version} 版不向后兼容：{why_zh}。"
     en = "The new items of dataset “{dataset}” are not backward compatible with version {version}: {why_en}."
 
 
@@ -34,7 +34,7 @@ class NotShared(SijiError):
 
     kind = Kind.forbidden
     code = "not_shared"
-    zh = "数据集“{dataset}”属于不予共享类,依据:{basis}。"
+    zh = "数据集“{dataset}”属于不予共享类，依据：{basis}。"
     en = "The dataset “{dataset}” is not shared with anyone, on this basis: {basis}."
 
 
@@ -42,7 +42,7 @@ class SubscriptionInvalid(SijiError):
     """What a subscription asks for cannot be given as asked."""
 
     code = "subscription_invalid"
-    zh = "对数据集“{dataset}”的共享申请不符合要求:{why_zh}。"
+    zh = "对数据集“{dataset}”的共享申请不符合要求：{why_zh}。"
     en = "The subscription to dataset “{dataset}” is not acceptable: {why_en}."
 
 
@@ -51,7 +51,7 @@ class SubscriptionExists(SijiError):
 
     kind = Kind.conflict
     code = "subscription_exists"
-    zh = "该系统对数据集“{dataset}”已有共享申请(编号 {subscription})。"
+    zh = "该系统对数据集“{dataset}”已有共享申请（编号 {subscription}）。"
     en = "The system already has subscription {subscription} to dataset “{dataset}”."
 
 
@@ -60,7 +60,7 @@ class SubscriptionState(SijiError):
 
     kind = Kind.conflict
     code = "subscription_state"
-    zh = "共享申请 {subscription} 当前为“{state_zh}”,不能执行该操作。"
+    zh = "共享申请 {subscription} 当前为“{state_zh}”，不能执行该操作。"
     en = "Subscription {subscription} is {state}, so this cannot be done to it."
 
 
@@ -69,7 +69,7 @@ class NotEntitled(SijiError):
 
     kind = Kind.forbidden
     code = "not_entitled"
-    zh = "共享申请 {subscription} 不能取数:{why_zh}。"
+    zh = "共享申请 {subscription} 不能取数：{why_zh}。"
     en = "Subscription {subscription} cannot be pulled: {why_en}."
 
 
@@ -77,7 +77,7 @@ class CursorInvalid(SijiError):
     """A cursor that this subscription was never given."""
 
     code = "cursor_invalid"
-    zh = "共享申请 {subscription} 的游标无效:它不是由本申请的取数结果给出的,请从上一次取得的游标继续。"
+    zh = "共享申请 {subscription} 的游标无效：它不是由本申请的取数结果给出的，请从上一次取得的游标继续。"
     en = "The cursor is not one that subscription {subscription} was given; go on from the last one received."
 
 
@@ -86,7 +86,7 @@ class NotProvider(SijiError):
 
     kind = Kind.forbidden
     code = "not_provider"
-    zh = "系统“{system}”不属于数据集“{dataset}”的提供部门,不能向其发布数据。"
+    zh = "系统“{system}”不属于数据集“{dataset}”的提供部门，不能向其发布数据。"
     en = "The system “{system}” is not one of the provider of dataset “{dataset}” and cannot publish to it."
 
 
@@ -95,7 +95,10 @@ class KeyReused(SijiError):
 
     kind = Kind.conflict
     code = "idempotency_key_reused"
-    zh = "幂等键“{key}”已用于数据集“{dataset}”的另一批数据(回执 {batch}),内容不同;请为新数据使用新的幂等键。"
+    zh = (
+        "幂等键“{key}”已用于数据集“{dataset}”的另一批数据（回执 {batch}），内容不同；"
+        "请为新数据使用新的幂等键。"
+    )
     en = (
         "The idempotency key “{key}” was used for another batch of dataset “{dataset}” (receipt {batch}) "
         "with different records; give new records a new key."
@@ -107,7 +110,7 @@ class BatchInProgress(SijiError):
 
     kind = Kind.conflict
     code = "batch_in_progress"
-    zh = "幂等键“{key}”的同一批数据正由另一进程写入数据集“{dataset}”,请稍后原样重发以取得回执。"
+    zh = "幂等键“{key}”的同一批数据正由另一进程写入数据集“{dataset}”，请稍后原样重发以取得回执。"
     en = (
         "The same batch, key “{key}”, is being stored in dataset “{dataset}” by another process; "
         "send it again unchanged in a moment to get its receipt."
@@ -118,7 +121,7 @@ class BatchRefused(SijiError):
     """A batch that cannot be taken as a whole."""
 
     code = "batch_refused"
-    zh = "数据集“{dataset}”未接收该批数据:{why_zh}。"
+    zh = "数据集“{dataset}”未接收该批数据：{why_zh}。"
     en = "Dataset “{dataset}” did not take the batch: {why_en}."
 
 
@@ -127,7 +130,7 @@ class BatchTooLarge(SijiError):
 
     kind = Kind.too_large
     code = "batch_too_large"
-    zh = "该批数据的记录超过单批上限 {limit} 条,请分批发布。"
+    zh = "该批数据的记录超过单批上限 {limit} 条，请分批发布。"
     en = "The batch has more records than the {limit} that one batch may have; publish it in parts."
 
 
@@ -136,7 +139,7 @@ class SubscriptionsHeld(SijiError):
 
     kind = Kind.conflict
     code = "subscriptions_held"
-    zh = "信息系统“{system}”仍有有效的数据订阅({subscriptions}),不能移交;请先撤销,由接收部门重新申请"
+    zh = "信息系统“{system}”仍有有效的数据订阅（{subscriptions}），不能移交；请先撤销，由接收部门重新申请"
     en = (
         "The system “{system}” still holds live subscriptions ({subscriptions}) and cannot be handed over: "
         "revoke them first, and let the receiving bureau ask anew"
@@ -147,7 +150,7 @@ class Unreadable(SijiError):
     """What was sent is not what can be read in one way only; nothing of it is stored."""
 
     code = "batch_unreadable"
-    zh = "第 {place} 条无法读取:{why_zh};整批未接收"
+    zh = "第 {place} 条无法读取：{why_zh}；整批未接收"
     en = "Record {place} cannot be read: {why_en}; nothing of the batch was taken"
 
 
@@ -155,5 +158,5 @@ class UnknownForm(SijiError):
     """A batch in a form that is not read here."""
 
     code = "batch_form_unknown"
-    zh = "不支持的内容类型“{given}”,可用:{known}"
+    zh = "不支持的内容类型“{given}”，可用：{known}"
     en = "Batches of type “{given}” are not read here; there are: {known}"

@@ -96,29 +96,29 @@ def check_items(items: Sequence[Item], key_items: Sequence[str]) -> None:
     if not 1 <= len(items) <= MAX_ITEMS:
         raise BadItems(f"信息项应为 1 至 {MAX_ITEMS} 项", f"a dataset has 1 to {MAX_ITEMS} items")
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise BadItems(f"信息项重名:{'、'.join(twice)}", f"items have the same name: {', '.join(twice)}")
+        raise BadItems(f"信息项重名：{'、'.join(twice)}", f"items have the same name: {', '.join(twice)}")
     plain = [unicodedata.normalize("NFKC", name).casefold() for name in names]
     if twins := sorted({name for name, one in zip(names, plain, strict=True) if plain.count(one) > 1}):
         raise BadItems(
-            f"信息项名称仅全半角或大小写不同,容易混淆:{'、'.join(twins)}",
+            f"信息项名称仅全半角或大小写不同，容易混淆：{'、'.join(twins)}",
             f"items have names that look alike: {', '.join(twins)}",
         )
     if not key_items or len(set(key_items)) != len(key_items) or (set(key_items) - set(names)):
         raise BadItems(
-            "主键信息项应为已列信息项,且至少一项", "the key items are at least one, each once, of the items"
+            "主键信息项应为已列信息项，且至少一项", "the key items are at least one, each once, of the items"
         )
     for item in items:
         _check_item(item)
         if item.name in key_items and item.type == "number":
             raise BadItems(
-                f"“{item.name}”为小数,不能作主键", f"“{item.name}” is a fraction and cannot be in the key"
+                f"“{item.name}”为小数，不能作主键", f"“{item.name}” is a fraction and cannot be in the key"
             )
 
 
 def _check_item(item: Item) -> None:
     if not isinstance(item.name, str) or not re.fullmatch(r"[^\W\d]\w{0,63}", item.name):
         raise BadItems(
-            "信息项名称应以文字或下划线开头,由文字、数字、下划线组成,不超过 64 个字符",
+            "信息项名称应以文字或下划线开头，由文字、数字、下划线组成，不超过 64 个字符",
             "an item's name starts with a letter or _, has letters, digits and _ only, at most 64 characters",
         )
     if item.type not in TYPES:
@@ -198,7 +198,7 @@ class RecordRules:
                 if not _is_canonical({name: content})
             ]
         if len(encoded) > MAX_RECORD_BYTES:
-            zh = f"记录为 {len(encoded)} 字节,超过上限 {MAX_RECORD_BYTES} 字节"
+            zh = f"记录为 {len(encoded)} 字节，超过上限 {MAX_RECORD_BYTES} 字节"
             en = f"the record has {len(encoded)} bytes and may have {MAX_RECORD_BYTES}"
             return [Reason("too_large", None, zh, en)]
         return []
@@ -209,8 +209,8 @@ class RecordRules:
         return Reason(
             "not_canonical",
             name if known else None,
-            f"{zh}无法以规范 JSON(RFC 8785)表示:"
-            "整数须在 ±(2^53−1) 以内,不得为 NaN 或无穷大,文字须为有效 Unicode",
+            f"{zh}无法以规范 JSON（RFC 8785）表示："
+            "整数须在 ±（2^53−1）以内，不得为 NaN 或无穷大，文字须为有效 Unicode",
             f"{en} has no canonical JSON (RFC 8785): "
             "whole numbers lie within ±(2^53−1), there is no NaN or infinity, and text is valid Unicode",
         )
@@ -289,25 +289,25 @@ TYPES: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "date": (
         "string",
         {"format": "date", "pattern": "^[0-9]{4}-"},
-        "日期(YYYY-MM-DD)",
+        "日期（YYYY-MM-DD）",
         "a date (YYYY-MM-DD)",
     ),
     "datetime": (
         "string",
         {"allOf": [{"format": "date-time"}, {"format": "siji-datetime"}]},
-        "日期时间(RFC 3339,含时区)",
+        "日期时间（RFC 3339，含时区）",
         "a date and time (RFC 3339, with its zone)",
     ),
     "resident_id": (
         "string",
         {"format": "siji-resident-id"},
-        "居民身份号码(GB 11643)",
+        "居民身份号码（GB 11643）",
         "a resident identity number (GB 11643)",
     ),
     "uscc": (
         "string",
         {"format": "siji-uscc"},
-        "统一社会信用代码(GB 32100)",
+        "统一社会信用代码（GB 32100）",
         "a unified social credit code (GB 32100)",
     ),
     "division_code": (
@@ -320,7 +320,7 @@ TYPES: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "money": (
         "string",
         {"pattern": "^-?(0|[1-9][0-9]{0,17})(\\.[0-9]{1,2})?$"},
-        "金额(十进制字符串,至多两位小数)",
+        "金额（十进制字符串，至多两位小数）",
         "an amount of money (a decimal string with at most two decimals)",
     ),
 }

@@ -52,7 +52,7 @@ def parse(text: str) -> Parsed:
             if order is None:
                 order = _column_order(cells)
                 if order is None:
-                    found = shown(",".join(cells)) or "(空 empty)"
+                    found = shown(",".join(cells)) or "（空 empty）"
                     return _refuse(row, "wrong_columns", expected=",".join(COLUMNS), found=found)
             elif row > MAX_ROWS + HEADER_ROW:
                 return Parsed([], [], frozenset(), has_too_many_rows=True)
@@ -65,7 +65,7 @@ def parse(text: str) -> Parsed:
     except csv.Error as error:
         problems.append(Problem(row + 1, Fault("malformed", {"detail": str(error)})))
     if order is None and not problems:
-        return _refuse(HEADER_ROW, "wrong_columns", expected=",".join(COLUMNS), found="(空 empty)")
+        return _refuse(HEADER_ROW, "wrong_columns", expected=",".join(COLUMNS), found="（空 empty）")
     if not divisions and not problems:
         return _refuse(HEADER_ROW, "no_rows")
     return Parsed(divisions, problems, frozenset(first_row))

@@ -7,39 +7,39 @@ from infra.errors import Language
 
 SENTENCES: dict[str, tuple[str, str]] = {
     "wrong_columns": (
-        "表头应恰为 {expected} 四列,实为:{found}",
+        "表头应恰为 {expected} 四列，实为：{found}",
         "The header must be exactly the columns {expected}, it is: {found}",
     ),
     "no_rows": ("文件中没有任何单位", "The file holds no unit"),
     "malformed": ("不是有效的 CSV:{detail}", "It is not valid CSV: {detail}"),
-    "ragged": ("应有 {expected} 列,实有 {found} 列", "It must have {expected} columns, it has {found}"),
+    "ragged": ("应有 {expected} 列，实有 {found} 列", "It must have {expected} columns, it has {found}"),
     "empty": ("{field} 为空", "{field} is empty"),
     "too_long": (
-        "{field} 有 {length} 个字符,超过上限 {limit} 个",
+        "{field} 有 {length} 个字符，超过上限 {limit} 个",
         "{field} has {length} characters, more than the limit of {limit}",
     ),
     "bidi": (
-        "{field} 第 {place} 个字符是双向控制符 {mark},不允许使用",
+        "{field} 第 {place} 个字符是双向控制符 {mark}，不允许使用",
         "Character {place} of {field} is the bidirectional control {mark}, which is not allowed",
     ),
     "control": (
-        "{field} 第 {place} 个字符是不可见的控制符 {mark},不允许使用",
+        "{field} 第 {place} 个字符是不可见的控制符 {mark}，不允许使用",
         "Character {place} of {field} is the invisible control {mark}, which is not allowed",
     ),
     "bad_code": (
-        "代码“{code}”只能由字母、数字、点、下划线和连字符组成,且以字母或数字开头",
+        "代码“{code}”只能由字母、数字、点、下划线和连字符组成，且以字母或数字开头",
         "Code “{code}” may hold letters a-z, digits and . _ - only, first a letter or digit",
     ),
     "other_sort_of_code": (
-        "代码 {code} 与原代码 {old} 不是同一类:含连字符的是部门,不含的是辖区",
+        "代码 {code} 与原代码 {old} 不是同一类：含连字符的是部门，不含的是辖区",
         "Code {code} is of another sort than {old}: a bureau's has a hyphen, a territorial unit's has none",
     ),
     "unknown_zone": (
-        "网络区域“{zone}”无效,应为 {expected} 之一",
+        "网络区域“{zone}”无效，应为 {expected} 之一",
         "Zone “{zone}” is unknown, it must be one of {expected}",
     ),
     "unknown_level": (
-        "层级“{level}”无效,应为 {expected} 之一",
+        "层级“{level}”无效，应为 {expected} 之一",
         "Level “{level}” is unknown, it must be one of {expected}",
     ),
     "duplicate_code": (
@@ -47,16 +47,16 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Code {code} is already given in row {first}",
     ),
     "unknown_parent": (
-        "单位 {code} 的上级 {parent} 既不在文件中,也不在现有部门树中",
+        "单位 {code} 的上级 {parent} 既不在文件中，也不在现有部门树中",
         "Parent {parent} of {code} is neither in the file nor in the present tree",
     ),
     "abolished_parent": (
         "单位 {code} 的上级 {parent} 已撤销或将被本次导入撤销",
         "Parent {parent} of {code} is abolished, or would be by this import",
     ),
-    "cycle": ("上级关系成环:{codes}", "The parents go round in a circle: {codes}"),
+    "cycle": ("上级关系成环：{codes}", "The parents go round in a circle: {codes}"),
     "no_parent": (
-        "单位 {code} 层级为 {level} 而没有上级;只有市级辖区可以没有上级",
+        "单位 {code} 层级为 {level} 而没有上级；只有市级辖区可以没有上级",
         "{code} of level {level} has no parent; only a territorial unit of level city may have none",
     ),
     "level_not_below": (
@@ -72,7 +72,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The territorial unit {code} cannot stand below the bureau {parent}",
     ),
     "twin": (
-        "名称“{name}”与同一上级下的 {other}“{other_name}”无法区分(NFKC 规范化后相同)",
+        "名称“{name}”与同一上级下的 {other}“{other_name}”无法区分（NFKC 规范化后相同）",
         "Name “{name}” equals “{other_name}” of {other} below the same parent (under NFKC)",
     ),
 }
@@ -103,6 +103,6 @@ class Problem:
         return {
             "row": self.row,
             "reason": self.fault.reason,
-            "zh": f"第 {self.row} 行:{self.fault.message('zh')}",
+            "zh": f"第 {self.row} 行：{self.fault.message('zh')}",
             "en": f"Row {self.row}: {self.fault.message('en')}",
         }

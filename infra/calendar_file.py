@@ -30,7 +30,7 @@ class CalendarFileUnreadable(SijiError):
     """The bytes are no table of dates at all."""
 
     code = "calendar_file_unreadable"
-    zh = "{file} 不是工作日历文件:{why_zh}"
+    zh = "{file} 不是工作日历文件：{why_zh}"
     en = "{file} is not a calendar file: {why_en}"
 
 
@@ -38,7 +38,7 @@ class CalendarFileRefused(SijiError):
     """Rows of the file are wrong; nothing of it was taken. `problems` lists row, kind and value."""
 
     code = "calendar_file_refused"
-    zh = "{file} 有 {count} 处错误,未导入任何内容:\n{rows_zh}"
+    zh = "{file} 有 {count} 处错误，未导入任何内容：\n{rows_zh}"
     en = "Nothing of {file} was imported; errors in it: {count}\n{rows_en}"
 
 
@@ -117,7 +117,7 @@ def _date(told: str) -> date | None:
 def _refusal(name: str, problems: list[Problem]) -> CalendarFileRefused:
     shown = sorted(problems, key=lambda problem: problem.row)[:SHOWN]
     rest = len(problems) - len(shown)
-    zh = [f"第 {one.row} 行:{PROBLEMS[one.what][0].format(value=one.value)}" for one in shown]
+    zh = [f"第 {one.row} 行：{PROBLEMS[one.what][0].format(value=one.value)}" for one in shown]
     en = [f"row {one.row}: {PROBLEMS[one.what][1].format(value=one.value)}" for one in shown]
     return CalendarFileRefused(
         file=name,

@@ -98,7 +98,7 @@ class Busy(SijiError):
 
     kind = Kind.unavailable
     code = "busy"
-    zh = "系统繁忙:所需数据一直被其他操作占用,本次操作未生效,请稍后重试"
+    zh = "系统繁忙：所需数据一直被其他操作占用，本次操作未生效，请稍后重试"
     en = "Busy: others held what this needs for too long; nothing was changed, try again later"
 
 

@@ -49,7 +49,7 @@ class NotFound(SijiError):
 
     kind = Kind.not_found
     code = "not_found"
-    zh = "未找到{what_zh}:{key}"
+    zh = "未找到{what_zh}：{key}"
     en = "No {what_en} {key}"
 
 
@@ -58,7 +58,7 @@ class Stale(SijiError):
 
     kind = Kind.stale
     code = "stale"
-    zh = "内容已被他人修改:您看到的是第 {seen} 版,现为第 {now} 版,请刷新后重试"
+    zh = "内容已被他人修改：您看到的是第 {seen} 版，现为第 {now} 版，请刷新后重试"
     en = "It has changed meanwhile: you saw revision {seen}, it is now {now}; reload and try again"
 
 

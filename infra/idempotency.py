@@ -36,7 +36,7 @@ class KeyReused(SijiError):
 
     kind = Kind.conflict
     code = "idempotency_key_reused"
-    zh = "幂等键“{key}”已用于另一次请求({call}),内容不同;请换用新的幂等键"
+    zh = "幂等键“{key}”已用于另一次请求（{call}），内容不同；请换用新的幂等键"
     en = (
         "The idempotency key “{key}” was used for another request ({call}) with other content; choose another"
     )

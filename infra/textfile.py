@@ -42,7 +42,7 @@ class FileTooLarge(SijiError):
 
     kind = Kind.too_large
     code = "file_too_large"
-    zh = "文件超过 {limit} 字节的上限,请拆分后再导入"
+    zh = "文件超过 {limit} 字节的上限，请拆分后再导入"
     en = "The file is larger than the limit of {limit} bytes; split it and try again"
 
 
@@ -50,7 +50,7 @@ class UnknownEncoding(SijiError):
     """A declared encoding that is not one of those read here."""
 
     code = "unknown_encoding"
-    zh = "不支持所声明的编码 {declared},可用的编码:{known}"
+    zh = "不支持所声明的编码 {declared}，可用的编码：{known}"
     en = "The declared encoding {declared} is not supported; use one of: {known}"
 
 
@@ -58,7 +58,7 @@ class EncodingContradicted(SijiError):
     """The declared encoding and the file's byte order mark name two encodings."""
 
     code = "encoding_contradicted"
-    zh = "声明的编码是 {declared},而文件开头的字节序标记表明是 {marked};请去掉其中之一"
+    zh = "声明的编码是 {declared}，而文件开头的字节序标记表明是 {marked}；请去掉其中之一"
     en = "The encoding is declared as {declared}, but the file begins with the mark of {marked}; drop one"
 
 
@@ -66,7 +66,7 @@ class Undecodable(SijiError):
     """A byte that the encoding does not allow."""
 
     code = "undecodable"
-    zh = "文件不是有效的 {encoding} 文本:从第 {offset} 字节(自 0 起)开始无法解读"
+    zh = "文件不是有效的 {encoding} 文本：从第 {offset} 字节（自 0 起）开始无法解读"
     en = "The file is not valid {encoding}: the bytes at offset {offset} (from 0) cannot be read"
 
 
@@ -74,7 +74,7 @@ class NulByte(SijiError):
     """A NUL in the text: a binary file, or UTF-16 without its mark."""
 
     code = "nul_byte"
-    zh = "文件第 {offset} 个字符(自 0 起)是 NUL,这不是文本文件,或是未声明的 UTF-16;后者请声明编码"
+    zh = "文件第 {offset} 个字符（自 0 起）是 NUL，这不是文本文件，或是未声明的 UTF-16；后者请声明编码"
     en = "Character {offset} (from 0) is NUL: not a text file, or UTF-16, which must be declared"
 
 
@@ -83,7 +83,7 @@ class EncodingUndecided(SijiError):
 
     code = "encoding_undecided"
     zh = (
-        "无法判断文件编码:从第 {offset} 字节起,按 UTF-8 读作“{utf8}”,按 GB18030 读作“{gb18030}”;"
+        "无法判断文件编码：从第 {offset} 字节起，按 UTF-8 读作“{utf8}”，按 GB18030 读作“{gb18030}”；"
         "请用 --encoding utf-8 或 --encoding gb18030 指明"
     )
     en = (

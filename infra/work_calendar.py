@@ -19,7 +19,7 @@ class NotYetPublished(SijiError):
 
     kind = Kind.unavailable
     code = "calendar_not_yet_published"
-    zh = "{year} 年工作日历尚未公布或尚未导入(siji calendar import),不能推算"
+    zh = "{year} 年工作日历尚未公布或尚未导入（siji calendar import），不能推算"
     en = "The work calendar of {year} is not yet published, or not yet imported (siji calendar import)"
 
     def __init__(self, year: int) -> None:

@@ -66,7 +66,7 @@ class YearDiffers(SijiError):
 
     kind = Kind.conflict
     code = "calendar_year_differs"
-    zh = "{year} 年工作日历已有且不同({count} 天不一致,首日 {first});确认以新文件为准请用 --replace"
+    zh = "{year} 年工作日历已有且不同（{count} 天不一致，首日 {first}）；确认以新文件为准请用 --replace"
     en = (
         "The work calendar of {year} is there already and differs on {count} days, the first {first}; "
         "use --replace if the new one is right"

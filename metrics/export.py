@@ -44,12 +44,12 @@ LEVEL_NAMES = {
     "township": {"zh": "乡镇", "en": "township"},
     "village": {"zh": "村", "en": "village"},
 }
-STORAGE_NAME = {"zh": "存储(系统盘与云硬盘) (GiB)", "en": "storage, root disk and volumes (GiB)"}
+STORAGE_NAME = {"zh": "存储（系统盘与云硬盘）（GiB）", "en": "storage, root disk and volumes (GiB)"}
 TITLES = {
-    "region": {"zh": "容量报表:按区域", "en": "Capacity by region"},
-    "level": {"zh": "容量报表:按层级", "en": "Capacity by level"},
-    "bureau": {"zh": "容量报表:按单位", "en": "Capacity by bureau"},
-    "system": {"zh": "容量报表:按信息系统", "en": "Capacity by information system"},
+    "region": {"zh": "容量报表：按区域", "en": "Capacity by region"},
+    "level": {"zh": "容量报表：按层级", "en": "Capacity by level"},
+    "bureau": {"zh": "容量报表：按单位", "en": "Capacity by bureau"},
+    "system": {"zh": "容量报表：按信息系统", "en": "Capacity by information system"},
 }
 UNLIMITED = {"zh": "不限", "en": "unlimited"}
 NOT_COUNTED = {"zh": "不适用", "en": "n/a"}
@@ -79,7 +79,7 @@ def as_csv(report: pd.DataFrame, *, language: Language) -> bytes:
 def as_xlsx(report: pd.DataFrame, *, by: str, language: Language) -> bytes:
     """One sheet; figures are numbers, all else is text, nothing is a formula."""
     book = Workbook(write_only=True)
-    sheet = book.create_sheet(TITLES[by][language].replace(":", " "))
+    sheet = book.create_sheet(TITLES[by][language].translate({ord(colon): " " for colon in ":："}))
     sheet.freeze_panes = "A2"
     for row in _sheet(report, language):
         sheet.append(row)

@@ -28,7 +28,7 @@ class ForeignForm(SijiError):
 
     kind = Kind.forbidden
     code = "foreign_form"
-    zh = "该表单不是由您当前登录的页面提交的,请刷新页面后重试"
+    zh = "该表单不是由您当前登录的页面提交的，请刷新页面后重试"
     en = "This form did not come from your signed-in page; reload the page and try again"
 
 

@@ -34,7 +34,7 @@ class Broken(SijiError):
 
     kind = Kind.broken
     code = "internal_error"
-    zh = "系统内部出错,本次请求未能完成。请稍后重试;如仍出错,请联系运维人员"
+    zh = "系统内部出错，本次请求未能完成。请稍后重试；如仍出错，请联系运维人员"
     en = "Something failed inside and the request was not completed; try again later, or tell the operators"
 
 
@@ -68,7 +68,7 @@ def _framework(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     if _is_api(request):
         return _problem(status, status.name.lower(), str(error.detail), {}, error.headers)
-    message = {"zh": f"页面无法显示({int(status)})", "en": f"This page cannot be shown ({status.phrase})"}
+    message = {"zh": f"页面无法显示（{int(status)}）", "en": f"This page cannot be shown ({status.phrase})"}
     return render(
         request,
         "error.html",
@@ -81,7 +81,7 @@ def _malformed(request: Request, error: Exception) -> Response:
     error = cast(RequestValidationError, error)
     places = [{"where": ".".join(map(str, one["loc"])), "why": one["msg"]} for one in error.errors()]
     where = ", ".join(place["where"] for place in places)
-    text = {"zh": f"请求格式有误:{where}", "en": f"The request is malformed at: {where}"}[
+    text = {"zh": f"请求格式有误：{where}", "en": f"The request is malformed at: {where}"}[
         language_of(request)
     ]
     if _is_api(request):

@@ -16,7 +16,7 @@ class BodyTooLarge(SijiError):
 
     kind = Kind.too_large
     code = "body_too_large"
-    zh = "请求内容超过 {limit} 字节的上限,请分批发送"
+    zh = "请求内容超过 {limit} 字节的上限，请分批发送"
     en = "The request's content is larger than the limit of {limit} bytes; send it in parts"
 
 

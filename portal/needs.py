@@ -23,7 +23,7 @@ class PeopleOnly(SijiError):
 
     kind = Kind.forbidden
     code = "people_only"
-    zh = "此操作只能由人员本人办理,不能使用系统令牌"
+    zh = "此操作只能由人员本人办理，不能使用系统令牌"
     en = "Only a person may do this, not a system's token"
 
 
@@ -32,7 +32,7 @@ class PasswordToChange(SijiError):
 
     kind = Kind.forbidden
     code = "password_to_change"
-    zh = "您使用的是一次性密码,请先设置自己的密码"
+    zh = "您使用的是一次性密码，请先设置自己的密码"
     en = "You signed in with a one-time password; choose your own first"
 
 
@@ -41,7 +41,7 @@ class DatasetNotCovered(SijiError):
 
     kind = Kind.forbidden
     code = "dataset_not_covered"
-    zh = "该令牌未获准用于数据集“{dataset}”,仅可用于:{covered}"
+    zh = "该令牌未获准用于数据集“{dataset}”，仅可用于：{covered}"
     en = "The token is not for dataset “{dataset}”; it is for: {covered}"
 
 

@@ -59,7 +59,7 @@ def once_per_key(
             alias="Idempotency-Key",
             min_length=1,
             max_length=200,
-            description="幂等键:同一键的相同请求只执行一次 · the same call with the same key is done once",
+            description="幂等键：同一键的相同请求只执行一次 · the same call with the same key is done once",
         ),
     ] = None,
 ) -> OncePerKey:

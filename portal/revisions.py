@@ -15,7 +15,7 @@ class RevisionMissing(SijiError):
 
     kind = Kind.unconditional
     code = "revision_missing"
-    zh = "缺少 If-Match 请求头:请带上读取该内容时得到的 ETag"
+    zh = "缺少 If-Match 请求头：请带上读取该内容时得到的 ETag"
     en = "The header If-Match is missing: send the ETag that came with what you read"
 
 
@@ -23,7 +23,7 @@ class RevisionMalformed(SijiError):
     """An If-Match that is not an ETag of ours."""
 
     code = "revision_malformed"
-    zh = 'If-Match 请求头无效:应为读取时得到的 ETag,形如 "r3"'
+    zh = 'If-Match 请求头无效：应为读取时得到的 ETag，形如 "r3"'
     en = 'The header If-Match is not an ETag that was given here, such as "r3"'
 
 

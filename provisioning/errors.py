@@ -10,7 +10,7 @@ class QuotaExceeded(SijiError):
 
     kind = Kind.conflict
     code = "quota_exceeded"
-    zh = "区域{region}配额不足,未作任何更改:{list_zh}"
+    zh = "区域{region}配额不足，未作任何更改：{list_zh}"
     en = "The quota in region {region} does not suffice, nothing was changed: {list_en}"
 
 
@@ -19,7 +19,7 @@ class CapacityExceeded(SijiError):
 
     kind = Kind.conflict
     code = "capacity_exceeded"
-    zh = "下达总额将超出区域{region}的可用容量:{list_zh};确需超配的,请注明理由"
+    zh = "下达总额将超出区域{region}的可用容量：{list_zh}；确需超配的，请注明理由"
     en = "The root grants exceed what region {region} can hold: {list_en}; else record an overcommit and why"
 
 
@@ -73,7 +73,7 @@ class KeyTaken(SijiError):
 
     kind = Kind.conflict
     code = "key_taken"
-    zh = "标识{key}已用于单位{bureau_id}的另一项占用,请换用新的标识"
+    zh = "标识{key}已用于单位{bureau_id}的另一项占用，请换用新的标识"
     en = "The key {key} already stands for another claim, of bureau {bureau_id}; use a new key"
 
 
@@ -82,7 +82,7 @@ class NotItsSystem(SijiError):
 
     kind = Kind.conflict
     code = "not_its_system"
-    zh = "信息系统{system_id}不归单位{bureau_id}所有,或已停用"
+    zh = "信息系统{system_id}不归单位{bureau_id}所有，或已停用"
     en = "Information system {system_id} is not bureau {bureau_id}'s, or is retired"
 
 
@@ -91,7 +91,7 @@ class AllocationBusy(SijiError):
 
     kind = Kind.conflict
     code = "allocation_busy"
-    zh = "{key}正在等待云平台确认上一项操作(状态:{state}),请稍后再试"
+    zh = "{key}正在等待云平台确认上一项操作（状态：{state}），请稍后再试"
     en = "{key} still waits for the cloud to confirm what was asked last (state: {state}); try again later"
 
 
@@ -100,7 +100,7 @@ class LeaseOver(SijiError):
 
     kind = Kind.conflict
     code = "lease_over"
-    zh = "云服务器{server}的使用期限已于 {end_on} 届满,请先申请续期"
+    zh = "云服务器{server}的使用期限已于 {end_on} 届满，请先申请续期"
     en = "The lease of server {server} ended on {end_on}; ask for an extension first"
 
 
@@ -126,7 +126,7 @@ def describe(shortfalls: list[dict[str, Any]]) -> dict[str, str]:
     """`list_zh` and `list_en` for a message: each bureau with its limit, usage and what was asked."""
     return {
         "list_zh": ";".join(
-            "{bureau}的{zh}限额 {limit},已用 {used},本次 {asked}".format_map(_shown(one, "不限"))
+            "{bureau}的{zh}限额 {limit}，已用 {used}，本次 {asked}".format_map(_shown(one, "不限"))
             for one in shortfalls
         ),
         "list_en": "; ".join(
@@ -156,7 +156,7 @@ class RequestInvalid(SijiError):
 
     kind = Kind.invalid
     code = "request_invalid"
-    zh = "申请内容有误:{why_zh}"
+    zh = "申请内容有误：{why_zh}"
     en = "The request cannot be made so: {why_en}"
 
 
@@ -165,7 +165,7 @@ class RequestState(SijiError):
 
     kind = Kind.conflict
     code = "request_state"
-    zh = "申请 {request_id} 当前状态为 {state},不能{act_zh}"
+    zh = "申请 {request_id} 当前状态为 {state}，不能{act_zh}"
     en = "Request {request_id} is {state} now, so it is not possible to {act_en}"
 
 
@@ -183,5 +183,5 @@ class ServerState(SijiError):
 
     kind = Kind.conflict
     code = "server_state"
-    zh = "云服务器 {server} 当前状态为 {state},不能{act_zh}"
+    zh = "云服务器 {server} 当前状态为 {state}，不能{act_zh}"
     en = "Server {server} is {state} now, so it is not possible to {act_en}"

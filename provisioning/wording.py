@@ -72,7 +72,7 @@ NOTICES: Mapping[str, Pair] = {
         "Server {server} was reclaimed by the office; a snapshot is kept and it is deleted: {reason}",
     ),
     "lease_ends": (
-        "云服务器 {server} 的使用期限至 {end_on}(含当日),还剩 {days} 天",
+        "云服务器 {server} 的使用期限至 {end_on}（含当日），还剩 {days} 天",
         "The lease of server {server} ends with {end_on}, in {days} days",
     ),
     "lease_over": (

@@ -16,7 +16,7 @@ class BrokerRetryable(SijiError):
 
     kind = Kind.unavailable
     code = "broker_unavailable"
-    zh = "数据交换日志暂时不可用({operation} {topic}):{why_zh},请稍后原样重试。"
+    zh = "数据交换日志暂时不可用（{operation} {topic}）：{why_zh}，请稍后原样重试。"
     en = "The exchange's log is unavailable ({operation} {topic}): {why_en}; try the same again in a moment."
 
 
@@ -24,7 +24,7 @@ class BrokerPermanent(SijiError):
     """The log refuses the act and would refuse it again."""
 
     code = "broker_refused"
-    zh = "数据交换日志拒绝了操作({operation} {topic}):{why_zh}。"
+    zh = "数据交换日志拒绝了操作（{operation} {topic}）：{why_zh}。"
     en = "The exchange's log refused the act ({operation} {topic}): {why_en}."
 
 
@@ -33,7 +33,7 @@ class BrokerConflict(SijiError):
 
     kind = Kind.conflict
     code = "broker_conflict"
-    zh = "数据交换日志中存在冲突({operation} {topic}):{why_zh}。"
+    zh = "数据交换日志中存在冲突（{operation} {topic}）：{why_zh}。"
     en = "The exchange's log holds something that conflicts ({operation} {topic}): {why_en}."
 
 

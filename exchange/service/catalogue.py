@@ -102,7 +102,7 @@ def edit_dataset(
     if unknown := sorted(set(changes) - set(EDITABLE)):
         names = ", ".join(unknown)
         raise CatalogueInvalid(
-            dataset=dataset.code, why_zh=f"不能修改:{names}", why_en=f"{names} cannot be changed"
+            dataset=dataset.code, why_zh=f"不能修改：{names}", why_en=f"{names} cannot be changed"
         )
     before = _facts(dataset)
     for name, value in changes.items():
@@ -130,7 +130,7 @@ def add_version(
         raise Incompatible(
             dataset=dataset.code,
             version=dataset.version,
-            why_zh=";".join(found.zh for found in breaks),
+            why_zh="；".join(found.zh for found in breaks),
             why_en="; ".join(found.en for found in breaks),
         )
     before = _facts(dataset)
@@ -157,14 +157,14 @@ def _check_entry(entry: Entry) -> None:
     if not CODE.fullmatch(entry.code):
         raise CatalogueInvalid(
             dataset=entry.code[:64],
-            why_zh="代码由字母、数字和 . _ - 组成,可用 / 分段,每段以字母或数字开头,共不超过 64 个字符",
+            why_zh="代码由字母、数字和 . _ - 组成，可用 / 分段，每段以字母或数字开头，共不超过 64 个字符",
             why_en="a code has at most 64 letters, digits and . _ -, in parts between /, "
             "each of which begins with a letter or digit",
         )
     if words := sorted(RESERVED & set(entry.code.split("/"))):
         raise CatalogueInvalid(
             dataset=entry.code,
-            why_zh=f"代码中不能有系统保留的段:{'、'.join(words)}",
+            why_zh=f"代码中不能有系统保留的段：{'、'.join(words)}",
             why_en=f"no part of a code is one of the portal's own words: {', '.join(words)}",
         )
     if entry.update_mode not in UPDATE_MODES:

@@ -107,7 +107,7 @@ def check_items(dataset: Dataset, known: Mapping[str, Item], items: Sequence[str
     if not items or len(set(items)) != len(items) or not set(items) <= known.keys():
         raise invalid(
             dataset,
-            "所申请的信息项应为目录所列,至少一项且不重复",
+            "所申请的信息项应为目录所列，至少一项且不重复",
             "it asks for items of the catalogue, at least one and each once",
         )
 

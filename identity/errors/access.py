@@ -35,7 +35,7 @@ class ProtectedAccount(SijiError):
 
     kind = Kind.forbidden
     code = "protected_account"
-    zh = "账号“{login}”持有角色“{role_zh}”,您无权管理该账号"
+    zh = "账号“{login}”持有角色“{role_zh}”，您无权管理该账号"
     en = "The account '{login}' holds the role '{role_en}', so it is not yours to manage"
 
 
@@ -44,7 +44,7 @@ class SeparationViolated(SijiError):
 
     kind = Kind.conflict
     code = "separation_of_administrators"
-    zh = "三员分立:账号“{login}”已持有角色“{held_zh}”,不得再持有“{role_zh}”"
+    zh = "三员分立：账号“{login}”已持有角色“{held_zh}”，不得再持有“{role_zh}”"
     en = (
         "Administrators are separated: '{login}' holds the role '{held_en}' and may not also hold '{role_en}'"
     )
@@ -64,5 +64,5 @@ class LastAdministrator(SijiError):
 
     kind = Kind.conflict
     code = "last_administrator"
-    zh = "账号“{login}”是最后一名{role_zh},请先任命另一名"
+    zh = "账号“{login}”是最后一名{role_zh}，请先任命另一名"
     en = "'{login}' is the last {role_en}; appoint another first"

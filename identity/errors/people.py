@@ -8,7 +8,7 @@ class PersonDeparted(SijiError):
 
     kind = Kind.conflict
     code = "person_departed"
-    zh = "账号“{login}”的人员已离任,不能再变更"
+    zh = "账号“{login}”的人员已离任，不能再变更"
     en = "The person of the account '{login}' has departed; it cannot be changed any more"
 
 
@@ -17,7 +17,7 @@ class LoginTaken(SijiError):
 
     kind = Kind.conflict
     code = "login_taken"
-    zh = "登录名“{login}”已被使用,请换一个"
+    zh = "登录名“{login}”已被使用，请换一个"
     en = "The login '{login}' is taken; choose another"
 
 
@@ -25,7 +25,7 @@ class InvalidLogin(SijiError):
     """What a login may look like."""
 
     code = "invalid_login"
-    zh = "登录名须为 2 至 64 个字符,仅含小写字母、数字和 . _ - @,并以字母或数字开头"
+    zh = "登录名须为 2 至 64 个字符，仅含小写字母、数字和 . _ - @，并以字母或数字开头"
     en = "A login has 2 to 64 characters: lower-case letters, digits and . _ - @, first a letter or a digit"
 
 
@@ -33,7 +33,7 @@ class InvalidName(SijiError):
     """What a person's name, or a label, may look like."""
 
     code = "invalid_name"
-    zh = "名称须为 1 至 255 个字符,且不含控制字符"
+    zh = "名称须为 1 至 255 个字符，且不含控制字符"
     en = "A name has 1 to 255 characters and no control characters"
 
 
@@ -42,7 +42,7 @@ class PeopleExist(SijiError):
 
     kind = Kind.conflict
     code = "people_exist"
-    zh = "系统中已有 {count} 个账号,首任管理员只能在没有任何账号时创建"
+    zh = "系统中已有 {count} 个账号，首任管理员只能在没有任何账号时创建"
     en = "There are {count} accounts already; first administrators are made only while there is none"
 
 
@@ -51,7 +51,7 @@ class NoTree(SijiError):
 
     kind = Kind.conflict
     code = "no_tree"
-    zh = "部门树中应有且仅有一个顶级部门,现有 {count} 个;请先导入部门"
+    zh = "部门树中应有且仅有一个顶级部门，现有 {count} 个；请先导入部门"
     en = "The tree of bureaus must have exactly one top, it has {count}; import the bureaus first"
 
 
@@ -59,7 +59,7 @@ class WeakPassword(SijiError):
     """The password is too short, or too long to be one."""
 
     code = "weak_password"
-    zh = "密码须为 {minimum} 至 {maximum} 个字符,现为 {length} 个"
+    zh = "密码须为 {minimum} 至 {maximum} 个字符，现为 {length} 个"
     en = "A password has {minimum} to {maximum} characters; this one has {length}"
 
 
@@ -84,7 +84,7 @@ class SignInRefused(SijiError):
 
     kind = Kind.unauthenticated
     code = "sign_in_refused"
-    zh = "登录名或密码不正确;连续 {limit} 次失败后账号锁定 {minutes} 分钟"
+    zh = "登录名或密码不正确；连续 {limit} 次失败后账号锁定 {minutes} 分钟"
     en = "Wrong login or password; after {limit} failures in a row an account is locked for {minutes} minutes"
 
 
@@ -93,5 +93,5 @@ class NotSignedIn(SijiError):
 
     kind = Kind.unauthenticated
     code = "not_signed_in"
-    zh = "尚未登录或登录已过期,请重新登录"
+    zh = "尚未登录或登录已过期，请重新登录"
     en = "You are not signed in, or your session has ended; sign in again"

@@ -15,7 +15,7 @@ class ImportRefused(SijiError):
 
     MAX_SHOWN = 50
     code = "import_refused"
-    zh = "导入被拒绝,未写入任何内容:共有 {total} 处问题,第一处是{first_zh}"
+    zh = "导入被拒绝，未写入任何内容：共有 {total} 处问题，第一处是{first_zh}"
     en = "The import is refused and nothing was written: {total} faults, the first is {first_en}"
 
     @classmethod
@@ -30,7 +30,7 @@ class TooManyRows(SijiError):
 
     kind = Kind.too_large
     code = "too_many_rows"
-    zh = "文件超过 {limit} 行的上限,请拆分后再导入"
+    zh = "文件超过 {limit} 行的上限，请拆分后再导入"
     en = "The file has more than {limit} rows; split it and try again"
 
 
@@ -39,7 +39,7 @@ class BureauFault(SijiError):
 
     kind = Kind.conflict
     code = "bureau_fault"
-    zh = "不能这样调整单位:{fault_zh}"
+    zh = "不能这样调整单位：{fault_zh}"
     en = "The unit cannot be so: {fault_en}"
 
     @classmethod
@@ -64,7 +64,7 @@ class BureauAbolished(SijiError):
 
     kind = Kind.conflict
     code = "bureau_abolished"
-    zh = "单位 {bureau}“{name}”已于 {abolished_at} 撤销,不能再变更或承接业务"
+    zh = "单位 {bureau}“{name}”已于 {abolished_at} 撤销，不能再变更或承接业务"
     en = "{bureau} “{name}” was abolished at {abolished_at}: it cannot be changed and takes nothing on"
 
 
@@ -73,7 +73,7 @@ class MoveCycle(SijiError):
 
     kind = Kind.conflict
     code = "move_cycle"
-    zh = "不能把单位 {bureau} 移入或并入 {target}:后者就是它本身或在它之下"
+    zh = "不能把单位 {bureau} 移入或并入 {target}：后者就是它本身或在它之下"
     en = "{bureau} cannot go to {target}, which is the unit itself or stands below it"
 
 
@@ -82,7 +82,7 @@ class StillHolding(SijiError):
 
     kind = Kind.conflict
     code = "still_holding"
-    zh = "不能撤销或注销,仍有未清理的内容:{held_list};请先移交或释放"
+    zh = "不能撤销或注销，仍有未清理的内容：{held_list}；请先移交或释放"
     en = "It cannot end while it holds something: {held_list}; hand that over or release it first"
     MAX_SHOWN = 20
 
@@ -100,5 +100,5 @@ class OutOfOrder(SijiError):
 
     kind = Kind.conflict
     code = "out_of_order"
-    zh = "单位 {bureau} 最近一次变更于 {last} 生效,不能再记入更早的变更({at})"
+    zh = "单位 {bureau} 最近一次变更于 {last} 生效，不能再记入更早的变更（{at}）"
     en = "The last change of {bureau} took effect at {last}; one of {at} cannot be put before it"

@@ -40,7 +40,7 @@ class HeadBeyondJournal(SijiError):
 
     kind = Kind.conflict
     code = "journal_head_beyond"
-    zh = "未签名:签名文件 {file} 最后的第 {seq} 条在日志中已缺失或改变,请运行 siji journal verify"
+    zh = "未签名：签名文件 {file} 最后的第 {seq} 条在日志中已缺失或改变，请运行 siji journal verify"
     en = (
         "No head was signed: number {seq}, the last in {file}, is gone from the journal or changed there; "
         "run siji journal verify"
@@ -52,7 +52,7 @@ class JournalKeyMissing(SijiError):
 
     kind = Kind.not_found
     code = "journal_key_missing"
-    zh = "无法核对签名:{file} 不是 Ed25519 密钥或不存在"
+    zh = "无法核对签名：{file} 不是 Ed25519 密钥或不存在"
     en = "The signed heads cannot be checked: {file} is not there or is not an Ed25519 key"
 
 

@@ -5,24 +5,24 @@ from infra.journal.chain import Verification
 Pair = tuple[str, str]
 
 FORGED: Pair = (
-    "签名文件第 {line} 行不是本系统签名,系伪造或损坏",
+    "签名文件第 {line} 行不是本系统签名，系伪造或损坏",
     "Line {line} of the heads file does not bear this installation's signature: forged or damaged",
 )
 BREAKS: dict[str, Pair] = {
     "changed": (
-        "首处破坏:第 {seq} 条(记录 {entry_id})内容或摘要被改动",
+        "首处破坏：第 {seq} 条（记录 {entry_id}）内容或摘要被改动",
         "First broken row: number {seq} (entry {entry_id}) was changed",
     ),
     "missing": (
-        "首处破坏:第 {seq} 条(记录 {entry_id})缺失",
+        "首处破坏：第 {seq} 条（记录 {entry_id}）缺失",
         "First broken row: number {seq} (entry {entry_id}) is missing",
     ),
     "tail_cut": (
-        "首处破坏:自第 {seq} 条起的尾部被截去,而签名证明其存在过",
+        "首处破坏：自第 {seq} 条起的尾部被截去，而签名证明其存在过",
         "First broken row: from number {seq} on the tail was cut off; a signed head shows it",
     ),
     "head_mismatch": (
-        "首处破坏:第 {seq} 条(记录 {entry_id})的摘要与签名不符,该条或之前的内容被重写",
+        "首处破坏：第 {seq} 条（记录 {entry_id}）的摘要与签名不符，该条或之前的内容被重写",
         "First broken row: number {seq} (entry {entry_id}) has another digest than its signed head: "
         "it, or what comes before it, was rewritten",
     ),

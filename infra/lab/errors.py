@@ -8,7 +8,7 @@ class PackagesMissing(SijiError):
 
     kind = Kind.unavailable
     code = "lab_packages_missing"
-    zh = "实验环境缺少软件包,且{reason_zh};请由管理员执行:apt-get install {packages}"
+    zh = "实验环境缺少软件包，且{reason_zh}；请由管理员执行：apt-get install {packages}"
     en = "The lab lacks packages, and {reason_en}; ask an administrator for: apt-get install {packages}"
 
 
@@ -17,7 +17,7 @@ class InstallFailed(SijiError):
 
     kind = Kind.unavailable
     code = "lab_install_failed"
-    zh = "安装软件包 {packages} 失败;日志 {log} 的末尾:\n{tail}"
+    zh = "安装软件包 {packages} 失败；日志 {log} 的末尾：\n{tail}"
     en = "Installing the packages {packages} failed; the end of {log}:\n{tail}"
 
 
@@ -26,7 +26,7 @@ class CommandFailed(SijiError):
 
     kind = Kind.unavailable
     code = "lab_command_failed"
-    zh = "实验环境的命令 {command} 失败(退出码 {status}):\n{tail}"
+    zh = "实验环境的命令 {command} 失败（退出码 {status}）：\n{tail}"
     en = "The lab's command {command} failed with exit status {status}:\n{tail}"
 
 
@@ -35,7 +35,7 @@ class DidNotStart(SijiError):
 
     kind = Kind.unavailable
     code = "lab_did_not_start"
-    zh = "{engine} 在 {seconds:.0f} 秒内未能提供服务({state});日志 {log} 的末尾:\n{tail}"
+    zh = "{engine} 在 {seconds:.0f} 秒内未能提供服务（{state}）；日志 {log} 的末尾：\n{tail}"
     en = "{engine} did not answer within {seconds:.0f} s ({state}); the end of {log}:\n{tail}"
 
 
@@ -44,7 +44,7 @@ class NotUp(SijiError):
 
     kind = Kind.unavailable
     code = "lab_not_up"
-    zh = "实验环境的 {engine} 未运行(目录 {folder});请执行:siji lab up {engine}"
+    zh = "实验环境的 {engine} 未运行（目录 {folder}）；请执行：siji lab up {engine}"
     en = "The lab's {engine} is not running in {folder}; start it with: siji lab up {engine}"
 
 
@@ -53,7 +53,7 @@ class DataOfOtherVersion(SijiError):
 
     kind = Kind.conflict
     code = "lab_data_of_other_version"
-    zh = "{folder} 中的数据由 {engine} {version} 建立,而该版本已不在本机;请安装该版本,或删除该目录后重试"
+    zh = "{folder} 中的数据由 {engine} {version} 建立，而该版本已不在本机；请安装该版本，或删除该目录后重试"
     en = "The data in {folder} is of {engine} {version}, which is absent; install it or remove the folder"
 
 
@@ -62,7 +62,7 @@ class FolderRefused(SijiError):
 
     kind = Kind.forbidden
     code = "lab_folder_refused"
-    zh = "实验环境目录 {folder} 属于其他用户,不予使用;请删除该目录后重试"
+    zh = "实验环境目录 {folder} 属于其他用户，不予使用；请删除该目录后重试"
     en = "The lab's folder {folder} belongs to another user and is not used; remove it and try again"
 
 
@@ -70,5 +70,5 @@ class UnknownEngine(NotFound):
     """No engine of the lab has that name."""
 
     code = "lab_unknown_engine"
-    zh = "实验环境没有名为 {key} 的引擎;可用的有:{known}"
+    zh = "实验环境没有名为 {key} 的引擎；可用的有：{known}"
     en = "The lab has no engine {key}; there are: {known}"

@@ -69,9 +69,9 @@ def end_of(log: Path, lines: int = 15) -> str:
 def obstacle() -> tuple[str, str] | None:
     """Why nothing can be installed here, in Chinese and English, or None."""
     if shutil.which("apt-get") is None:
-        return "本机不是 Debian 系统,无法自动安装", "this is no Debian system, where it could install them"
+        return "本机不是 Debian 系统，无法自动安装", "this is no Debian system, where it could install them"
     if os.geteuid() != 0:
-        return "当前用户不是 root,无法自动安装", "only root may install them"
+        return "当前用户不是 root，无法自动安装", "only root may install them"
     return None
 
 

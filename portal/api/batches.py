@@ -34,7 +34,7 @@ ABOUT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": (
-            '每条为 {"op":"upsert","value":{…}} 或 {"op":"delete","value":{主键信息项}},op 缺省为 upsert · '
+            '每条为 {"op":"upsert","value":{…}} 或 {"op":"delete","value":{主键信息项}}，op 缺省为 upsert · '
             'each is {"op":"upsert","value":{…}} or {"op":"delete","value":{key items}}, by default upsert'
         ),
         "content": {
@@ -78,7 +78,7 @@ class NotItsSystem(SijiError):
 
     kind = Kind.forbidden
     code = "not_its_system"
-    zh = "该令牌属于信息系统“{own}”,不能以“{asked}”的名义操作"
+    zh = "该令牌属于信息系统“{own}”，不能以“{asked}”的名义操作"
     en = "The token is that of information system “{own}” and cannot act for “{asked}”"
 
 
@@ -98,7 +98,7 @@ def publish(
             alias="Idempotency-Key",
             min_length=1,
             max_length=200,
-            description="幂等键:同一键的同一批只存一次 · a batch with its key is stored once",
+            description="幂等键：同一键的同一批只存一次 · a batch with its key is stored once",
         ),
     ],
     system: Annotated[

@@ -128,9 +128,9 @@ def tree(
     session: Reading,
     now: At,
     at: Annotated[
-        Instant | None, Query(description="时刻,不给则为现在 · the instant; now if left out")
+        Instant | None, Query(description="时刻，不给则为现在 · the instant; now if left out")
     ] = None,
-    top: Annotated[str | None, Query(max_length=64, description="只看该单位及其下级(按现代码)")] = None,
+    top: Annotated[str | None, Query(max_length=64, description="只看该单位及其下级（按现代码）")] = None,
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Page[UnitThen]:

@@ -8,8 +8,9 @@ from fastapi.openapi.utils import get_openapi
 from portal.access import COOKIE
 
 ABOUT = """\
-四级云 REST API。读取用 GET,分页用 `cursor`(取上一页的 `next`);修改与决定须带 `If-Match`(读取时的 `ETag`);
-新建可带 `Idempotency-Key`,同一键的相同请求只执行一次;错误为 application/problem+json(RFC 9457)。
+四级云 REST API。读取用 GET，分页用 `cursor`（取上一页的 `next`）；
+修改与决定须带 `If-Match`（读取时的 `ETag`）；新建可带 `Idempotency-Key`，同一键的相同请求只执行一次；
+错误为 application/problem+json（RFC 9457）。
 
 The REST API of Siji. Lists come in pages: go on with `next` as `cursor`. What is edited or decided needs
 `If-Match` with the `ETag` that was read. What makes something takes an `Idempotency-Key`. Refusals are

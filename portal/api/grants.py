@@ -41,7 +41,7 @@ class AccountOut(Out):
         description="下级独占或共享 · whether its children carve out or share"
     )
     frozen: LimitsOut | None = Field(
-        description="冻结上限,空为未冻结 · the limit of a freeze, null: not frozen"
+        description="冻结上限，空为未冻结 · the limit of a freeze, null: not frozen"
     )
     used: LimitsOut = Field(description="本单位自用 · used by the bureau itself")
     held: LimitsOut = Field(description="本单位与下级合计占用 · used and carved out, or pooled below it")
@@ -69,7 +69,7 @@ class GrantIn(In):
     limit: LimitsIn
     reason: str = Field("", max_length=2000, examples=["二期扩容"])
     overcommit: bool = Field(
-        False, description="仅市级:超出容量下达,须写明理由 · beyond the capacity, with a reason"
+        False, description="仅市级：超出容量下达，须写明理由 · beyond the capacity, with a reason"
     )
 
 

@@ -63,10 +63,10 @@ def entries(
     session: Writing,
     at: At,
     actor: Annotated[
-        str, Query(max_length=64, description="登录名,或 person:12、token:3 等 · a login, or as in `actor`")
+        str, Query(max_length=64, description="登录名，或 person:12、token:3 等 · a login, or as in `actor`")
     ] = "",
     act: Annotated[
-        str, Query(max_length=64, description="行为的开头,如 case. · how the act begins, such as case.")
+        str, Query(max_length=64, description="行为的开头，如 case. · how the act begins, such as case.")
     ] = "",
     subject: Annotated[str, Query(max_length=255, examples=["case:12"])] = "",
     personal: Annotated[bool, Query(description="只看个人信息处理 · personal data only")] = False,

@@ -55,7 +55,7 @@ def records(
     ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1_000,
     items: Annotated[
-        list[str] | None, Query(max_length=500, description="只取这些信息项,可重复 · these items only")
+        list[str] | None, Query(max_length=500, description="只取这些信息项，可重复 · these items only")
     ] = None,
 ) -> PullOut:
     """The next records for the subscribing system, from the beginning without a cursor."""

@@ -151,7 +151,7 @@ def import_file(
     abolish_missing: Annotated[
         bool, Query(description="撤销文件未列的下级 · abolish units below that the file leaves out")
     ] = False,
-    dry_run: Annotated[bool, Query(description="只预演,不写入 · rehearse, write nothing")] = False,
+    dry_run: Annotated[bool, Query(description="只预演，不写入 · rehearse, write nothing")] = False,
 ) -> ImportOut:
     """Bring the tree to what the CSV says, all of it or nothing; its faults come row by row in `facts`.
 

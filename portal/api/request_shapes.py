@@ -52,7 +52,7 @@ class ServerState(Out):
     id: int
     name: str = Field(examples=["1306-mzj-s1-7-1"])
     state: str = Field(examples=["creating"])
-    fault: dict[str, Any] | None = Field(description="最近一次失败的原因(zh/en)· why the last try failed")
+    fault: dict[str, Any] | None = Field(description="最近一次失败的原因（zh/en）· why the last try failed")
 
 
 class StepOut(Out):

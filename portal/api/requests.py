@@ -43,15 +43,15 @@ class RequestIn(In):
         None, max_length=64, examples=["1306-mzj-s1"], description="信息系统代码 · system"
     )
     bureau: str | None = Field(
-        None, max_length=64, description="单位代码,仅配额调整 · for a quota change only"
+        None, max_length=64, description="单位代码，仅配额调整 · for a quota change only"
     )
     region: str = Field(max_length=64, examples=["baoding"])
     purpose: str = Field(max_length=2000, examples=["智慧民生二期扩容"])
     end_on: date | None = Field(
-        None, examples=["2027-12-31"], description="使用期限(含当日)· last day, inclusive"
+        None, examples=["2027-12-31"], description="使用期限（含当日）· last day, inclusive"
     )
     lines: list[LineIn] = Field([], max_length=200)
-    limit: LimitsIn | None = Field(None, description="新配额,仅配额调整 · for a quota change only")
+    limit: LimitsIn | None = Field(None, description="新配额，仅配额调整 · for a quota change only")
 
 
 class RequestEdit(In):

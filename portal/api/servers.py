@@ -36,7 +36,7 @@ class ServerRow(Out):
     system: str = Field(examples=["1306-mzj-s1"])
     region: str = Field(examples=["baoding"])
     flavor: str = Field(examples=["c4-8"])
-    end_on: date | None = Field(description="使用期限(含当日)· last day of its lease, inclusive")
+    end_on: date | None = Field(description="使用期限（含当日）· last day of its lease, inclusive")
 
 
 class VolumeOut(Out):
@@ -56,7 +56,7 @@ class ServerOut(ServerRow):
     wanted_flavor: str | None = Field(description="正在变更为 · what it is being resized to")
     cloud_id: str | None
     since_at: datetime = Field(description="进入当前状态的时间 · since when it is in this state")
-    fault: dict[str, Any] | None = Field(description="最近一次失败的原因(zh/en)· why the last try failed")
+    fault: dict[str, Any] | None = Field(description="最近一次失败的原因（zh/en）· why the last try failed")
     volumes: list[VolumeOut]
 
 

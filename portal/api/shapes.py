@@ -36,7 +36,7 @@ class CursorMalformed(SijiError):
     """A cursor that no page gave."""
 
     code = "cursor_malformed"
-    zh = "游标“{cursor}”无效:请使用上一页给出的 next"
+    zh = "游标“{cursor}”无效：请使用上一页给出的 next"
     en = "The cursor “{cursor}” is not one that a page gave as `next`"
 
 
@@ -64,7 +64,7 @@ class Page(BaseModel, Generic[T]):
 
     items: list[T]
     next: str | None = Field(
-        description="下一页的游标,空表示已到末页 · cursor of the next page, null at the end"
+        description="下一页的游标，空表示已到末页 · cursor of the next page, null at the end"
     )
 
 
@@ -74,7 +74,7 @@ class Problem(BaseModel):
     type: str = Field(examples=["urn:siji:problem:forbidden"])
     title: str = Field(examples=["Forbidden"])
     status: int = Field(examples=[403])
-    detail: str = Field(examples=["您没有在“阜平县”(130624)下达配额的权限"])
+    detail: str = Field(examples=["您没有在“阜平县”（130624）下达配额的权限"])
     code: str = Field(examples=["forbidden"])
     facts: dict[str, Any]
 

@@ -54,7 +54,7 @@ class SystemWhole(SystemOut):
     """The same with what it is for and whom to call; a look at the contacts is journalled."""
 
     purpose: str
-    contacts: str = Field(examples=["王工,3088123"])
+    contacts: str = Field(examples=["王工，3088123"])
     created_at: datetime
 
 

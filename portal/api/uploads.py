@@ -16,7 +16,7 @@ Encoding = Annotated[
     Query(
         max_length=32,
         examples=["gb18030"],
-        description="文件编码,不给则按内容判断 · the file's encoding; told from its content if left out",
+        description="文件编码，不给则按内容判断 · the file's encoding; told from its content if left out",
     ),
 ]
 

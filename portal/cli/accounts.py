@@ -24,7 +24,7 @@ COLUMNS = (
 )
 SAID = {
     "once": {
-        "zh": "账号 {login} 的一次性密码只显示这一次,首次登录时必须更改",
+        "zh": "账号 {login} 的一次性密码只显示这一次，首次登录时必须更改",
         "en": "The one-time password of {login} is shown this once and must be changed at the first sign-in",
     },
 }
@@ -53,7 +53,7 @@ def add(
     bureau: Annotated[str, typer.Option(help="部门代码 · code of the bureau")],
     as_json: AsJson = False,
 ) -> None:
-    """创建账号(不含角色)· Make an account; its one-time password alone goes to standard output."""
+    """创建账号（不含角色）· Make an account; its one-time password alone goes to standard output."""
     _hand_out(
         open_portal().send("POST", "/people", {"login": login, "name": name, "bureau": bureau}), as_json
     )

@@ -24,21 +24,21 @@ app.add_typer(reorganisation.app)
 
 SAID = {
     "same": {
-        "zh": "部门树与文件一致({rows} 个单位),未作任何更改",
+        "zh": "部门树与文件一致（{rows} 个单位），未作任何更改",
         "en": "The tree is as the file says already ({rows} units); nothing was changed",
     },
     "done": {
         "zh": (
-            "已导入 {rows} 个单位({encoding}):"
-            "新设 {created},调整 {reorganised}(其中改变上级 {moved}),"
-            "恢复 {restored},撤销 {abolished},未变 {unchanged}"
+            "已导入 {rows} 个单位（{encoding}）："
+            "新设 {created}，调整 {reorganised}（其中改变上级 {moved}），"
+            "恢复 {restored}，撤销 {abolished}，未变 {unchanged}"
         ),
         "en": (
             "Imported {rows} units ({encoding}): {created} created, {reorganised} reorganised "
             "({moved} of them moved), {restored} restored, {abolished} abolished, {unchanged} as they were"
         ),
     },
-    "rehearsed": {"zh": "预演,未写入;如正式执行:", "en": "A rehearsal, nothing is written; in earnest: "},
+    "rehearsed": {"zh": "预演，未写入；如正式执行：", "en": "A rehearsal, nothing is written; in earnest: "},
     "more": {"zh": "……另有 {more} 处问题未列出", "en": "… and {more} more faults"},
 }
 

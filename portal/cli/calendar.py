@@ -19,16 +19,16 @@ ACTOR = "system:import"
 
 SAID = {
     "imported": {
-        "zh": "已导入 {year} 年工作日历,共列 {count} 天",
+        "zh": "已导入 {year} 年工作日历，共列 {count} 天",
         "en": "Imported {year}: {count} days listed",
     },
-    "same": {"zh": "{year} 年工作日历已是如此,未作改动", "en": "{year} is so already; nothing changed"},
+    "same": {"zh": "{year} 年工作日历已是如此，未作改动", "en": "{year} is so already; nothing changed"},
     "alarms": {
-        "zh": "工作日历缺失预警:解除 {cleared} 条,新增 {raised} 条",
+        "zh": "工作日历缺失预警：解除 {cleared} 条，新增 {raised} 条",
         "en": "Alarms about missing calendars: {cleared} cleared, {raised} raised",
     },
-    "years": {"zh": "已公布:{first}–{last} 年", "en": "Published: {first} to {last}"},
-    "gaps": {"zh": "其中缺少:{years}", "en": "missing between them: {years}"},
+    "years": {"zh": "已公布：{first}–{last} 年", "en": "Published: {first} to {last}"},
+    "gaps": {"zh": "其中缺少：{years}", "en": "missing between them: {years}"},
 }
 
 

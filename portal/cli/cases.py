@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True)
 
 CaseNumber = Annotated[str, typer.Argument(help="办件编号 · the case's number")]
 Special = Annotated[Procedure, typer.Argument(help="特别程序 · special procedure")]
-LastOn = Annotated[str | None, typer.Option(help="最后一天(不计入时限)· last day that is not counted")]
+LastOn = Annotated[str | None, typer.Option(help="最后一天（不计入时限）· last day that is not counted")]
 
 DECISIONS = {
     "approve": ("同意", "approved"),
@@ -188,7 +188,7 @@ def suspend(
     last_on: LastOn = None,
     as_json: AsJson = False,
 ) -> None:
-    """启动特别程序,时限暂停 · Begin a special procedure, while which the limits stand still."""
+    """启动特别程序，时限暂停 · Begin a special procedure, while which the limits stand still."""
     body = {"procedure": procedure, "first_on": first_on, "last_on": last_on, "reason": reason}
     _show(open_portal().send("POST", at("cases", number, "suspensions"), body), as_json)
 

@@ -71,7 +71,7 @@ def set_(
     limit: LimitPairs = None,
     reason: Reason = "",
     overcommit: Annotated[
-        bool, typer.Option("--overcommit", help="仅市级:超出容量下达 · beyond the capacity, with a reason")
+        bool, typer.Option("--overcommit", help="仅市级：超出容量下达 · beyond the capacity, with a reason")
     ] = False,
     revision: Revision = None,
     as_json: AsJson = False,

@@ -51,7 +51,7 @@ def list_(as_json: AsJson = False) -> None:
 @app.command()
 def show(
     code: Annotated[str, typer.Argument(help="事项代码 · the item's code")],
-    version: Annotated[int | None, typer.Option(min=1, help="版本,默认最新 · by default the newest")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="版本，默认最新 · by default the newest")] = None,
     as_json: AsJson = False,
 ) -> None:
     """显示事项 · Show an item with its steps."""

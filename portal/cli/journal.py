@@ -15,10 +15,10 @@ app = typer.Typer(no_args_is_help=True)
 
 SAID = {
     "sealed": {"zh": "本次封存 {count} 条", "en": "{count} rows sealed now"},
-    "signed": {"zh": "已签名:第 {seq} 条,摘要 {digest}", "en": "Signed: number {seq}, digest {digest}"},
+    "signed": {"zh": "已签名：第 {seq} 条，摘要 {digest}", "en": "Signed: number {seq}, digest {digest}"},
     "no_head": {"zh": "没有新内容需要签名", "en": "Nothing new to sign"},
     "counts": {
-        "zh": "已封存 {sealed} 条,待封存 {unsealed} 条,已核对签名 {heads} 个",
+        "zh": "已封存 {sealed} 条，待封存 {unsealed} 条，已核对签名 {heads} 个",
         "en": "{sealed} rows sealed, {unsealed} rows not yet sealed, {heads} signed heads checked",
     },
     "whole": {"zh": "审计日志完整", "en": "The journal is whole"},

@@ -44,14 +44,14 @@ ROOMS: dict[str, Sub] = {
         "bureaus": ("bureaus", "部门树 · the tree of bureaus"),
         "systems": ("systems", "信息系统 · information systems"),
         "tokens": ("tokens", "系统令牌 · tokens of systems"),
-        "accounts": ("accounts", "账号(经门户)· accounts, through the portal"),
+        "accounts": ("accounts", "账号（经门户）· accounts, through the portal"),
         "roles": ("roles", "角色 · roles of people"),
     },
     "本机 · this machine": {
         "run": ("run:run", "示例城市 · load the sample city and show it"),
         "migrate": ("records:migrate", "建立或升级数据库 · build or upgrade the records"),
         "worker": ("worker:worker", "任务进程 · Celery workers"),
-        "people": ("people", "账号(本机)· accounts, from this console"),
+        "people": ("people", "账号（本机）· accounts, from this console"),
         "calendar": ("calendar", "工作日历 · the work calendar"),
         "journal": ("journal", "审计日志 · the journal"),
         "quota": ("quota", "配额核对 · quotas recounted"),
@@ -87,7 +87,7 @@ class OnDemand(TyperGroup):
 app = typer.Typer(
     name="siji",
     cls=OnDemand,
-    help="四级云 Siji:一级建设、四级使用的政务云。One government cloud for four levels of government.",
+    help="四级云 Siji：一级建设、四级使用的政务云。One government cloud for four levels of government.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )

@@ -30,7 +30,7 @@ def list_(
 
 
 @app.command()
-def read(numbers: Annotated[list[int], typer.Argument(min=1, help="编号,可多个 · numbers")]) -> None:
+def read(numbers: Annotated[list[int], typer.Argument(min=1, help="编号，可多个 · numbers")]) -> None:
     """标为已读 · Mark notices as read; one for a role is then read for all who hold it."""
     portal = open_portal()
     for number in numbers:

@@ -23,7 +23,7 @@ Revision = Annotated[
     int | None,
     typer.Option(min=0, help="仅当仍为您所见的这一版 · only if it is still the revision that you saw"),
 ]
-_FILE = typer.Option("--file", help="JSON 文件,- 为标准输入 · a JSON file, - is standard input")
+_FILE = typer.Option("--file", help="JSON 文件，- 为标准输入 · a JSON file, - is standard input")
 Document = Annotated[Path, _FILE]
 MaybeDocument = Annotated[Path | None, _FILE]
 LimitPairs = Annotated[
@@ -31,7 +31,7 @@ LimitPairs = Annotated[
     typer.Option(
         "--limit",
         metavar="KEY=N",
-        help="限额,可重复,如 vcpus=40、vcpus=unlimited,未列的为 0 · may be repeated; 0 if left out",
+        help="限额，可重复，如 vcpus=40、vcpus=unlimited，未列的为 0 · may be repeated; 0 if left out",
     ),
 ]
 
@@ -40,7 +40,7 @@ class FileUnreadable(SijiError):
     """A file that is not there, or not to be read."""
 
     code = "file_unreadable"
-    zh = "无法读取文件 {file}:{why}"
+    zh = "无法读取文件 {file}：{why}"
     en = "The file {file} cannot be read: {why}"
 
 
@@ -48,7 +48,7 @@ class NotADocument(SijiError):
     """A file that should hold a JSON object and does not."""
 
     code = "not_a_document"
-    zh = "文件 {file} 不是 JSON 对象:{why}"
+    zh = "文件 {file} 不是 JSON 对象：{why}"
     en = "The file {file} is no JSON object: {why}"
 
 
@@ -56,7 +56,7 @@ class LimitUnclear(SijiError):
     """A limit that is not KEY=N of a known key."""
 
     code = "limit_unclear"
-    zh = "限额“{given}”无效:应为 KEY=N,N 为整数或 unlimited,KEY 为 {known} 之一"
+    zh = "限额“{given}”无效：应为 KEY=N，N 为整数或 unlimited，KEY 为 {known} 之一"
     en = "The limit “{given}” is not KEY=N with a whole N or unlimited and a KEY of {known}"
 
 

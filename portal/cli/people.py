@@ -38,16 +38,19 @@ COLUMNS = {
 }
 SAID = {
     "account": {
-        "zh": "账号 {login}({name})已创建,一次性密码:{password}",
+        "zh": "账号 {login}（{name}）已创建，一次性密码：{password}",
         "en": "Account {login} ({name}) is made; one-time password: {password}",
     },
-    "reset": {"zh": "账号 {login} 的一次性密码:{password}", "en": "One-time password of {login}: {password}"},
+    "reset": {
+        "zh": "账号 {login} 的一次性密码：{password}",
+        "en": "One-time password of {login}: {password}",
+    },
     "once": {
-        "zh": "一次性密码只显示这一次,首次登录时必须更改",
+        "zh": "一次性密码只显示这一次，首次登录时必须更改",
         "en": "A one-time password is shown this once and must be changed at the first sign-in",
     },
     "departed": {
-        "zh": "账号 {login} 已离任:会话和角色已终止,其签发的令牌仍然有效",
+        "zh": "账号 {login} 已离任：会话和角色已终止，其签发的令牌仍然有效",
         "en": "{login} has departed: sessions and roles ended, tokens they issued stay good",
     },
 }
@@ -59,7 +62,7 @@ def add(
     name: Annotated[str, typer.Argument(help="姓名 · name")],
     bureau: Annotated[str, typer.Option(help="部门代码 · code of the bureau")],
 ) -> None:
-    """创建账号(不含角色)· Make an account, without roles; prints its one-time password once."""
+    """创建账号（不含角色）· Make an account, without roles; prints its one-time password once."""
     here = open_local()
     with transaction(here.engine) as session:
         bureau_id = get_bureau(session, code=bureau).id

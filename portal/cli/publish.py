@@ -15,11 +15,11 @@ from portal.cli.tables import show_one
 ARRAY, LINES = "application/json", "application/x-ndjson"
 SAID = {
     "taken before": {
-        "zh": "这批数据此前已接收,本次未再写入,以上为当时的回执;确需再次写入,请另给 --key",
+        "zh": "这批数据此前已接收，本次未再写入，以上为当时的回执；确需再次写入，请另给 --key",
         "en": "Taken before, so nothing was written now; this is its receipt. To write it anew give a --key",
     },
     "quarantined": {
-        "zh": "有 {quarantined} 条记录被隔离,原因见 siji quarantine list {id}",
+        "zh": "有 {quarantined} 条记录被隔离，原因见 siji quarantine list {id}",
         "en": "{quarantined} records went to quarantine; see siji quarantine list {id}",
     },
 }
@@ -29,11 +29,11 @@ def publish(
     dataset: Annotated[str, typer.Argument(help="数据集代码 · the dataset's code")],
     file: Annotated[Path, typer.Argument(help="JSON 数组或 NDJSON,- 为标准输入 · - is standard input")],
     key: Annotated[
-        str | None, typer.Option(help="幂等键,默认取文件摘要 · by default from the file's digest")
+        str | None, typer.Option(help="幂等键，默认取文件摘要 · by default from the file's digest")
     ] = None,
     system: Annotated[
         str | None,
-        typer.Option(help="以哪个信息系统的名义,人员发布时必填 · whose batch, if a person publishes"),
+        typer.Option(help="以哪个信息系统的名义，人员发布时必填 · whose batch, if a person publishes"),
     ] = None,
     encoding: Annotated[str, typer.Option(help="文件编码 · the file's encoding: utf-8, gb18030")] = "utf-8",
     as_json: AsJson = False,

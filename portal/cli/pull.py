@@ -28,15 +28,15 @@ SAID = {
 def pull(
     subscription: Annotated[int, typer.Argument(min=1, help="订阅编号 · the subscription's number")],
     out: Annotated[
-        Path, typer.Option(dir_okay=False, help="写入文件,- 为标准输出 · -: standard output")
+        Path, typer.Option(dir_okay=False, help="写入文件，- 为标准输出 · -: standard output")
     ] = Path("-"),
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="每次取多少条 · records at a time")] = 1_000,
-    item: Annotated[list[str] | None, typer.Option(help="只取此信息项,可重复 · these items only")] = None,
+    item: Annotated[list[str] | None, typer.Option(help="只取此信息项，可重复 · these items only")] = None,
     cursor_file: Annotated[
         Path | None,
         typer.Option(
             dir_okay=False,
-            help="游标文件:接着上次拉取,追加到输出文件 · go on from the last pull and append",
+            help="游标文件：接着上次拉取，追加到输出文件 · go on from the last pull and append",
         ),
     ] = None,
 ) -> None:

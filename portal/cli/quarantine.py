@@ -36,4 +36,6 @@ def show(receipt: Receipt, as_json: AsJson = False) -> None:
 
 
 def _worded(record: dict[str, Any]) -> dict[str, Any]:
-    return record | {"why": "; ".join(reason[language()] for reason in record["reasons"])}
+    return record | {
+        "why": ("；" if language() == "zh" else "; ").join(reason[language()] for reason in record["reasons"])
+    }

@@ -15,7 +15,7 @@ SAID = {
     "same": {"zh": "计数与台账一致", "en": "The counters equal the recount"},
     "differs": {"zh": "{n} 处计数与台账不一致", "en": "{n} counters differ from the recount"},
     "row": {
-        "zh": "区域 {region} 单位 {bureau_id} 的 {counter}:计数为 {cached},台账为 {recounted}",
+        "zh": "区域 {region} 单位 {bureau_id} 的 {counter}：计数为 {cached}，台账为 {recounted}",
         "en": "region {region}, bureau {bureau_id}, {counter}: counted {cached}, recounted {recounted}",
     },
 }

@@ -28,7 +28,7 @@ FACTS = (
     Column("update_mode", "更新方式", "update mode", UPDATE_MODES),
     Column("version", "数据集版本", "version"),
     Column("claimed_at", "收到时间", "came"),
-    Column("digest", "摘要(SM3)", "digest (SM3)"),
+    Column("digest", "摘要（SM3）", "digest (SM3)"),
 )
 
 

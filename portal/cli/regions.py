@@ -54,8 +54,11 @@ INVENTORY = Part(
     ),
 )
 SAID = {
-    "reserve": {"zh": "区域 {region}:预留设置已更改", "en": "Region {region}: its reserve is set"},
-    "refresh": {"zh": "区域 {region}:已安排重新盘点", "en": "Region {region} will be asked anew in a moment"},
+    "reserve": {"zh": "区域 {region}：预留设置已更改", "en": "Region {region}: its reserve is set"},
+    "refresh": {
+        "zh": "区域 {region}：已安排重新盘点",
+        "en": "Region {region} will be asked anew in a moment",
+    },
 }
 
 
@@ -83,7 +86,7 @@ def capacity(region: Region, as_json: AsJson = False) -> None:
 def reserve(
     region: Region,
     largest_host: Annotated[
-        bool, typer.Option(help="为最大主机故障留出余量,或不留 · keep room for the largest host's failure")
+        bool, typer.Option(help="为最大主机故障留出余量，或不留 · keep room for the largest host's failure")
     ],
 ) -> None:
     """设定预留 · Keep room for the failure of the largest host, or not."""

@@ -27,7 +27,7 @@ class PortalAway(SijiError):
 
     kind = Kind.unavailable
     code = "portal_away"
-    zh = "无法连接门户 {url}:{why};请确认门户已启动,或用 SIJI_PORTAL_URL 指定地址"
+    zh = "无法连接门户 {url}：{why}；请确认门户已启动，或用 SIJI_PORTAL_URL 指定地址"
     en = "No portal answers at {url}: {why}; start it, or name another with SIJI_PORTAL_URL"
 
 
@@ -36,7 +36,7 @@ class NotSignedInHere(SijiError):
 
     kind = Kind.unauthenticated
     code = "not_signed_in_here"
-    zh = "尚未登录 {url}:请运行 siji sign-in,或用 SIJI_TOKEN 提供系统令牌"
+    zh = "尚未登录 {url}：请运行 siji sign-in，或用 SIJI_TOKEN 提供系统令牌"
     en = "You are not signed in to {url}: run siji sign-in, or give a system's token in SIJI_TOKEN"
 
 

@@ -62,7 +62,8 @@ def history(code: BureauCode, as_json: AsJson = False) -> None:
 def tree(
     top: Annotated[str | None, typer.Option(help="该部门及其下级 · this one and all below it")] = None,
     as_of: Annotated[
-        str | None, typer.Option("--at", help="时刻,如 2026-03-02T09:00:00+08:00,默认现在 · now if left out")
+        str | None,
+        typer.Option("--at", help="时刻，如 2026-03-02T09:00:00+08:00，默认现在 · now if left out"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

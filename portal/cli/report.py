@@ -16,7 +16,7 @@ from portal.cli.speech import language
 
 WIDTH_IN_A_FILE = 200
 SAID = {
-    "written": {"zh": "已写入 {file}({rows} 行)", "en": "Wrote {file} ({rows} rows)"},
+    "written": {"zh": "已写入 {file}（{rows} 行）", "en": "Wrote {file} ({rows} rows)"},
     "empty": {"zh": "尚无可报告的内容", "en": "There is nothing to report yet"},
 }
 

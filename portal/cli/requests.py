@@ -27,7 +27,7 @@ app = typer.Typer(no_args_is_help=True)
 Kind = Literal["new_system", "servers", "volumes", "resize", "quota_change", "extension", "release"]
 System = Annotated[str | None, typer.Option(help="信息系统代码 · the system's code")]
 Purpose = Annotated[str | None, typer.Option(help="用途 · what it is for")]
-EndOn = Annotated[str | None, typer.Option(help="使用期限(含当日)· last day, YYYY-MM-DD")]
+EndOn = Annotated[str | None, typer.Option(help="使用期限（含当日）· last day, YYYY-MM-DD")]
 Flavor = Annotated[str | None, typer.Option(help="规格 · flavor")]
 Image = Annotated[str | None, typer.Option(help="镜像 · image")]
 Count = Annotated[int | None, typer.Option(min=1, help="台数 · how many")]
@@ -83,7 +83,8 @@ SERVERS = Part(
 SAID = {
     "short": {
         "zh": (
-            "配额不足,如现在核准将被拒绝:{bureau}({code}){dimension}:限额 {limit},已用 {used},申请 {asked}"
+            "配额不足，如现在核准将被拒绝："
+            "{bureau}（{code}）{dimension}：限额 {limit}，已用 {used}，申请 {asked}"
         ),
         "en": (
             "Quota falls short, a verification now would be refused: {bureau} ({code}), {dimension}: "
@@ -116,9 +117,9 @@ def show(number: Number, as_json: AsJson = False) -> None:
 
 @app.command()
 def new(
-    kind: Annotated[Kind | None, typer.Option(help="类别,默认 servers · kind, servers by default")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="类别，默认 servers · kind, servers by default")] = None,
     system: System = None,
-    bureau: Annotated[str | None, typer.Option(help="部门代码,仅配额调整 · for a quota change only")] = None,
+    bureau: Annotated[str | None, typer.Option(help="部门代码，仅配额调整 · for a quota change only")] = None,
     region: Annotated[str | None, typer.Option(help="区域 · region")] = None,
     purpose: Purpose = None,
     end_on: EndOn = None,
@@ -160,7 +161,7 @@ def edit(
     revision: Revision = None,
     as_json: AsJson = False,
 ) -> None:
-    """修改申请,已有的审批作废 · Change a request before it is decided; a file may say its lines anew."""
+    """修改申请，已有的审批作废 · Change a request before it is decided; a file may say its lines anew."""
     body = read_document(file) | told(purpose=purpose, end_on=end_on, limit=read_limit(limit))
     here = at("requests", number)
     _show(open_portal().revise("PATCH", here, body, seen=here, revision=revision), as_json)

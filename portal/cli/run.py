@@ -50,13 +50,15 @@ def run(
     with say.status("导入区划 · importing the tree"):
         report = load_tree(installation.engine, at=installation.clock.now())
     say.print(
-        f"部门树:新增 {report.created:,},不变 {report.unchanged:,}"
+        f"部门树：新增 {report.created:,}，不变 {report.unchanged:,}"
         if zh
         else f"Tree: {report.created:,} new, {report.unchanged:,} unchanged"
     )
     with say.status("登记信息系统 · registering systems"):
         new = load_systems(installation.engine, at=installation.clock.now())
-    say.print(f"信息系统:新增 {new}(拆分为示意)" if zh else f"Systems: {new} new (the split is illustrative)")
+    say.print(
+        f"信息系统：新增 {new}（拆分为示意）" if zh else f"Systems: {new} new (the split is illustrative)"
+    )
     password = load_people(installation.engine, data_dir=settings.data_dir, at=installation.clock.now())
     with workers(log=settings.data_dir / "worker.log"):
         with Meters(say) as meters:
@@ -67,10 +69,10 @@ def run(
         with reading(installation.engine) as session:
             say.print(as_table(report_capacity(session, by="level"), by="level", language=language()))
         say.print(_people_table(zh))
-        say.print(f"密码(全部示例人员):{password}" if zh else f"Password of all sample people: {password}")
+        say.print(f"密码（全部示例人员）：{password}" if zh else f"Password of all sample people: {password}")
         if serve:
             address = f"http://{settings.portal_host}:{settings.portal_port}"
-            say.print(f"门户:{address}(Ctrl+C 结束)" if zh else f"Portal: {address} (end it with Ctrl+C)")
+            say.print(f"门户：{address}（Ctrl+C 结束）" if zh else f"Portal: {address} (end it with Ctrl+C)")
             uvicorn.run(
                 create_app(installation),
                 host=settings.portal_host,
@@ -120,9 +122,8 @@ def _exchanged(shared: Shared, zh: bool) -> str:
     same = shared.published_digest == shared.delivered_digest
     if zh:
         said = "双方 SM3 摘要一致" if same else "双方 SM3 摘要不一致"
-        return (
-            f"行政区划代码:市民政局发布 {shared.published:,} 条,市人社局已接收 {shared.delivered:,} 条,{said}"
-        )
+        figures = f"市民政局发布 {shared.published:,} 条，市人社局已接收 {shared.delivered:,} 条"
+        return f"行政区划代码：{figures}，{said}"
     said = "the SM3 digests of both agree" if same else "the SM3 digests of both differ"
     return f"Divisions: {shared.published:,} published, {shared.delivered:,} pulled by another bureau; {said}"
 
@@ -136,7 +137,7 @@ def _counted(here: Installation, zh: bool) -> str:
     gib = sum(roots[one.flavor] for one in found) + sum(one.size_gib for one in cloud.list_volumes())
     cores = sum(vcpus[one.flavor] for one in found)
     if zh:
-        return f"区域实有:云服务器 {len(found)} 台,{cores:,} vCPU,存储 {gib / 1024:g} TiB(拆分为示意)"
+        return f"区域实有：云服务器 {len(found)} 台，{cores:,} vCPU，存储 {gib / 1024:g} TiB（拆分为示意）"
     return f"In the region: {len(found)} servers, {cores:,} vCPU, {gib / 1024:g} TiB (illustrative split)"
 
 

@@ -11,12 +11,12 @@ from portal.cli.speech import language
 SAID = {
     "in": {"zh": "已登录 {url}", "en": "Signed in to {url}"},
     "change": {
-        "zh": "您使用的是一次性密码,请先在门户中设置自己的密码:{url}/password",
+        "zh": "您使用的是一次性密码，请先在门户中设置自己的密码：{url}/password",
         "en": "You signed in with a one-time password; choose your own in the portal first: {url}/password",
     },
     "out": {"zh": "已退出 {url}", "en": "Signed out of {url}"},
     "who": {"zh": "{name}({bureau})@ {url}", "en": "{name} ({bureau}) at {url}"},
-    "may": {"zh": "权限:{permissions}", "en": "may: {permissions}"},
+    "may": {"zh": "权限：{permissions}", "en": "may: {permissions}"},
 }
 
 
@@ -24,10 +24,10 @@ def sign_in(
     login: Annotated[str, typer.Argument(help="登录名 · login")],
     password: Annotated[
         str,
-        typer.Option(prompt=True, hide_input=True, help="密码,不给则询问 · password, asked for if left out"),
+        typer.Option(prompt=True, hide_input=True, help="密码，不给则询问 · password, asked for if left out"),
     ],
 ) -> None:
-    """登录门户,供后续命令使用 · Sign in to the portal; later commands act as you until the session ends."""
+    """登录门户，供后续命令使用 · Sign in to the portal; later commands act as you until the session ends."""
     must_change = remote.sign_in(login, password)
     _say("in")
     if must_change:

@@ -14,13 +14,13 @@ from portal.cli.tables import Column, Part, show_list, show_one
 app = typer.Typer(no_args_is_help=True)
 
 State = Literal["pending", "active", "paused", "refused", "withdrawn", "revoked", "expired"]
-Items = Annotated[list[str] | None, typer.Option("--item", help="信息项,可重复 · may be repeated")]
+Items = Annotated[list[str] | None, typer.Option("--item", help="信息项，可重复 · may be repeated")]
 Purpose = Annotated[str | None, typer.Option(help="用途 · what it is for")]
 Basis = Annotated[str | None, typer.Option(help="依据 · legal basis")]
-UntilOn = Annotated[str | None, typer.Option(help="期限(含当日)· last day, YYYY-MM-DD")]
+UntilOn = Annotated[str | None, typer.Option(help="期限（含当日）· last day, YYYY-MM-DD")]
 Masks = Annotated[
     Path | None,
-    typer.Option(help='JSON 文件 {信息项: 脱敏方式或 null},- 为标准输入 · {"item": mask or null}'),
+    typer.Option(help='JSON 文件 {信息项: 脱敏方式或 null}，- 为标准输入 · {"item": mask or null}'),
 ]
 
 COLUMNS = (
@@ -61,7 +61,7 @@ DELIVERIES = (
     Column("way", "方式", "way"),
     Column("count", "条数", "records"),
     Column("items", "信息项", "items"),
-    Column("digest", "摘要(SM3)", "digest (SM3)"),
+    Column("digest", "摘要（SM3）", "digest (SM3)"),
 )
 
 
@@ -91,9 +91,9 @@ def show(number: Number, as_json: AsJson = False) -> None:
 def new(
     dataset: Annotated[str, typer.Option(help="数据集代码 · the dataset's code")],
     system: Annotated[str, typer.Option(help="信息系统代码 · the system that will pull")],
-    items: Annotated[list[str], typer.Option("--item", help="信息项,可重复 · may be repeated")],
+    items: Annotated[list[str], typer.Option("--item", help="信息项，可重复 · may be repeated")],
     purpose: Annotated[str, typer.Option(help="用途 · what it is for")],
-    until_on: Annotated[str, typer.Option(help="期限(含当日)· last day, YYYY-MM-DD")],
+    until_on: Annotated[str, typer.Option(help="期限（含当日）· last day, YYYY-MM-DD")],
     basis: Basis = None,
     masks: Masks = None,
     as_json: AsJson = False,

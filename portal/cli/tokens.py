@@ -12,7 +12,7 @@ from portal.cli.tables import Column, show_json, show_list, show_one
 app = typer.Typer(no_args_is_help=True)
 
 System = Annotated[str, typer.Argument(help="信息系统代码 · the system's code")]
-ExpiresOn = Annotated[str, typer.Option(help="最后有效日(含当日)· last day, YYYY-MM-DD")]
+ExpiresOn = Annotated[str, typer.Option(help="最后有效日（含当日）· last day, YYYY-MM-DD")]
 
 COLUMNS = (
     Column("id", "编号", "number"),
@@ -29,7 +29,7 @@ COLUMNS = (
 )
 SAID = {
     "once": {
-        "zh": "系统“{system}”的令牌 {id}({label})有效至 {expires_on};其内容只显示这一次,请妥善保存",
+        "zh": "系统“{system}”的令牌 {id}（{label}）有效至 {expires_on}；其内容只显示这一次，请妥善保存",
         "en": "Token {id} ({label}) of {system} is good until {expires_on}; its text is shown this once",
     },
 }
@@ -45,10 +45,11 @@ def list_(system: System, as_json: AsJson = False) -> None:
 def issue(
     system: System,
     label: Annotated[str, typer.Option(help="名称 · label")],
-    scope: Annotated[list[str], typer.Option(help="范围,可重复,如 datasets:publish · may be repeated")],
+    scope: Annotated[list[str], typer.Option(help="范围，可重复，如 datasets:publish · may be repeated")],
     expires_on: ExpiresOn,
     dataset: Annotated[
-        list[str] | None, typer.Option(help="数据集代码,可重复,不给则不限 · may be repeated; all if left out")
+        list[str] | None,
+        typer.Option(help="数据集代码，可重复，不给则不限 · may be repeated; all if left out"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -51,7 +51,7 @@ def load_systems(engine: Engine, *, at: datetime) -> int:
                 zone="extranet",
                 at=at,
                 actor=ACTOR,
-                purpose="示例:一期政务云承载的信息系统",
+                purpose="示例：一期政务云承载的信息系统",
             )
             new += 1
     return new

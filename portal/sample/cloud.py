@@ -139,7 +139,7 @@ def _draft(
         kind="new_system",
         applicant_id=applicant_id,
         region=region,
-        purpose=f"示例:一期“{system.name}”上云",
+        purpose=f"示例：一期“{system.name}”上云",
         at=at,
         system_id=system.id,
         end_on=city_date(at + LEASE),

@@ -53,7 +53,7 @@ _ENTRIES: dict[str, dict[str, Any]] = {
     },
     SYSTEMS_CODE: {
         "name": "政务信息系统名录",
-        "summary": "一期政务云承载的信息系统、所属部门和网络安全等级(拆分为示意)。",
+        "summary": "一期政务云承载的信息系统、所属部门和网络安全等级（拆分为示意）。",
         "share_type": "conditional",
         "share_condition": "限用于政务信息系统的统筹管理",
         "legal_basis": BASIS,

@@ -28,8 +28,8 @@ class Retryable(CloudFailure):
     kind = Kind.unavailable
     code = "cloud_unavailable"
     zh = (
-        "云区域“{region}”未能完成“{call}”:{reason_zh}。"
-        "系统会自动重试;若持续出现,请检查该区域云平台各服务是否正常"
+        "云区域“{region}”未能完成“{call}”：{reason_zh}。"
+        "系统会自动重试；若持续出现，请检查该区域云平台各服务是否正常"
     )
     en = (
         "Region {region} did not complete {call}: {reason_en}. It will be tried again by itself; "
@@ -42,7 +42,7 @@ class Permanent(CloudFailure):
 
     kind = Kind.invalid
     code = "cloud_refused"
-    zh = "云区域“{region}”拒绝了“{call}”:{reason_zh}。重试无用,请先消除该原因"
+    zh = "云区域“{region}”拒绝了“{call}”：{reason_zh}。重试无用，请先消除该原因"
     en = "Region {region} refused {call}: {reason_en}. Trying again is useless until that is put right"
 
 
@@ -51,7 +51,7 @@ class Conflict(CloudFailure):
 
     kind = Kind.conflict
     code = "cloud_conflict"
-    zh = "云区域“{region}”上的现状与“{call}”冲突:{reason_zh}。请核对云上现状后再处理"
+    zh = "云区域“{region}”上的现状与“{call}”冲突：{reason_zh}。请核对云上现状后再处理"
     en = "What is in region {region} conflicts with {call}: {reason_en}. Look at what is there, then decide"
 
 

@@ -55,7 +55,7 @@ def check_request(session: Session, request: Request, lines: Sequence[LineAsked]
     if request.kind == "quota_change":
         if request.limit is None or lines:
             _refuse(
-                "配额调整须给出新配额,且无明细行",
+                "配额调整须给出新配额，且无明细行",
                 "a quota change names the new quota and has no lines",
                 field="limit",
             )
@@ -113,13 +113,13 @@ def _check_new(session: Session, request: Request, line: LineAsked, number: int)
     image = find_image(session, region=request.region, name=line.image or "")
     if flavor is None or image is None:
         _refuse(
-            f"第 {number} 行:区域 {request.region} 没有规格 {line.flavor} 或镜像 {line.image}",
+            f"第 {number} 行：区域 {request.region} 没有规格 {line.flavor} 或镜像 {line.image}",
             f"line {number}: region {request.region} has no flavor {line.flavor} or no image {line.image}",
             line=number,
         )
     if image.min_root_gib > flavor.root_gib or image.min_ram_mib > flavor.ram_mib:
         _refuse(
-            f"第 {number} 行:规格 {flavor.name} 小于镜像 {image.name} 的最低要求",
+            f"第 {number} 行：规格 {flavor.name} 小于镜像 {image.name} 的最低要求",
             f"line {number}: flavor {flavor.name} is smaller than image {image.name} needs",
             line=number,
         )
@@ -131,7 +131,7 @@ def _check_change(session: Session, request: Request, line: LineAsked, number: i
     server = get_server(session, line.target_id)
     if server.system_id != request.system_id or server.region != request.region:
         _refuse(
-            f"第 {number} 行:云服务器 {server.name} 不属于该信息系统或区域",
+            f"第 {number} 行：云服务器 {server.name} 不属于该信息系统或区域",
             f"line {number}: server {server.name} is not of this information system and region",
             line=number,
         )
@@ -141,14 +141,14 @@ def _check_change(session: Session, request: Request, line: LineAsked, number: i
         flavor = find_flavor(session, region=request.region, name=line.flavor or "")
         if flavor is None or flavor.name == server.flavor:
             _refuse(
-                f"第 {number} 行:没有规格 {line.flavor},或规格未变",
+                f"第 {number} 行：没有规格 {line.flavor}，或规格未变",
                 f"line {number}: there is no flavor {line.flavor}, or the server has it already",
                 line=number,
             )
     lease = find_lease(session, server.id)
     if request.kind == "extension" and lease and request.end_on and request.end_on <= lease.end_on:
         _refuse(
-            f"第 {number} 行:云服务器 {server.name} 的期限已至 {lease.end_on}",
+            f"第 {number} 行：云服务器 {server.name} 的期限已至 {lease.end_on}",
             f"line {number}: the lease of server {server.name} lasts to {lease.end_on} already",
             line=number,
         )

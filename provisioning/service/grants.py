@@ -75,7 +75,7 @@ def grant_quota(
     if bureau.parent_id is None:
         raise NotBelow(
             bureau_id=bureau_id,
-            why_zh="没有上级,其配额由智慧办直接下达",
+            why_zh="没有上级，其配额由智慧办直接下达",
             why_en="has no parent to grant to it",
         )
     account = open_account(session, region=region, bureau_id=bureau_id, at=at, actor=actor)
@@ -111,7 +111,7 @@ def set_root_grant(
     lock_region(session, region)
     if _bureau(session, bureau_id).parent_id is not None:
         raise NotBelow(
-            bureau_id=bureau_id, why_zh="有上级,其配额由上级下达", why_en="has a parent, which grants to it"
+            bureau_id=bureau_id, why_zh="有上级，其配额由上级下达", why_en="has a parent, which grants to it"
         )
     if overcommit and not reason.strip():
         raise ReasonMissing(what_zh="超配", what_en="An overcommit")

@@ -250,4 +250,4 @@ def _gone(work: Work) -> Fault:
 
 def _told(fault: str | None) -> Fault:
     text = fault or "the cloud gave no reason"
-    return {"zh": f"云平台报告:{text}", "en": f"the cloud reports: {text}"}
+    return {"zh": f"云平台报告：{text}", "en": f"the cloud reports: {text}"}

@@ -132,7 +132,7 @@ def test_quota_that_falls_short_is_told_at_submission(siji: Siji, named: Named) 
     )
     submitted = siji(f"requests submit {drafted['id']}", by="minzheng")
     assert submitted.exit_code == 0
-    assert "配额不足,如现在核准将被拒绝:市民政局(1306-mzj)云服务器:限额 " in submitted.stderr
+    assert "配额不足，如现在核准将被拒绝：市民政局（1306-mzj）云服务器：限额 " in submitted.stderr
     assert "状态\t审批中\n" in submitted.stdout
 
 

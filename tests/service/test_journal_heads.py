@@ -172,4 +172,4 @@ def test_the_commands(engine: Engine, at: datetime, tmp_path: Path, monkeypatch:
     assert run("verify")[0] == 1
     assert run("verify")[1][-1].startswith("Line 1 of the heads file does not bear")
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
-    assert run("verify")[1][0] == "已封存 2 条,待封存 0 条,已核对签名 1 个"
+    assert run("verify")[1][0] == "已封存 2 条，待封存 0 条，已核对签名 1 个"

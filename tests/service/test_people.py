@@ -350,7 +350,7 @@ def test_the_command_makes_lists_and_closes_accounts(
     pair = ["--system-login", "sysadmin", "--system-name", "甲", "--security-login", "secadmin"]
     made = run(app, ["first-administrators", *pair, "--security-name", "乙"])
     assert made.exit_code == 0, made.output
-    [system_password, security_password] = re.findall(r"一次性密码:(\S+)", made.stdout)
+    [system_password, security_password] = re.findall(r"一次性密码：(\S+)", made.stdout)
     assert system_password != security_password
     opened = sign_in(sqlite_database, login="secadmin", password=security_password, at=Clock().now())
     assert opened.must_change_password
@@ -358,12 +358,12 @@ def test_the_command_makes_lists_and_closes_accounts(
     assert isinstance(again.exception, PeopleExist)
 
     added = run(app, ["add", "zhangsan", "张三", "--bureau", "1306"])
-    [first_password] = re.findall(r"一次性密码:(\S+)", added.stdout)
+    [first_password] = re.findall(r"一次性密码：(\S+)", added.stdout)
     with transaction(sqlite_database) as session:
         person = session.scalars(select(Person).where(Person.login == "zhangsan")).one()
         make_role(session, person=person, role="developer", bureau=city)
     reset = run(app, ["reset-password", "zhangsan"])
-    assert re.findall(r"一次性密码:(\S+)", reset.stdout) != [first_password]
+    assert re.findall(r"一次性密码：(\S+)", reset.stdout) != [first_password]
     assert run(app, ["list"]).stdout.splitlines()[-1] == "zhangsan\t张三\t1306\t开发人员 @ 1306\t"
     assert run(app, ["depart", "zhangsan"]).exit_code == 0
     assert "zhangsan" not in run(app, ["list"]).stdout

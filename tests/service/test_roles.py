@@ -43,7 +43,7 @@ def test_a_refusal_names_the_act_and_the_place(database: Engine, tree: Tree) -> 
         nobody = Actor("person", 1, "某人", tree.town.id)
         with pytest.raises(Forbidden) as refusal:
             authorise(session, nobody, Permission.people_edit, bureau_id=tree.county.id)
-        assert refusal.value.message("zh") == "您没有在“涞水县”(130623)管理人员账号的权限"
+        assert refusal.value.message("zh") == "您没有在“涞水县”（130623）管理人员账号的权限"
         assert refusal.value.message("en") == "You may not manage people's accounts at 涞水县 (130623)"
         assert refusal.value.facts["permission"] == "people:edit"
         with pytest.raises(Forbidden, match="the whole city"):

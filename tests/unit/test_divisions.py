@@ -117,7 +117,7 @@ def test_every_fault_reads_in_both_languages() -> None:
     _, problems = make_plan(parsed, {})
     fact = problems[0].as_fact()
     assert fact["row"] == 3
-    assert fact["zh"] == "第 3 行:name 第 1 个字符是双向控制符 U+202E,不允许使用"
+    assert fact["zh"] == "第 3 行：name 第 1 个字符是双向控制符 U+202E，不允许使用"
     assert (
         fact["en"] == "Row 3: Character 1 of name is the bidirectional control U+202E, which is not allowed"
     )

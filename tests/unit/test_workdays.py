@@ -116,7 +116,7 @@ def test_every_wrong_row_is_named() -> None:
         (11, "date"),
     ]
     assert "row 5: 'half' is neither holiday nor workday" in refused.value.message("en")
-    assert "第 6 行:日期 2027-01-01 重复" in refused.value.message("zh")
+    assert "第 6 行：日期 2027-01-01 重复" in refused.value.message("zh")
 
 
 def test_a_long_list_of_errors_is_cut_and_counted() -> None:

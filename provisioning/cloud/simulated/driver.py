@@ -261,18 +261,20 @@ class SimulatedCloud:
             met = take(self._store, call)
         if met.down:
             raise unanswered(
-                self._region, call, "云平台接口无响应(503)", "the cloud's API does not answer (503)"
+                self._region, call, "云平台接口无响应（503）", "the cloud's API does not answer (503)"
             )
         if met.refused:
             with self._store.reading() as db:
                 raise self._step(db, call, met).refused(
-                    "云平台策略不允许(403)", "the cloud's policy forbids it (403)"
+                    "云平台策略不允许（403）", "the cloud's policy forbids it (403)"
                 )
         return met
 
     def _answer(self, call: str, met: Injected) -> None:
         if met.timed_out_but_done:
-            raise unanswered(self._region, call, "等待应答超时(504)", "the answer did not come in time (504)")
+            raise unanswered(
+                self._region, call, "等待应答超时（504）", "the answer did not come in time (504)"
+            )
 
     def _step(self, db: sqlite3.Connection, call: str, met: Injected) -> Step:
         at_us = to_us(self._now())
@@ -287,5 +289,5 @@ class SimulatedCloud:
             yield
         except sqlite3.OperationalError as error:
             raise unanswered(
-                self._region, call, f"模拟区域的存储不可用({error})", f"its store failed ({error})"
+                self._region, call, f"模拟区域的存储不可用（{error}）", f"its store failed ({error})"
             ) from error

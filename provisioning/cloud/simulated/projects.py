@@ -56,7 +56,7 @@ def ensure_project(step: Step, bureau_code: str, name: str, description: str) ->
         )
     if not bureau_code or len(bureau_code) > NAME_LENGTH or len(description) > NAME_LENGTH:
         raise step.refused(
-            f"单位代码须为 1–{NAME_LENGTH} 个字符,说明不超过 {NAME_LENGTH} 个字符",
+            f"单位代码须为 1–{NAME_LENGTH} 个字符，说明不超过 {NAME_LENGTH} 个字符",
             f"the bureau's code is not 1–{NAME_LENGTH} characters or the description has over {NAME_LENGTH}",
         )
     holder = step.one(
@@ -119,9 +119,9 @@ def check_quota(step: Step, project_id: str, **asked: int) -> None:
             call=step.call,
             project_id=project_id,
             shortfalls=shortfalls,
-            reason_zh=f"项目 {project_id} 的配额不足:"
+            reason_zh=f"项目 {project_id} 的配额不足："
             + "、".join(
-                "{dimension} 上限 {limit},已用 {used},申请 {asked}".format_map(each) for each in shortfalls
+                "{dimension} 上限 {limit}，已用 {used}，申请 {asked}".format_map(each) for each in shortfalls
             ),
             reason_en=f"the quota of project {project_id} is too small: "
             + ", ".join(
@@ -148,7 +148,7 @@ def ensure_flavor(step: Step, name: str, vcpus: int, ram_mib: int, root_gib: int
     """Find by name, or make."""
     if vcpus < 1 or ram_mib < 1 or root_gib < 0:
         raise step.refused(
-            f"规格 {name} 的大小无效:{vcpus} vCPU、{ram_mib} MiB、{root_gib} GiB",
+            f"规格 {name} 的大小无效：{vcpus} vCPU、{ram_mib} MiB、{root_gib} GiB",
             f"flavor {name} has impossible sizes: {vcpus} vCPU, {ram_mib} MiB, {root_gib} GiB",
         )
     step.check_label(tag="-", name=name)
@@ -160,7 +160,7 @@ def ensure_flavor(step: Step, name: str, vcpus: int, ram_mib: int, root_gib: int
     if (flavor.vcpus, flavor.ram_mib, flavor.root_gib) != (vcpus, ram_mib, root_gib):
         there = f"{flavor.vcpus} vCPU, {flavor.ram_mib} MiB, {flavor.root_gib} GiB"
         raise step.conflict(
-            f"规格 {name} 已存在且大小不同:{there}", f"flavor {name} is there with other sizes: {there}"
+            f"规格 {name} 已存在且大小不同：{there}", f"flavor {name} is there with other sizes: {there}"
         )
     return flavor
 

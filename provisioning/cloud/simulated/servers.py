@@ -184,7 +184,7 @@ def _usable_image(step: Step, name: str, size: Flavor) -> str:
     if image["min_root_gib"] > size.root_gib or image["min_ram_mib"] > size.ram_mib:
         needed = f"{image['min_root_gib']} GiB, {image['min_ram_mib']} MiB"
         raise step.refused(
-            f"规格 {size.name} 小于镜像 {name} 的最低要求({needed})",
+            f"规格 {size.name} 小于镜像 {name} 的最低要求（{needed}）",
             f"flavor {size.name} is smaller than image {name} needs ({needed})",
         )
     return str(image["id"])
@@ -206,7 +206,7 @@ def _need_idle(step: Step, server: sqlite3.Row, *statuses: str) -> None:
     if server["task"] is not None or server["status"] not in statuses:
         now = server["status"] + (f" ({server['task']})" if server["task"] else "")
         raise step.conflict(
-            f"云主机 {server['id']} 的状态为 {now},须为 {'/'.join(statuses)}",
+            f"云主机 {server['id']} 的状态为 {now}，须为 {'/'.join(statuses)}",
             f"server {server['id']} is {now}, not {' or '.join(statuses)}",
         )
 

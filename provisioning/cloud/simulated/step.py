@@ -65,7 +65,7 @@ class Step:
         unprintable = any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in name)
         if name != name.strip() or not 0 < len(name) <= NAME_LENGTH or unprintable:
             raise self.refused(
-                f"名称 {name!r} 须为 1–{NAME_LENGTH} 个可见字符,首尾无空格",
+                f"名称 {name!r} 须为 1–{NAME_LENGTH} 个可见字符，首尾无空格",
                 f"the name {name!r} is not 1–{NAME_LENGTH} printable characters without space at the ends",
             )
 

@@ -179,7 +179,7 @@ def _address(step: Step, address_id: str) -> sqlite3.Row:
 def _need(step: Step, volume: sqlite3.Row, *statuses: str) -> None:
     if volume["status"] not in statuses:
         raise step.conflict(
-            f"云硬盘 {volume['id']} 的状态为 {volume['status']},须为 {'/'.join(statuses)}",
+            f"云硬盘 {volume['id']} 的状态为 {volume['status']}，须为 {'/'.join(statuses)}",
             f"volume {volume['id']} is {volume['status']}, not {' or '.join(statuses)}",
         )
 
