@@ -1,7 +1,7 @@
 """What every kind of test may ask for: settings, an instant, databases (databases.py). Rows: factories.py."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,14 @@ hypothesis_settings.register_profile("siji", deadline=None, database=None, print
 hypothesis_settings.register_profile("quick", hypothesis_settings.get_profile("siji"), max_examples=20)
 hypothesis_settings.load_profile("siji")
 
+AN_ORDINARY_DAY = date(2026, 3, 2)
+"""A Monday that is a work day, with work days before and behind it."""
 WITHOUT_DATABASES = {Path(__file__).parent / kind for kind in ("unit", "architecture")}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--today=2026-12-31` moves the tests' instant: what they prove holds on any day."""
+    parser.addoption("--today", type=date.fromisoformat, default=AN_ORDINARY_DAY, help="the day of `at`")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
@@ -40,6 +47,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def at() -> datetime:
-    """Monday 2 March 2026, 09:00 in the city: an ordinary work day."""
-    return datetime(2026, 3, 2, 9, 0, tzinfo=CITY_ZONE).astimezone(UTC)
+def at(request: pytest.FixtureRequest) -> datetime:
+    """09:00 in the city, on the day of `--today`: Monday 2 March 2026 if nothing is said."""
+    today: date = request.config.getoption("--today")
+    return datetime.combine(today, time(9), tzinfo=CITY_ZONE).astimezone(UTC)
