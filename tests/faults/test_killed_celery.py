@@ -19,7 +19,7 @@ from provisioning.pace import VISIT_LASTS
 from provisioning.service.asking import LineAsked
 from tests.faults.conftest import Start
 from tests.faults.test_workers_and_beat import SIJI
-from tests.faults.waiting import wait_until
+from tests.waiting import wait_until
 from tests.yard import FLAVOR, IMAGE, REGION, Yard, make_yard
 
 WORKERS = 2

@@ -1,9 +1,7 @@
 """Workers killed with SIGKILL while they provision: what was asked for is there, once, and counted once."""
 
 import multiprocessing
-import os
 import random
-import signal
 import sys
 import time
 from collections import Counter
@@ -59,7 +57,7 @@ def run(url: str, folder: Path, *, count: int, kills: int, seed: int) -> None:
             time.sleep(chance.uniform(0.03, 0.2 + count / 200))
             hits += any(worker.is_alive() for worker in workers)
             for worker in workers:
-                os.kill(worker.pid or 0, signal.SIGKILL)
+                worker.kill()
         for worker in workers:
             worker.join()
     sys.stdout.write(f"{hits} generations killed at work\n")

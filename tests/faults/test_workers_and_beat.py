@@ -16,7 +16,7 @@ from infra.database import reading, transaction
 from infra.journal import JournalSeal, UnsealedEntry, append
 from infra.settings import Settings
 from tests.faults.conftest import Start
-from tests.faults.waiting import WITHIN_S, wait_until
+from tests.waiting import WITHIN_S, wait_until
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")
 

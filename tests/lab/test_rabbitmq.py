@@ -10,8 +10,18 @@ from kombu import Connection, Exchange, Queue
 from infra.lab import rabbitmq
 from infra.lab.errors import NotUp
 from infra.lab.record import Record, running_in
+from tests.waiting import wait_until
 
 QUEUE = Queue("kept", Exchange("kept"), routing_key="kept", queue_arguments={"x-queue-type": "quorum"})
+
+
+def wait_until_named(lab: Path) -> None:
+    """Until the queue's name is in the file of Ra's names.
+
+    Ra writes it a second late (dets), and a queue that a kill meets before has no leader afterwards.
+    """
+    [names] = lab.rglob("quorum/*/names.dets")
+    wait_until(lambda: b"kept" in names.read_bytes())
 
 
 def test_life_of_a_node(lab: Path) -> None:
@@ -33,6 +43,7 @@ def test_life_of_a_node(lab: Path) -> None:
 
     record = Record.read(lab / "rabbitmq" / "pid.json")
     assert record is not None
+    wait_until_named(lab)
     os.kill(record.pid, signal.SIGKILL)
     rabbitmq.up(lab)
     with Connection(rabbitmq.address(lab)) as connection, connection.SimpleQueue(QUEUE) as queue:
