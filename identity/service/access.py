@@ -89,7 +89,7 @@ def place_facts(session: Session, *, bureau_id: int | None) -> dict[str, str | i
         "bureau_id": bureau.id,
         "bureau_code": bureau.code,
         "bureau_name": bureau.name,
-        "place_zh": f"“{bureau.name}”({bureau.code})",
+        "place_zh": f"“{bureau.name}”（{bureau.code}）",
         "place_en": f"{bureau.name} ({bureau.code})",
     }
 

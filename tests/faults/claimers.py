@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select
 
 from identity.models import Bureau
 from identity.service.tree import TREE_LOCK
-from infra.database import open_database, reading, serialise, transaction
+from infra.database import Busy, open_database, reading, serialise, transaction
 from infra.errors import SijiError
 from provisioning.quota import Limits, Resources
 from provisioning.service import claims, grants
@@ -44,16 +44,18 @@ class Outcome:
 
 
 def claim_all(url: str, orders: list[Order], vcpus: int, at: datetime, start: Barrier) -> list[Outcome]:
-    """Make every claim, as many at a time as there are threads."""
+    """Make every claim, as many at a time as there are threads; one told "busy" is made again."""
     engine = open_database(url, pool_size=THREADS)
 
     def one(order: Order) -> Outcome:
         bureau_id, system_id, key = order
         amounts = Resources.of(vcpus=vcpus)
         how: dict[str, Any] = {"region": REGION, "bureau_id": bureau_id, "system_id": system_id}
-        begun = time.monotonic_ns()
-        refusal = _outcome(engine, claims.claim, **how, key=key, amounts=amounts, at=at, actor=ACTOR)
-        return Outcome(bureau_id, refusal, begun, time.monotonic_ns())
+        while True:
+            begun = time.monotonic_ns()
+            refusal = _outcome(engine, claims.claim, **how, key=key, amounts=amounts, at=at, actor=ACTOR)
+            if not (isinstance(refusal, dict) and refusal["code"] == Busy.code):
+                return Outcome(bureau_id, refusal, begun, time.monotonic_ns())
 
     with ThreadPoolExecutor(THREADS) as pool:
         start.wait()

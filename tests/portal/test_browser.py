@@ -7,10 +7,11 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.command import Command
+from selenium.webdriver.support.wait import WebDriverWait
 
 from infra.installation import Installation
 from infra.lab import chromium
-from tests.portal.commands import Listening
+from tests.portal.commands import HANGS_AFTER_S, Listening
 from tests.portal.conftest import portal_over
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -63,6 +64,7 @@ def test_every_page_of_the_navigation_fits_and_is_quiet(
         assert browser.find_elements(By.TAG_NAME, "h1"), page
     assert browser.execute(Command.GET_LOG, {"type": "browser"})["value"] == []
     leave(browser)
+    wait_for(browser, f"{url}/sign-in")
     browser.get(url)
     assert browser.current_url.startswith(f"{url}/sign-in")
 
@@ -74,7 +76,12 @@ def enter(browser: Chrome, url: str, login: str, password: str) -> None:
     browser.find_element(By.NAME, "login").send_keys(login)
     browser.find_element(By.NAME, "password").send_keys(password)
     browser.find_element(By.CSS_SELECTOR, "form[action='/sign-in'] button").click()
-    assert browser.current_url.rstrip("/") == url
+    wait_for(browser, f"{url}/")
+
+
+def wait_for(browser: Chrome, url: str) -> None:
+    """Until the browser is there: a click comes back before the page that it leads to."""
+    WebDriverWait(browser, HANGS_AFTER_S).until(lambda here: here.current_url == url)
 
 
 def leave(browser: Chrome) -> None:

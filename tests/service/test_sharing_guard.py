@@ -105,7 +105,7 @@ def test_a_system_does_not_carry_data_into_another_bureau(
 
     with pytest.raises(SubscriptionsHeld) as refused:
         hand_over()
-    assert f"({subscription_id})" in refused.value.message("zh")
+    assert f"（{subscription_id}）" in refused.value.message("zh")
     with reading(database) as session:
         assert get_system_by_id(session, system_id=place.subscriber_id).bureau_id == place.hall.town
     revoke(database, subscription_id, at)
