@@ -44,7 +44,7 @@ LEVEL_NAMES = {
     "township": {"zh": "乡镇", "en": "township"},
     "village": {"zh": "村", "en": "village"},
 }
-STORAGE_NAME = {"zh": "存储（系统盘与云硬盘）（GiB）", "en": "storage, root disk and volumes (GiB)"}
+STORAGE_NAME = {"zh": "存储合计（GiB）", "en": "storage in all (GiB)"}
 TITLES = {
     "region": {"zh": "容量报表：按区域", "en": "Capacity by region"},
     "level": {"zh": "容量报表：按层级", "en": "Capacity by level"},
@@ -62,7 +62,10 @@ def as_table(report: pd.DataFrame, *, by: str, language: Language) -> Table:
     for name in report.columns:
         is_text = name in TEXTS
         table.add_column(
-            HEADINGS[name][language], justify="left" if is_text else "right", no_wrap=not is_text
+            HEADINGS[name][language],
+            justify="left" if is_text else "right",
+            no_wrap=not is_text,
+            overflow="fold",
         )
     for row in _rows(report, language):
         table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else cell) for cell in row))
@@ -122,5 +125,5 @@ def _dimension_name(key: str, language: Language) -> str:
     if key == STORAGE:
         return STORAGE_NAME[language]
     dimension = next(d for d in DIMENSIONS if d.key == key)
-    name = dimension.zh if language == "zh" else dimension.en
-    return f"{name} ({dimension.unit})" if dimension.unit else name
+    name, bracketed = (dimension.zh, "（{}）") if language == "zh" else (dimension.en, " ({})")
+    return f"{name}{bracketed.format(dimension.unit)}" if dimension.unit else name
