@@ -1,6 +1,7 @@
 """`siji run`: the sample city on embedded defaults, then the portal on loopback."""
 
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -25,6 +26,7 @@ from portal.sample.city import load_systems, load_tree, system_codes
 from portal.sample.cloud import (
     confirm_everything,
     grant_down_the_tree,
+    list_left_aside,
     open_sample_region,
     request_everything,
 )
@@ -33,6 +35,7 @@ from portal.sample.sharing import Shared, share_divisions, share_systems
 from portal.sample.workers import workers
 from provisioning.cloud.connect import connect
 from provisioning.service.sweep import sweep
+from provisioning.wording import REQUEST_STATES
 
 POLL_S = 0.5
 
@@ -62,8 +65,10 @@ def run(
     password = load_people(installation.engine, data_dir=settings.data_dir, at=installation.clock.now())
     with workers(log=settings.data_dir / "worker.log"):
         with Meters(say) as meters:
-            provide_servers(installation, meters, zh=zh)
+            aside = provide_servers(installation, meters, zh=zh)
             shared = share_data(installation, meters, zh=zh)
+        if aside:
+            say.print(_left_aside(aside, zh))
         say.print(_counted(installation, zh))
         say.print(_exchanged(shared, zh))
         with reading(installation.engine) as session:
@@ -81,8 +86,11 @@ def run(
             )
 
 
-def provide_servers(here: Installation, meters: Meters, *, zh: bool) -> None:
-    """Every phase-1 system from its quota to confirmed servers; takes up where an earlier run ended."""
+def provide_servers(here: Installation, meters: Meters, *, zh: bool) -> list[tuple[str, str]]:
+    """Every phase-1 system from its quota to confirmed servers; takes up where an earlier run ended.
+
+    Which systems, (code, state of its request), were left aside since somebody else said no.
+    """
     cloud = connect(here.settings, here.settings.region, here.clock)
     open_sample_region(here, cloud)
     grant_down_the_tree(here, region=cloud.region)
@@ -90,12 +98,13 @@ def provide_servers(here: Installation, meters: Meters, *, zh: bool) -> None:
     nudge_unfinished(here)
     groups = read_phase1()
     asked = meters.add("申请与审批" if zh else "requests", len(system_codes(groups)))
-    request_everything(here, region=cloud.region, done=asked.advance)
+    ids = request_everything(here, region=cloud.region, done=asked.advance)
     built = meters.add("建服务器" if zh else "servers", sum(group.count for group in groups))
-    while confirm_everything(here):
+    while confirm_everything(here, ids):
         built.reach(len(cloud.list_servers()))
         time.sleep(POLL_S)
     built.reach(len(cloud.list_servers()))
+    return list_left_aside(here, ids)
 
 
 def nudge_unfinished(here: Installation) -> None:
@@ -126,6 +135,13 @@ def _exchanged(shared: Shared, zh: bool) -> str:
         return f"行政区划代码：{figures}，{said}"
     said = "the SM3 digests of both agree" if same else "the SM3 digests of both differ"
     return f"Divisions: {shared.published:,} published, {shared.delivered:,} pulled by another bureau; {said}"
+
+
+def _left_aside(aside: Sequence[tuple[str, str]], zh: bool) -> str:
+    told = [(code, REQUEST_STATES[state][0 if zh else 1]) for code, state in aside]
+    if zh:
+        return f"未再办理的系统申请：{'、'.join(f'{code}（{state}）' for code, state in told)}"
+    return f"Requests of systems that were left as they are: {', '.join(f'{c} ({s})' for c, s in told)}"
 
 
 def _counted(here: Installation, zh: bool) -> str:

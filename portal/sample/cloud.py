@@ -1,12 +1,13 @@
 """Takes every phase-1 system of the sample city from quota to confirmed servers; any step may be repeated."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from approval.flow import State
 from approval.models import CaseStep
 from approval.queries import find_active_step, get_case
 from approval.service import load_items
@@ -36,6 +37,7 @@ LEASE = timedelta(days=3 * 365)
 REVIEWER, VERIFIER = "shenhe", "hezhun"
 COUNTY_REVIEWERS = {one.scope: one.login for one in PEOPLE if one.role == Role.reviewer}
 Done = Callable[[], None]
+UNDER_WAY = ("provisioning", "confirming")
 
 
 def open_sample_region(here: Installation, cloud: Cloud) -> None:
@@ -74,9 +76,13 @@ def grant_down_the_tree(here: Installation, *, region: str) -> None:
             )
 
 
-def request_everything(here: Installation, *, region: str, done: Done) -> None:
-    """One request a system: asked for by its bureau, reviewed, verified by another; `done` after each."""
+def request_everything(here: Installation, *, region: str, done: Done) -> list[int]:
+    """One request a system: asked for by its bureau, reviewed, verified by another; `done` after each.
+
+    The ids of these requests; whatever else the reader asked for is left to them.
+    """
     groups = read_phase1()
+    asked = []
     with transaction(here.engine) as session:
         _appoint_county_reviewers(session, groups, at=here.clock.now())
     for code in system_codes(groups):
@@ -89,20 +95,39 @@ def request_everything(here: Installation, *, region: str, done: Done) -> None:
                 )
         while _decide_next(here, request_id=request.id):
             pass
+        asked.append(request.id)
         done()
+    return asked
 
 
-def confirm_everything(here: Installation) -> int:
-    """Every applicant confirms what stands built; how many requests do not yet."""
+def confirm_everything(here: Installation, ids: Collection[int]) -> int:
+    """The applicants of these requests confirm what stands built; how many are still being built.
+
+    One that was refused, withdrawn or sent back will never be built: nobody waits for it.
+    """
     with reading(here.engine) as session:
         waiting = session.execute(
-            select(Request.id, Request.applicant_id, Request.state).where(Request.state != "active")
+            select(Request.id, Request.applicant_id, Request.state).where(
+                Request.id.in_(ids), Request.state.in_(UNDER_WAY)
+            )
         ).all()
     for request_id, applicant_id, state in waiting:
         if state == "confirming":
             with transaction(here.engine) as session:
                 confirm_request(session, request_id=request_id, person_id=applicant_id, at=here.clock.now())
-    return sum(state != "confirming" for _, _, state in waiting)
+    return sum(state == "provisioning" for _, _, state in waiting)
+
+
+def list_left_aside(here: Installation, ids: Collection[int]) -> list[tuple[str, str]]:
+    """The systems, (code, state of its request), that were not built since somebody else said no."""
+    with reading(here.engine) as session:
+        rows = session.execute(
+            select(System.code, Request.state)
+            .join(Request, Request.system_id == System.id)
+            .where(Request.id.in_(ids), Request.state.not_in((*UNDER_WAY, "active")))
+            .order_by(Request.id)
+        )
+        return [(code, state) for code, state in rows]
 
 
 def _need(group: Phase1Group) -> Limits:
@@ -121,19 +146,31 @@ def _need(group: Phase1Group) -> Limits:
 def _draft(
     session: Session, here: Installation, *, region: str, system: System, groups: Sequence[Phase1Group]
 ) -> Request:
-    found = session.scalar(select(Request).where(Request.system_id == system.id))
-    if found is not None:
-        return found
+    """The system's first request of the sample's own applicant, drafted if there is none yet.
+
+    The reader may have asked for the same system under their own name.
+    """
     at = here.clock.now()
     bureau = get_bureau_by_id(session, bureau_id=system.bureau_id)
+    applicant_id = _account(
+        session, f"gly-{bureau.code}", f"{bureau.name}管理员", Role.bureau_admin, bureau_id=bureau.id, at=at
+    )
+    found = session.scalars(
+        select(Request)
+        .where(
+            Request.system_id == system.id,
+            Request.kind == "new_system",
+            Request.applicant_id == applicant_id,
+        )
+        .order_by(Request.id)
+    ).first()
+    if found is not None:
+        return found
     lines = [
         LineAsked(count=one.count, flavor=one.flavor, image=IMAGE, volume_gib=one.volume_gib)
         for one in groups
         if (one.bureau_code, one.system) == (bureau.code, system.name)
     ]
-    applicant_id = _account(
-        session, f"gly-{bureau.code}", f"{bureau.name}管理员", Role.bureau_admin, bureau_id=bureau.id, at=at
-    )
     return draft_request(
         session,
         kind="new_system",
@@ -178,14 +215,14 @@ def _account(session: Session, login: str, name: str, role: Role, *, bureau_id: 
 
 
 def _decide_next(here: Installation, *, request_id: int) -> bool:
-    """Let the person of the active step approve; False when there is no step to decide."""
+    """Let the person of the active step approve; False when no step waits for a decision."""
     with transaction(here.engine) as session:
         request = session.get_one(Request, request_id)
         if request.state != "submitted":
             return False
         case = get_case(session, request.case_id or 0)
         step = find_active_step(session, case)
-        if step is None:
+        if step is None or case.state not in (State.submitted, State.accepted):
             return False
         decide_request(
             session,

@@ -1,0 +1,132 @@
+"""A second `siji run` waits for the sample's own requests alone, and only for those that are being built."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from approval.queries import get_case
+from identity.phase1 import read_phase1
+from identity.queries import get_system
+from identity.service.people import find_person_by_login
+from infra.database import reading, transaction
+from infra.installation import Installation
+from portal.sample import cloud as sample
+from provisioning.cloud.connect import connect
+from provisioning.cloud.driver import Cloud
+from provisioning.queries import get_request, list_due
+from provisioning.service.asking import LineAsked
+from provisioning.service.requests import decide_request, draft_request, submit_request, withdraw_request
+from provisioning.service.servers import provision_server
+
+BUREAU = "1306-mzj"
+SYSTEM = f"{BUREAU}-s1"
+
+
+@pytest.fixture
+def cloud(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    """The sample's region, of which one bureau's systems are enough."""
+    groups = tuple(group for group in read_phase1() if group.bureau_code == BUREAU)
+    monkeypatch.setattr(sample, "read_phase1", lambda: groups)
+    found = connect(installation.settings, installation.settings.region, installation.clock)
+    sample.open_sample_region(installation, found)
+    sample.grant_down_the_tree(installation, region=found.region)
+    return found
+
+
+def request_everything(here: Installation, cloud: Cloud) -> list[int]:
+    """The sample's part of `siji run` until its workers build."""
+    return sample.request_everything(here, region=cloud.region, done=lambda: None)
+
+
+def build_everything(here: Installation, cloud: Cloud) -> None:
+    """What the workers of `siji run` do."""
+    while True:
+        with reading(here.engine) as session:
+            due = list_due(session, at=here.clock.now(), limit=100)
+        if not due:
+            return
+        for server_id in due:
+            provision_server(here.engine, cloud, server_id=server_id, at=here.clock.now())
+
+
+def ask(here: Installation, cloud: Cloud, *, kind: str = "new_system", login: str = "minzheng") -> int:
+    """The id of a draft that a reader of the sample city makes for the same system."""
+    at = here.clock.now()
+    with transaction(here.engine) as session:
+        person = find_person_by_login(session, login=login)
+        assert person is not None
+        line = LineAsked(count=1, flavor="g2", image=sample.IMAGE)
+        return draft_request(
+            session,
+            kind=kind,
+            applicant_id=person.id,
+            region=cloud.region,
+            purpose="读者的申请",
+            at=at,
+            system_id=get_system(session, code=SYSTEM).id,
+            end_on=(at + sample.LEASE).date(),
+            lines=[line],
+        ).id
+
+
+def act(here: Installation, request_id: int, what: Callable[..., Any], **how: Any) -> None:
+    """Do something with a request as its applicant, unless `how` says who does it."""
+    with transaction(here.engine) as session:
+        person_id = get_request(session, request_id).applicant_id
+        what(session, **{"request_id": request_id, "person_id": person_id, "at": here.clock.now(), **how})
+
+
+def state_of(here: Installation, request_id: int) -> str:
+    with reading(here.engine) as session:
+        return get_request(session, request_id).state
+
+
+def test_requests_of_the_reader_are_neither_waited_for_nor_confirmed(
+    installation: Installation, cloud: Cloud
+) -> None:
+    before = ask(installation, cloud)
+    own = request_everything(installation, cloud)
+    assert before not in own
+    assert sample.confirm_everything(installation, own) == len(own)
+
+    drafted, handed_in, taken_back = (ask(installation, cloud, kind="servers") for _ in range(3))
+    for request_id in (handed_in, taken_back):
+        act(installation, request_id, submit_request)
+    act(installation, taken_back, withdraw_request)
+    while sample._decide_next(installation, request_id=handed_in):
+        pass
+    build_everything(installation, cloud)
+    assert state_of(installation, handed_in) == "confirming"
+    assert sample.confirm_everything(installation, own) == 0
+    assert {state_of(installation, one) for one in own} == {"active"}
+    assert state_of(installation, handed_in) == "confirming"
+    assert [state_of(installation, one) for one in (before, drafted)] == ["draft", "draft"]
+    assert request_everything(installation, cloud) == own
+    assert sample.list_left_aside(installation, own) == []
+
+
+@pytest.mark.parametrize(("answer", "state"), [("refuse", "refused"), ("return", "submitted")])
+def test_what_the_reader_refused_or_sent_back_is_left_aside_and_told(
+    installation: Installation, cloud: Cloud, answer: str, state: str
+) -> None:
+    """Somebody looks at the city while its first run is in the middle."""
+    with transaction(installation.engine) as session:
+        system = get_system(session, code=SYSTEM)
+        drafted = sample._draft(
+            session, installation, region=cloud.region, system=system, groups=sample.read_phase1()
+        )
+        operator = find_person_by_login(session, login=sample.REVIEWER)
+        assert operator is not None
+    act(installation, drafted.id, submit_request)
+    with reading(installation.engine) as session:
+        revision = get_case(session, drafted.case_id or 0).revision
+    said_no = {"step_key": "accept", "decision": answer, "reason": "不", "revision_seen": revision}
+    act(installation, drafted.id, decide_request, person_id=operator.id, **said_no)
+
+    own = request_everything(installation, cloud)
+    build_everything(installation, cloud)
+    assert drafted.id in own
+    assert sample.confirm_everything(installation, own) == 0
+    assert sample.list_left_aside(installation, own) == [(SYSTEM, state)]
+    assert {state_of(installation, one) for one in own} - {state} <= {"active"}
