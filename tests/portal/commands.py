@@ -19,6 +19,8 @@ from infra.settings import Settings
 from portal.cli.main import app
 
 HANGS_AFTER_S = 600
+Named = dict[str, Any]
+"""What was prepared, by its names."""
 
 
 class Listening:
@@ -60,11 +62,11 @@ def listen(served: Listening) -> Iterator[str]:
         thread.join(HANGS_AFTER_S)
 
 
-def prepare(folder: Path, sample: str, *modules: Any) -> dict[str, Any]:
+def prepare(folder: Path, sample: str, *modules: Any) -> Named:
     """Make in `folder` a sample city with what the calls in these modules of calls/ need; the names of it."""
     (folder / "siji.sqlite").write_bytes(Path(sample.removeprefix("sqlite:///")).read_bytes())
     here = open_installation(Settings(data_dir=folder, sample=True))
-    named: dict[str, Any] = {}
+    named: Named = {}
     for module in modules:
         named |= module.prepare(here)
     here.engine.dispose()

@@ -1,6 +1,7 @@
 """The portal over the sample city and its people; a browser is a client with cookies."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from portal.cli import remote
 from portal.sample.city import load_systems, load_tree
 from portal.sample.people import load_people
 from tests.hashing import CHEAP
-from tests.portal.commands import HANGS_AFTER_S, Listening, Siji, listen
+from tests.portal.commands import HANGS_AFTER_S, Listening, Named, Siji, listen, prepare
 
 SignIn = Callable[[str], TestClient]
 Api = Callable[[str], TestClient]
@@ -50,13 +51,28 @@ def sample_sqlite(
     return url, password
 
 
+@pytest.fixture(scope="module")
+def prepared(
+    request: pytest.FixtureRequest,
+    sample_sqlite: tuple[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, Named]:
+    """The sample city with what the calls in the modules of the test file's PREPARED need, if it has one,
+    made once: its folder, and the names of what was made."""
+    folder = tmp_path_factory.mktemp("prepared")
+    return folder, prepare(folder, sample_sqlite[0], *getattr(request.module, "PREPARED", ()))
+
+
 @pytest.fixture
-def installation(sample_sqlite: tuple[str, str], tmp_path: Path) -> Installation:
-    """The sample city on a copy of its own."""
-    source = Path(sample_sqlite[0].removeprefix("sqlite:///"))
-    copy = tmp_path / "siji.sqlite"
-    copy.write_bytes(source.read_bytes())
-    return open_sample(tmp_path)
+def installation(prepared: tuple[Path, Named], tmp_path: Path) -> Installation:
+    """A copy of it for a test of its own."""
+    return open_sample(Path(shutil.copytree(prepared[0], tmp_path, dirs_exist_ok=True)))
+
+
+@pytest.fixture
+def named(prepared: tuple[Path, Named]) -> Named:
+    """What was made, by its names."""
+    return prepared[1]
 
 
 @pytest.fixture

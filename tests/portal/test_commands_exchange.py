@@ -1,19 +1,15 @@
 """Shared data by commands: a batch sent twice is one receipt, and a pull that was killed loses nothing."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.installation import Installation
 from tests.portal.calls import exchange
-from tests.portal.commands import Siji, prepare
-from tests.portal.conftest import open_sample
+from tests.portal.commands import Named, Siji
 
-Named = dict[str, Any]
-
+PREPARED = (exchange,)
 CODE = "shared/000001"
 ENTRY = {
     "code": CODE,
@@ -29,25 +25,6 @@ ENTRY = {
     "key_items": ["id"],
 }
 FIRST = [{"value": {"id": f"{place:04}", "name": "王小明"}} for place in range(25)]
-
-
-@pytest.fixture(scope="module")
-def prepared(sample_sqlite: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Named]:
-    """The items of the hall and a dataset that was asked for, made once: the folder, and their names."""
-    folder = tmp_path_factory.mktemp("prepared")
-    return folder, prepare(folder, sample_sqlite[0], exchange)
-
-
-@pytest.fixture
-def installation(prepared: tuple[Path, Named], tmp_path: Path) -> Installation:
-    """A copy of it for a test of its own."""
-    return open_sample(Path(shutil.copytree(prepared[0], tmp_path / "city")))
-
-
-@pytest.fixture
-def named(prepared: tuple[Path, Named]) -> Named:
-    """What was made, by its names."""
-    return prepared[1]
 
 
 @pytest.fixture

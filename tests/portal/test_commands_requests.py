@@ -1,38 +1,16 @@
 """A request by commands: drafted, submitted, decided by three people, followed in two languages."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.installation import Installation
 from portal.sample.cloud import IMAGE
 from tests.portal.calls import cloud
-from tests.portal.commands import Siji, prepare
-from tests.portal.conftest import open_sample
+from tests.portal.commands import Named, Siji
 
-Named = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def prepared(sample_sqlite: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Named]:
-    """The sample's region and grants, and requests of 市民政局, made once: the folder, and their names."""
-    folder = tmp_path_factory.mktemp("prepared")
-    return folder, prepare(folder, sample_sqlite[0], cloud)
-
-
-@pytest.fixture
-def installation(prepared: tuple[Path, Named], tmp_path: Path) -> Installation:
-    """A copy of it for a test of its own."""
-    return open_sample(Path(shutil.copytree(prepared[0], tmp_path / "city")))
-
-
-@pytest.fixture
-def named(prepared: tuple[Path, Named]) -> Named:
-    """What was made, by its names."""
-    return prepared[1]
+PREPARED = (cloud,)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,11 +13,10 @@ from portal.cli.main import ROOMS, load
 from portal.route_table import list_routes
 from provisioning.queries import get_request
 from tests.portal.calls import cloud, exchange, hall, identity
-from tests.portal.commands import HANGS_AFTER_S, Listening, Siji, prepare
+from tests.portal.commands import HANGS_AFTER_S, Listening, Named, Siji
 from tests.portal.conftest import open_sample, portal_over
 
-Named = dict[str, Any]
-
+PREPARED = (cloud, exchange, hall, identity)
 STALE = "--revision 99"
 """Whoever asks so changes nothing: the route is called, and refuses."""
 
@@ -143,15 +141,8 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def prepared(sample_sqlite: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Named]:
-    """What the calls of the walk name, in a city that all calls here share: most of them change nothing."""
-    folder = tmp_path_factory.mktemp("called")
-    return folder, prepare(folder, sample_sqlite[0], cloud, exchange, hall, identity)
-
-
-@pytest.fixture(scope="module")
 def city(prepared: tuple[Path, Named]) -> Installation:
-    """That city."""
+    """A city that all calls here share: most of them change nothing."""
     return open_sample(prepared[0])
 
 

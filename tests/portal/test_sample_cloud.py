@@ -21,13 +21,13 @@ from provisioning.service.servers import provision_server
 
 BUREAU = "1306-mzj"
 SYSTEM = f"{BUREAU}-s1"
+GROUPS = tuple(group for group in read_phase1() if group.bureau_code == BUREAU)
 
 
 @pytest.fixture
 def cloud(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """The sample's region, of which one bureau's systems are enough."""
-    groups = tuple(group for group in read_phase1() if group.bureau_code == BUREAU)
-    monkeypatch.setattr(sample, "read_phase1", lambda: groups)
+    monkeypatch.setattr(sample, "read_phase1", lambda: GROUPS)
     found = connect(installation.settings, installation.settings.region, installation.clock)
     sample.open_sample_region(installation, found)
     sample.grant_down_the_tree(installation, region=found.region)
@@ -113,9 +113,7 @@ def test_what_the_reader_refused_or_sent_back_is_left_aside_and_told(
     """Somebody looks at the city while its first run is in the middle."""
     with transaction(installation.engine) as session:
         system = get_system(session, code=SYSTEM)
-        drafted = sample._draft(
-            session, installation, region=cloud.region, system=system, groups=sample.read_phase1()
-        )
+        drafted = sample._draft(session, installation, region=cloud.region, system=system, groups=GROUPS)
         operator = find_person_by_login(session, login=sample.REVIEWER)
         assert operator is not None
     act(installation, drafted.id, submit_request)
