@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-import uvicorn
 from rich.console import Console
 from rich.table import Table
 
@@ -19,8 +18,8 @@ from infra.migrations.run import upgrade
 from infra.settings import Settings
 from metrics.capacity import report_capacity
 from metrics.export import as_table
-from portal.app import create_app
 from portal.cli.progress import Meters
+from portal.cli.serve import serve_portal
 from portal.cli.speech import language
 from portal.sample.city import load_systems, load_tree, system_codes
 from portal.sample.cloud import (
@@ -76,14 +75,7 @@ def run(
         say.print(_people_table(zh))
         say.print(f"密码（全部示例人员）：{password}" if zh else f"Password of all sample people: {password}")
         if serve:
-            address = f"http://{settings.portal_host}:{settings.portal_port}"
-            say.print(f"门户：{address}（Ctrl+C 结束）" if zh else f"Portal: {address} (end it with Ctrl+C)")
-            uvicorn.run(
-                create_app(installation),
-                host=settings.portal_host,
-                port=settings.portal_port,
-                log_level="warning",
-            )
+            serve_portal(installation)
 
 
 def provide_servers(here: Installation, meters: Meters, *, zh: bool) -> list[tuple[str, str]]:
