@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
+from fastapi import Path
 from pydantic import Field
 
 from identity.roles import Permission
@@ -11,14 +12,16 @@ from portal.access import At, Reading, Writing
 from portal.api.amounts import LimitsOut, limits_out
 from portal.api.shapes import In, Out, api_router
 from portal.needs import Asker, needs
-from provisioning.models import Region
+from provisioning.names import REGION_NAME
 from provisioning.queries import get_region, list_flavors, list_images, list_inventory, list_regions
-from provisioning.service.regions import capacity_of, open_region
+from provisioning.service.regions import capacity_of, open_region, set_reserve
 
 router = api_router("regions")
 LEARN = "provisioning.learn_regions"
 Offers = Annotated[Asker, needs(Permission.requests_see, Permission.requests_submit)]
 Capacity = Annotated[Asker, needs(Permission.capacity_see)]
+Sets = Annotated[Asker, needs(Permission.capacity_set)]
+NewName = Annotated[str, Path(pattern=REGION_NAME.pattern, description="区域 · region", examples=["baoding"])]
 
 
 class RegionOut(Out):
@@ -65,6 +68,12 @@ class CapacityOut(Out):
     inventory: list[InventoryOut]
 
 
+class RegionIn(In):
+    """How a region is opened."""
+
+    reserve_largest_host: bool = Field(False, examples=[True])
+
+
 class ReserveIn(In):
     """Whether room for the failure of the largest host is kept."""
 
@@ -75,6 +84,21 @@ class ReserveIn(In):
 def regions(asker: Offers, session: Reading) -> list[RegionOut]:
     """Every region, by name."""
     return [RegionOut.model_validate(one) for one in list_regions(session)]
+
+
+@router.put("/regions/{region}")
+def open_(asker: Sets, session: Writing, at: At, region: NewName, body: RegionIn) -> RegionOut:
+    """Open a cloud of the city; a worker asks it in a moment what it has. One that is open is only set."""
+    asker.at(session, None)
+    opened = open_region(
+        session,
+        name=region,
+        at=at,
+        actor=asker.actor.journal_id,
+        reserve_largest_host=body.reserve_largest_host,
+    )
+    enqueue(session, LEARN)
+    return RegionOut.model_validate(opened)
 
 
 @router.get("/regions/{region}/flavors")
@@ -106,34 +130,22 @@ def capacity(asker: Capacity, session: Reading, region: str) -> CapacityOut:
 
 
 @router.put("/regions/{region}/reserve", status_code=204)
-def reserve(
-    asker: Annotated[Asker, needs(Permission.capacity_set)],
-    session: Writing,
-    at: At,
-    region: str,
-    body: ReserveIn,
-) -> None:
+def reserve(asker: Sets, session: Writing, at: At, region: str, body: ReserveIn) -> None:
     """Keep room for the failure of the largest host, or not."""
-    found = _settable(asker, session, region)
-    open_region(
+    asker.at(session, None)
+    set_reserve(
         session,
-        name=found.name,
+        region=region,
+        reserve_largest_host=body.reserve_largest_host,
         at=at,
         actor=asker.actor.journal_id,
-        reserve_largest_host=body.reserve_largest_host,
     )
 
 
 @router.post("/regions/{region}/refresh", status_code=202)
-def refresh(
-    asker: Annotated[Asker, needs(Permission.capacity_set)], session: Writing, region: str
-) -> RegionOut:
+def refresh(asker: Sets, session: Writing, region: str) -> RegionOut:
     """Have the clouds asked anew what they have and offer; a worker does it in a moment."""
-    found = _settable(asker, session, region)
+    asker.at(session, None)
+    found = get_region(session, region)
     enqueue(session, LEARN)
     return RegionOut.model_validate(found)
-
-
-def _settable(asker: Asker, session: Writing, region: str) -> Region:
-    asker.at(session, None)
-    return get_region(session, region)

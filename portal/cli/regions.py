@@ -54,6 +54,10 @@ INVENTORY = Part(
     ),
 )
 SAID = {
+    "opened": {
+        "zh": "区域 {region} 已启用，任务进程将盘点其容量、规格和镜像",
+        "en": "Region {region} is open; a worker will ask it what it has and offers",
+    },
     "reserve": {"zh": "区域 {region}：预留设置已更改", "en": "Region {region}: its reserve is set"},
     "refresh": {
         "zh": "区域 {region}：已安排重新盘点",
@@ -74,6 +78,18 @@ def show(region: Region, as_json: AsJson = False) -> None:
     portal = open_portal()
     offers = {name: portal.get(at("regions", region, name)) for name in ("flavors", "images")}
     show_one({"name": region, **offers}, COLUMNS[:1], FLAVORS, IMAGES, as_json=as_json)
+
+
+@app.command("open")
+def open_(
+    region: Region,
+    largest_host: Annotated[
+        bool, typer.Option(help="为最大主机故障留出余量，或不留 · keep room for the largest host's failure")
+    ] = False,
+) -> None:
+    """启用区域 · Open a region, so that quotas in it can be granted; a worker asks what it has."""
+    open_portal().send("PUT", at("regions", region), {"reserve_largest_host": largest_host})
+    say(SAID["opened"], region=region)
 
 
 @app.command()

@@ -1,13 +1,10 @@
 """The one place that picks a cloud driver, by the settings."""
 
-import re
-
 from infra.clock import Clock
 from infra.settings import Settings
 from provisioning.cloud.driver import Cloud
 from provisioning.cloud.simulated import SimulatedCloud, SimulatedStore
-
-REGION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+from provisioning.names import REGION_NAME
 
 
 def connect(settings: Settings, region: str, clock: Clock) -> Cloud:

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from infra import journal
+from infra.database import serialise
 from provisioning.errors import NoSuchRegion
 from provisioning.models import Region, RegionInventory
 from provisioning.quota import Inventory, Limits, capacity
@@ -17,13 +18,13 @@ def open_region(
     session: Session, *, name: str, at: datetime, actor: str, reserve_largest_host: bool = False
 ) -> Region:
     """The region `name`, made if it is not there; a second call sets its reserve and nothing else."""
-    region = session.get(Region, name)
-    if region is None:
-        region = Region(name=name, opened_at=at, reserve_largest_host=reserve_largest_host)
-        session.add(region)
-    elif region.reserve_largest_host == reserve_largest_host:
-        return region
-    region.reserve_largest_host = reserve_largest_host
+    serialise(session, "provisioning.regions")
+    if session.get(Region, name) is not None:
+        return set_reserve(
+            session, region=name, reserve_largest_host=reserve_largest_host, at=at, actor=actor
+        )
+    region = Region(name=name, opened_at=at, reserve_largest_host=reserve_largest_host)
+    session.add(region)
     after = {"reserve_largest_host": reserve_largest_host}
     journal.append(
         session, actor=actor, act="region.open", subject=f"region:{name}", bureau_id=None, at=at, after=after

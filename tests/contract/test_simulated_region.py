@@ -56,6 +56,14 @@ def region(settings: Settings) -> SimulatedRegion:
     return SimulatedRegion(settings.data_dir / "region-baoding.sqlite")
 
 
+def test_a_new_region_offers_flavors_and_images_that_fit_them(settings: Settings) -> None:
+    fresh = connect(settings, "new", Clock())
+    sizes = {one.name: (one.vcpus, one.ram_mib, one.root_gib) for one in fresh.list_flavors()}
+    assert sizes["g4"] == (4, 8_192, 80)
+    for image in fresh.list_images():
+        assert all(ram >= image.min_ram_mib and root >= image.min_root_gib for _, ram, root in sizes.values())
+
+
 def project_of(cloud: Cloud) -> str:
     return cloud.ensure_project(bureau_code="1306", name="siji-1306", description="保定市")
 

@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from infra.database import reading
+from infra.installation import Installation
+from infra.journal import JournalEntry
 from portal.sample.cloud import IMAGE
 from tests.portal.calls import cloud
 from tests.portal.commands import Named, Siji
@@ -162,3 +166,18 @@ def test_servers_and_regions_are_shown(siji: Siji, named: Named) -> None:
     assert "baoding" in siji.did("regions list", by="minzheng")
     siji.did("regions reserve baoding --no-largest-host", by="shenhe")
     assert not siji.json("regions capacity baoding", by="shenhe")["reserve_largest_host"]
+
+
+def test_the_office_opens_a_region_and_nobody_else_does(siji: Siji, installation: Installation) -> None:
+    for login in ("minzheng", "xitong", "fuping"):
+        assert "设置容量" in siji.refused("regions open xiongan", by=login)
+    assert "xiongan" not in siji.did("regions list", by="shenhe")
+    assert "区域 xiongan 已启用" in siji.did("regions open xiongan --largest-host", by="shenhe")
+    assert siji.json("regions capacity xiongan", by="shenhe")["reserve_largest_host"]
+    siji.did("regions open xiongan", by="shenhe")
+    assert not siji.json("regions capacity xiongan", by="shenhe")["reserve_largest_host"]
+    assert siji.refused("regions open ../xiongan", by="shenhe")
+    with reading(installation.engine) as session:
+        written = select(JournalEntry.act).where(JournalEntry.subject == "region:xiongan")
+        acts = session.scalars(written.order_by(JournalEntry.id)).all()
+    assert acts == ["region.open", "region.reserve"]

@@ -179,3 +179,12 @@ def _build(db: sqlite3.Connection, sizes: Sizes) -> None:
             ("9c1d5b4e-58a5-4c0e-8c55-2b8f0f3a0003", "Debian-12", 10, 512),
         ],
     )
+    db.executemany(
+        "INSERT INTO flavors (id, name, vcpus, ram_mib, root_gib) VALUES (?, ?, ?, ?, ?)",
+        [
+            ("5e0a7c1b-7f0e-4b58-9a3d-6d1c2f4b0001", "g2", 2, 4_096, 40),
+            ("5e0a7c1b-7f0e-4b58-9a3d-6d1c2f4b0002", "g4", 4, 8_192, 80),
+            ("5e0a7c1b-7f0e-4b58-9a3d-6d1c2f4b0003", "g8", 8, 16_384, 100),
+            ("5e0a7c1b-7f0e-4b58-9a3d-6d1c2f4b0004", "g16", 16, 32_768, 200),
+        ],
+    )

@@ -67,6 +67,7 @@ CALLS = [
     Call("GET /api/v1/regions/{region}/flavors", names=PLACE),
     Call("GET /api/v1/regions/{region}/images", names=PLACE),
     Call("GET /api/v1/regions/{region}/capacity", bureau="1306", names=PLACE),
+    Call("PUT /api/v1/regions/{region}", bureau="1306", names=PLACE, json={"reserve_largest_host": False}),
     Call(
         "PUT /api/v1/regions/{region}/reserve",
         bureau="1306",
