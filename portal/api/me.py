@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from identity.queries import get_bureau_by_id
 from identity.service.access import permissions_of
-from identity.service.sign_in import sign_in, sign_out
+from identity.service.sign_in import change_password, sign_in, sign_out
 from portal.access import COOKIE, At, Here, Reading, Writing, caller, from_own_site, hand_over
 from portal.api.shapes import In, Out, api_router
 from portal.needs import Asker, needs
@@ -33,6 +33,13 @@ class Credentials(In):
     )
 
 
+class PasswordIn(In):
+    """The password that is given up, and the new one."""
+
+    old: Annotated[str, StringConstraints(strip_whitespace=False)] = Field(max_length=1024, examples=["…"])
+    new: Annotated[str, StringConstraints(strip_whitespace=False)] = Field(max_length=1024, examples=["…"])
+
+
 class SessionOut(Out):
     """A session that was opened: its cookie came with the answer, and writes carry `csrf` as X-CSRF-Token."""
 
@@ -46,6 +53,12 @@ def me(asker: Annotated[Asker, needs()], session: Reading) -> Me:
     actor = asker.actor
     bureau = None if actor.bureau_id is None else get_bureau_by_id(session, bureau_id=actor.bureau_id).code
     return Me(kind=actor.kind, name=actor.name, bureau=bureau, permissions=sorted(permissions_of(actor)))
+
+
+@router.put("/me/password", status_code=204)
+def replace_password(asker: Annotated[Asker, needs()], body: PasswordIn, here: Here, at: At) -> None:
+    """Choose a new password; every session of the person ends, so they sign in anew."""
+    change_password(here.engine, actor=asker.actor, old=body.old, new=body.new, at=at)
 
 
 @router.post("/session", status_code=201, dependencies=[Depends(from_own_site)])

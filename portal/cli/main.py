@@ -17,6 +17,7 @@ ROOMS: dict[str, Sub] = {
     "登录 · signing in": {
         "sign-in": ("sessions:sign_in", "登录门户 · sign in to the portal"),
         "sign-out": ("sessions:sign_out", "退出门户 · sign out"),
+        "password": ("sessions:password", "更改密码 · choose a new password"),
         "whoami": ("sessions:whoami", "我是谁 · who the portal takes you for"),
     },
     "审批 · approval": {

@@ -173,6 +173,14 @@ def sign_in(login: str, password: str) -> bool:
     return bool(opened["must_change_password"])
 
 
+def change_password(login: str, old: str, new: str) -> None:
+    """Replace a password, and keep a session of the new one. Raises Refused, PortalAway."""
+    sign_in(login, old)
+    url = portal_url(Settings())
+    Portal(url, headers=_kept_sessions()[url]).send("PUT", "/me/password", {"old": old, "new": new})
+    sign_in(login, new)
+
+
 def sign_out() -> None:
     """End the kept session, there and here; without one nothing happens."""
     url = portal_url(Settings())

@@ -57,6 +57,21 @@ def test_an_account_is_made_given_a_role_and_closed(siji: Siji) -> None:
     assert "zhangsan" in siji.did("accounts list --bureau 1306-rsj --departed", by="xitong")
 
 
+def test_a_password_is_changed_by_who_knows_the_old_one(siji: Siji) -> None:
+    own = "一个全新的十二字以上密码"
+    [one_time] = siji.did("accounts add wangwu 王五 --bureau 1306-rsj", by="xitong").splitlines()
+    assert "siji password wangwu" in siji.did(f"sign-in wangwu --password {one_time}")
+    assert siji.refused(f"password wangwu --old wrong --new {own}")
+    assert siji.refused(f"password wangwu --old {one_time} --new short")
+    mistyped = siji("password wangwu", stdin=f"{one_time}\n{own}\nother\n{own}\n{own}\n")
+    assert mistyped.exit_code == 0
+    assert "再输入一次 · once more" in mistyped.stdout
+    assert one_time not in mistyped.output
+    assert siji.refused(f"sign-in wangwu --password {one_time}")
+    assert "王五" in siji.did("whoami")
+    assert "password" not in siji.did(f"sign-in wangwu --password {own}")
+
+
 def test_a_token_that_is_rotated_prints_its_successor_alone(siji: Siji, installation: Installation) -> None:
     issue = "tokens issue 1306-mzj-s1 --label 夜间 --scope datasets:pull --expires-on"
     assert siji.refused(f"{issue} 2020-01-01", by="minzheng")

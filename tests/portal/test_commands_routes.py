@@ -27,6 +27,7 @@ WITHOUT_A_COMMAND = {
 COMMANDS = {
     "POST /api/v1/session": ("", "sign-in minzheng --password wrong"),
     "DELETE /api/v1/session": ("renshe", "sign-out"),
+    "PUT /api/v1/me/password": ("", "password kaifa --old {password} --new short"),
     "POST /api/v1/bureaus/{code}/renaming": ("shenhe", f"bureaus rename 1306-mzj 新名 {STALE}"),
     "POST /api/v1/bureaus/{code}/recoding": ("shenhe", f"bureaus recode 1306-mzj 1306-mz {STALE}"),
     "POST /api/v1/bureaus/{code}/move": ("shenhe", f"bureaus move 1306-mzj 1306 {STALE}"),
@@ -69,6 +70,7 @@ COMMANDS = {
         "shenhe",
         f"grants unfreeze 1306-mzj baoding {STALE}",
     ),
+    "PUT /api/v1/regions/{region}": ("shenhe", "regions open baoding"),
     "PUT /api/v1/regions/{region}/reserve": ("shenhe", "regions reserve baoding --no-largest-host"),
     "POST /api/v1/regions/{region}/refresh": ("shenhe", "regions refresh baoding"),
     "POST /api/v1/requests": (
@@ -147,9 +149,9 @@ def city(prepared: tuple[Path, Named]) -> Installation:
 
 
 @pytest.fixture(scope="module")
-def named(city: Installation, prepared: tuple[Path, Named]) -> Named:
-    """The walk's names, a case, and files to send."""
-    found = prepared[1] | {"dataset": exchange.CODE}
+def named(city: Installation, prepared: tuple[Path, Named], sample_sqlite: tuple[str, str]) -> Named:
+    """The walk's names, a case, a password, and files to send."""
+    found = prepared[1] | {"dataset": exchange.CODE, "password": sample_sqlite[1]}
     with reading(city.engine) as session:
         case_id = get_request(session, found["request_id"]).case_id
         assert case_id is not None

@@ -14,7 +14,12 @@ from portal.sample.people import PEOPLE, SamplePerson
 from tests.portal.conftest import SignIn, csrf_of, open_sample, portal_over
 from tests.portal.walk import Call, Named, comes_in, fill, list_calls, path_of, prepare_all
 
-ENDS_THE_SESSION = {"DELETE /api/v1/session", "POST /sign-out", "POST /password"}
+ENDS_THE_SESSION = {
+    "DELETE /api/v1/session",
+    "PUT /api/v1/me/password",
+    "POST /sign-out",
+    "POST /password",
+}
 """Tested in test_sign_in.py; in the walk they would end it."""
 FOR_ANYBODY = {"GET /sign-in", "POST /sign-in", "POST /language", "POST /api/v1/session"}
 DOCUMENT = Path(__file__).parents[2] / "docs/routes.md"
