@@ -30,7 +30,7 @@ from portal.sample.cloud import (
     request_everything,
 )
 from portal.sample.people import PEOPLE, load_people
-from portal.sample.sharing import Shared, share_divisions, share_systems
+from portal.sample.sharing import Shared, catalogue_changes, share_divisions, share_systems
 from portal.sample.workers import workers
 from provisioning.cloud.connect import connect
 from provisioning.service.sweep import sweep
@@ -113,6 +113,7 @@ def share_data(here: Installation, meters: Meters, *, zh: bool) -> Shared:
         shared = share_divisions(here, broker)
         steps.advance()
         share_systems(here, broker)
+        catalogue_changes(here)
         steps.advance()
     finally:
         broker.close()

@@ -36,7 +36,7 @@ PEOPLE = (
     SamplePerson("fuping", "周阜平", "130624", Role.bureau_admin, "130624"),
     SamplePerson("chushen", "吴初审", "130624", Role.reviewer, "130624"),
     SamplePerson("shuju", "郑数据", "1306-zhb", Role.data_steward, "1306-zhb"),
-    SamplePerson("kaifa", "王开发", "1306-rsj", Role.developer, "1306-rsj"),
+    SamplePerson("kaifa", "王开发", "1306-mzj", Role.developer, "1306-mzj"),
     SamplePerson("xitong", "冯系统", "1306-zhb", Role.system_admin, "1306"),
     SamplePerson("anquan", "陈安全", "1306-zhb", Role.security_admin, "1306"),
     SamplePerson("shenji", "褚审计", "1306-zhb", Role.auditor, "1306"),

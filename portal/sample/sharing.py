@@ -1,6 +1,7 @@
 """Shared data of the sample city, all of it real: the divisions, which another bureau pulls, and its systems.
 
 The divisions are shared with everybody; who asks for the list of systems waits for its provider's decision.
+A third dataset is empty: the reader's to publish to.
 Every step may be repeated: a batch has the key of its content, a subscription is asked for once.
 """
 
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from exchange.batch import Change
 from exchange.broker.driver import Broker
 from exchange.digest import canonical, chain_by_partition, combine, sm3
-from exchange.models import Subscription
+from exchange.models import Dataset, Subscription
 from exchange.queries import find_dataset, list_deliveries, list_subscriptions
 from exchange.schema import Item
 from exchange.service.catalogue import Entry, create_dataset
@@ -31,6 +34,7 @@ from portal.sample.city import ACTOR, system_codes
 
 PROVIDER, SUBSCRIBER, OFFICE = "1306-mzj", "1306-rsj", "1306-zhb"
 DIVISIONS_CODE, SYSTEMS_CODE = f"{PROVIDER}/000001", f"{OFFICE}/000001"
+CHANGES_CODE = f"{PROVIDER}/000002"
 FOR_DAYS = timedelta(days=365)
 BASIS = "《河北省政务数据共享应用管理办法》"
 Record = dict[str, Any]
@@ -65,6 +69,19 @@ _ENTRIES: dict[str, dict[str, Any]] = {
             Item("bureau_code", "text", length=32, required=True, label="部门代码"),
             Item("bureau_name", "text", length=255, required=True, label="部门名称"),
             Item("mlps_grade", "integer", required=True, label="网络安全等级"),
+        ),
+        "key_items": ("code",),
+    },
+    CHANGES_CODE: {
+        "name": "行政区划变更",
+        "summary": "保定市行政区划的设立、更名和撤销，逐条发布。",
+        "share_type": "unconditional",
+        "legal_basis": BASIS,
+        "update_mode": "incremental",
+        "update_cycle": "实时",
+        "items": (
+            Item("code", "division_code", sensitivity="public", required=True, label="代码"),
+            Item("name", "text", length=255, sensitivity="public", required=True, label="名称"),
         ),
         "key_items": ("code",),
     },
@@ -103,14 +120,25 @@ def share_systems(here: Installation, broker: Broker) -> None:
     _subscribe(here, SYSTEMS_CODE, bureau=PROVIDER, login="minzheng", purpose="核对本局信息系统的定级备案")
 
 
+def catalogue_changes(here: Installation) -> None:
+    """市民政局 catalogues the changes of divisions, of which the reader publishes the first."""
+    with transaction(here.engine) as session:
+        _catalogue(session, here, CHANGES_CODE)
+
+
+def _catalogue(session: Session, here: Installation, code: str) -> Dataset:
+    known = find_dataset(session, code=code)
+    if known is not None:
+        return known
+    provider = get_bureau(session, code=code.partition("/")[0])
+    entry = Entry(code=code, bureau_id=provider.id, **_ENTRIES[code])
+    return create_dataset(session, entry, actor=ACTOR, at=here.clock.now())
+
+
 def _publish(here: Installation, broker: Broker, code: str, records: Sequence[Record]) -> Receipt:
     at = here.clock.now()
     with transaction(here.engine) as session:
-        dataset = find_dataset(session, code=code)
-        if dataset is None:
-            provider = get_bureau(session, code=code.partition("/")[0])
-            entry = Entry(code=code, bureau_id=provider.id, **_ENTRIES[code])
-            dataset = create_dataset(session, entry, actor=ACTOR, at=at)
+        dataset = _catalogue(session, here, code)
         publisher = get_system(session, code=f"{code.partition('/')[0]}-s1")
     return publish_batch(
         here.engine,

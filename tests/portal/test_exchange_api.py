@@ -227,6 +227,8 @@ def test_gb18030_is_read_as_declared_and_pulled_by_cursor_under_masks(
     assert neighbour.get(f"{API}/subscriptions").json()["items"] == []
     for place in (path, f"{path}/deliveries", f"{path}/records"):
         assert neighbour.get(place).json()["code"] == "forbidden", place
+    assert api("kaifa").get(f"{path}/records").status_code == 200
+    move_developer(api, "kaifa", "1306-rsj")
     assert api("kaifa").get(f"{path}/records").json()["code"] == "forbidden"
 
 
@@ -286,3 +288,11 @@ def test_conditional_sharing_is_the_providers_to_decide_and_to_end(
     assert "已被撤销" in pulled().json()["detail"]
     over = act(steward, "resumption", revoked.headers["etag"])
     assert (over.status_code, over.json()["code"]) == (409, "subscription_state")
+
+
+def move_developer(api: Api, login: str, bureau: str) -> None:
+    """Let somebody be a developer of that bureau, and of no other."""
+    office, roles = api("anquan"), f"{API}/people/{login}/roles"
+    [held] = office.get(roles).json()["items"]
+    assert office.delete(f"{roles}/{held['id']}").status_code == 204
+    assert office.post(roles, json={"role": "developer", "bureau": bureau}).status_code == 201

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from identity.queries import get_bureau, is_within
-from identity.roles import CITYWIDE, ROLE_PERMISSIONS
+from identity.roles import CITYWIDE, ROLE_PERMISSIONS, Permission
 from infra.installation import Installation
 from portal.route_table import RouteAccess
 from portal.sample.people import SamplePerson
@@ -25,7 +25,8 @@ class Call:
     `bureau` is the code of the bureau that the permission is asked for at, or several of which any will do;
     None: at none, as in a list that is filtered. `json`, `form`, `query` and `names` may hold '{…}' of what
     was prepared.
-    `hidden`: whoever may not see it is told that it is not there.
+    `hidden`: whoever may not see it is told that it is not there. `permission`: the one of the route's
+    permissions that lets in here, where they are for different things and this is one of them.
     """
 
     route: str
@@ -37,6 +38,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
     hidden: bool = False
+    permission: Permission | None = None
 
 
 def call_files() -> list[Any]:
@@ -84,7 +86,8 @@ def comes_in(session: Session, person: SamplePerson, route: RouteAccess, call: C
     """Whether the route's own table says that the person's role lets them in there."""
     if route.is_open or not route.permissions:
         return True
-    held = ROLE_PERMISSIONS[person.role].intersection(route.permissions)
+    permissions = (call.permission,) if call.permission else route.permissions
+    held = ROLE_PERMISSIONS[person.role].intersection(permissions)
     if not held:
         return False
     if call.bureau is None or not held.isdisjoint(CITYWIDE):

@@ -3,6 +3,7 @@
 from approval.queries import list_notices
 from approval.service import load_items, open_case, submit_case
 from identity.queries import get_bureau
+from identity.roles import Permission
 from identity.service.people import find_person_by_login
 from infra.clock import city_date
 from infra.database import transaction
@@ -16,7 +17,8 @@ CSV = {"Content-Type": "text/csv"}
 
 CALLS = [
     Call("GET /api/v1/cases"),
-    Call("GET /api/v1/cases/{number}", bureau=MINZHENG, names=CASE, hidden=True),
+    Call("GET /api/v1/cases/{number}", bureau=MINZHENG, names=CASE, hidden=True,
+         permission=Permission.requests_see),
     Call("POST /api/v1/cases/{number}/acceptance", bureau=CITY, names=CASE, headers=STALE, hidden=True),
     Call("POST /api/v1/cases/{number}/supplement", bureau=CITY, names=CASE, headers=STALE, hidden=True,
          json={"missing": "定级材料"}),

@@ -39,7 +39,7 @@ CALLS = [
     Call("POST /people/{login}/roles/{assignment_id}/end", bureau=RSJ,
          names=RENSHE | {"assignment_id": "{page_assignment}"}, form={}),
     Call("POST /people/{login}/password", bureau=RSJ, names={"login": "renshe"}, form={}),
-    Call("POST /people/{login}/depart", bureau=RSJ, names={"login": "kaifa"}, form={}),
+    Call("POST /people/{login}/depart", bureau="1306-mzj", names={"login": "kaifa"}, form={}),
     Call("GET /report"),
     Call("GET /report", bureau=MZJ, query={"by": "system", "bureau": MZJ}),
     Call("GET /report.csv"),
