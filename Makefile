@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test check lint unit bench soak lock clean
+.PHONY: help install run test check lint unit bench soak lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -23,6 +23,8 @@ help: ## this list
 	$(BIN)/pip install -q --require-hashes --no-deps -r requirements-dev.lock
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@ .venv/run.stamp
+
+install: .venv/run.stamp ## install only: .venv/bin/siji is the command
 
 run: .venv/run.stamp ## install, load the sample city, provision its servers, serve the portal on loopback
 	$(BIN)/siji run
