@@ -12,6 +12,7 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from approval.flow import Outcome
+from approval.queries import get_case
 from identity.queries import get_bureau, get_system
 from identity.roles import Permission
 from infra.clock import city_date
@@ -20,6 +21,7 @@ from portal.access import At, Reading, Writing
 from portal.api.amounts import LimitsIn
 from portal.api.request_shapes import LineIn, RequestOut, RequestRow, SubmittedOut, show_request, show_row
 from portal.api.shapes import Cursor, In, Limit, Page, RowId, api_router, id_of, page_of
+from portal.deciding import DECIDERS, let_decide
 from portal.needs import Asker, needs
 from portal.once import Once
 from portal.revisions import Seen, tag
@@ -32,7 +34,6 @@ router = api_router("requests")
 Kind = Literal["new_system", "servers", "volumes", "resize", "quota_change", "extension", "release"]
 Sees = Annotated[Asker, needs(Permission.requests_see)]
 Submits = Annotated[Asker, needs(Permission.requests_submit)]
-DECIDERS = (Permission.requests_review, Permission.requests_verify, Permission.requests_first_review)
 
 
 class RequestIn(In):
@@ -192,7 +193,7 @@ def decide(
 ) -> RequestOut:
     """Decide the step that waits; the last approval claims all quota, or names every shortfall."""
     found = get_request(session, request_id)
-    asker.at(session, found.bureau_id)
+    let_decide(session, asker, get_case(session, found.case_id or 0))
     requests.decide_request(
         session,
         request_id=found.id,

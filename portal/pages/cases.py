@@ -24,6 +24,7 @@ from infra.errors import NotFound
 from portal.access import At, Reading
 from portal.badges import LINE, REQUEST
 from portal.case_view import CLOCKS, due_words, show_case, why_not
+from portal.deciding import DECIDERS, let_decide
 from portal.flash import Pair, onward
 from portal.form import Form, Sent, SentForm
 from portal.needs import Asker, form_needs, page_needs
@@ -35,8 +36,8 @@ from provisioning.quota import DIMENSIONS
 from provisioning.service.requests import SUBJECT, decide_request
 
 router = APIRouter(include_in_schema=False)
-DECIDERS = (P.requests_review, P.requests_verify, P.requests_first_review)
 Decides = Annotated[Asker, form_needs(*DECIDERS)]
+Let = Callable[[Session, Asker, Case], None]
 REASON_LENGTH = 2000
 REASON_NEEDED: Pair = ("不予通过、退回或要求补正，须写明理由", "To refuse or to send back needs a reason")
 DECIDED: Pair = ("您的决定已记录", "Your decision was recorded")
@@ -144,7 +145,11 @@ def answer(
             at=sent.at,
         )
 
-    return _act(request, sent, asker, number, "answer", act, ANSWERED)
+    return _act(request, sent, asker, number, "answer", act, ANSWERED, let=_let_answer)
+
+
+def _let_answer(session: Session, asker: Asker, found: Case) -> None:
+    asker.at(session, found.bureau_id)
 
 
 def _act(
@@ -155,12 +160,14 @@ def _act(
     name: str,
     act: Callable[[Session, Case], None],
     said: Pair,
+    *,
+    let: Let = let_decide,
 ) -> Response:
-    """Do it to the case of a request, or show the case again with the form that was sent."""
+    """Do it to the case of a request, for whom `let` lets pass, or show it again with the form that came."""
 
     def done(session: Session) -> str:
         found = get_case_in_sight(session, number, sight_of(session, asker.actor))
-        asker.at(session, found.bureau_id)
+        let(session, asker, found)
         act(session, found)
         return f"/cases/{number}"
 
@@ -168,7 +175,7 @@ def _act(
         return onward(request, path, said)
     with reading(sent.here.engine) as session:
         found = get_case_in_sight(session, number, sight_of(session, asker.actor))
-        asker.at(session, found.bureau_id)
+        let(session, asker, found)
         return _show(request, session, asker.actor, found, sent.at, {name: sent.form})
 
 
@@ -178,7 +185,11 @@ def _show(
     shown = show_case(session, case_id=found.id, at=at)
     case = shown.view.case
     is_request = case.subject_kind == SUBJECT
-    may_decide = is_request and any(may(session, actor, one, bureau_id=case.bureau_id) for one in DECIDERS)
+    may_decide = (
+        is_request
+        and shown.active is not None
+        and any(may(session, actor, one, bureau_id=shown.active.bureau.id) for one in DECIDERS)
+    )
     refusal = why_not(session, case_id=case.id, person_id=actor.id, at=at) if may_decide else None
     subject = get_request(session, case.subject_id) if is_request else None
     today = city_date(at)
@@ -187,10 +198,11 @@ def _show(
         "case": case,
         "item": shown.view.item,
         "subject": None if subject is None else show_request(session, subject),
+        "opens": is_request and may(session, actor, P.requests_see, bureau_id=case.bureau_id),
         "request_badges": REQUEST,
         "line_badges": LINE,
         "dimensions": DIMENSIONS,
-        "decides": may_decide and refusal is None and shown.active is not None,
+        "decides": may_decide and refusal is None,
         "refusal": None if isinstance(refusal, RoleNeeded) else refusal,
         "is_acceptance": shown.active is not None and shown.active.key == ACCEPT,
         "is_mine": case.applicant_id == actor.id,
