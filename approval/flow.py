@@ -34,6 +34,7 @@ ALLOWED: Mapping[str, tuple[State, ...]] = {
     "withdraw": OPEN,
     "suspend": (State.accepted,),
     "resume": (State.accepted,),
+    "decide": (State.submitted, State.accepted),
 }
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import CTE, ColumnElement, Select, and_, false, literal, or_, se
 from sqlalchemy.orm import Session, aliased
 
 from approval.deadline import Card, Standing, WorkCalendar
-from approval.flow import HeldRole, State, StepRule, clash, parse_steps
+from approval.flow import ALLOWED, HeldRole, State, StepRule, clash, parse_steps
 from approval.models import (
     Case,
     CaseClock,
@@ -85,7 +85,7 @@ def list_inbox(
         .join(Case, Case.id == CaseStep.case_id)
         .join(Item, Item.id == Case.item_id)
         .join(CaseClock, and_(CaseClock.step_id == CaseStep.id, CaseClock.ended_at.is_(None)))
-        .where(CaseStep.state == "active", Case.state.in_((State.submitted, State.accepted)))
+        .where(CaseStep.state == "active", Case.state.in_(ALLOWED["decide"]))
         .where(CaseStep.id.in_(reached))
         .order_by(CaseStep.id)
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from approval.errors import ReasonNeeded, StepNotActive
-from approval.flow import ACCEPT, Decision, Outcome, State, needs_reason
+from approval.flow import ACCEPT, Decision, Outcome, State, allows, needs_reason
 from approval.models import Case, CaseStep
 from approval.queries import find_step, get_case
 from approval.service.record import check_revision, record
@@ -99,7 +99,7 @@ def move_on(session: Session, case: Case, *, at: datetime) -> None:
 
 def check_active(session: Session, case: Case, step: CaseStep) -> None:
     """Raises StepNotActive unless the step waits for a decision and nothing holds the case up."""
-    if step.state == "active" and case.state in (State.submitted, State.accepted):
+    if step.state == "active" and allows("decide", case.state):
         return
     names = STATES[case.state] if step.state == "active" else STEP_STATES[step.state]
     rule = rules_of(session, case)[step.key]

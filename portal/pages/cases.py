@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from approval import service as approval
 from approval.deadline import SPECIAL_PROCEDURES
 from approval.errors import RoleNeeded
-from approval.flow import ACCEPT, DECISIONS, Decision
+from approval.flow import ACCEPT, DECISIONS, Decision, allows
 from approval.models import Case
 from approval.queries import get_case_in_sight
 from approval.wording import PROCEDURES
@@ -188,6 +188,7 @@ def _show(
     may_decide = (
         is_request
         and shown.active is not None
+        and allows("decide", case.state)
         and any(may(session, actor, one, bureau_id=shown.active.bureau.id) for one in DECIDERS)
     )
     refusal = why_not(session, case_id=case.id, person_id=actor.id, at=at) if may_decide else None

@@ -205,6 +205,25 @@ def test_from_submission_to_servers_by_three_people(
             assert ('<html lang="en"' in shown.text) == (browser is office), each
 
 
+def test_while_a_supplement_is_awaited_nobody_is_offered_to_decide(
+    admin: TestClient, office: TestClient, installation: Installation
+) -> None:
+    path = draft(admin, installation)
+    assert send(admin, path, f"{path}/submit").status_code == 303
+    case = case_of(admin, path)
+    asked = send(office, case, f"{case}/decide", {"decision": "return", "reason": "缺定级材料"})
+    assert asked.status_code == 303, asked.text
+    waiting = office.get(case).text
+    assert ("缺定级材料" in waiting, f"{case}/decide" in waiting) == (True, False)
+    assert "没有等您办理的事项" in office.get("/inbox").text
+    assert send(admin, case, f"{case}/answer").status_code == 303
+    again = office.get(case).text
+    assert f"{case}/decide" in again
+    assert 'value="return"' not in again  # 补正 is told once
+    approve(office, case)
+    assert 'value="return"' in office.get(case).text
+
+
 def test_a_case_of_a_subscription_is_not_decided_as_the_request_of_its_number(
     admin: TestClient, office: TestClient, installation: Installation
 ) -> None:
