@@ -10,11 +10,10 @@ from approval.models import Case
 from approval.queries import get_case
 from identity.models import Bureau, Person, System
 from identity.queries import get_bureau_by_id, get_system_by_id
-from infra.errors import SijiError
+from provisioning.errors import RequestInvalid
 from provisioning.models import RegionFlavor, Request, RequestLine, Server
 from provisioning.queries import list_flavors, list_lines, list_servers_of, servers_by_id
-from provisioning.service.claims import find_shortfalls
-from provisioning.service.fulfil import amounts_asked
+from provisioning.service.fulfil import find_request_shortfalls
 from provisioning.wording import KINDS
 
 UNDECIDED = ("draft", "submitted")
@@ -69,7 +68,6 @@ def show_request(session: Session, request: Request) -> RequestShown:
 
 def _shortfalls(session: Session, request: Request) -> list[dict[str, Any]]:
     try:
-        asked = amounts_asked(session, request)
-    except SijiError:  # a flavor that is gone: the decision will say so
+        return find_request_shortfalls(session, request)
+    except RequestInvalid:  # a flavor that is gone: the decision will say so
         return []
-    return find_shortfalls(session, region=request.region, bureau_id=request.bureau_id, asked=asked)
