@@ -3,7 +3,7 @@
 Each line is a row with a key of its own: the field `row` lists the keys, and `count.3` is row 3's count.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from portal.form import Form
 from portal.limits_form import limits_fields, read_limits
 from provisioning.models import RegionFlavor, RegionImage, Request, RequestLine, Server
-from provisioning.queries import list_flavors, list_images, list_servers
+from provisioning.queries import list_flavors, list_images, list_servers, servers_by_id
 from provisioning.quota import Limits
 from provisioning.service.asking import LINES_AT_MOST, PURPOSE_LENGTH, VOLUME_GIB_AT_MOST, LineAsked
 
@@ -28,9 +28,11 @@ PICKED = ("extension", "release")
 ENDING = ("new_system", "servers", "extension")
 """Kinds that last until a day."""
 COUNT_AT_MOST = 1000
-SERVERS_SHOWN = 500
-STATES = {"volumes": ("active",)}
-CHANGEABLE = ("active", "stopped")
+PASSING = ("attaching", "pruning", "resizing", "stopping", "starting")
+"""States that a server leaves by itself before anybody has decided on a request."""
+STATES = {"volumes": ("active", *PASSING)}
+CHANGEABLE = ("active", "stopped", *PASSING)
+GONE_NAMED = 10
 NONE_PICKED = ("请至少勾选一台云服务器", "Tick at least one server")
 
 
@@ -53,16 +55,23 @@ class Asked:
     limit: Limits | None
 
 
-def offer_of(session: Session, *, kind: str, region: str, system_id: int | None) -> Offer:
-    """What lines of a request of `kind` can name in the region."""
-    found: Sequence[Server] = ()
+def offer_of(
+    session: Session, *, kind: str, region: str, system_id: int | None, asked: Collection[int] = ()
+) -> Offer:
+    """What lines of a request of `kind` can name in the region.
+
+    `asked` are ids of servers that the request names already: they stay in it, whatever they do now, until
+    somebody takes them out.
+    """
+    found: dict[int, Server] = {}
     if system_id is not None and kind not in ("new_system", "servers", "quota_change"):
         states = STATES.get(kind, CHANGEABLE)
-        found = list_servers(session, system_id=system_id, states=states, limit=SERVERS_SHOWN)
+        fit = list_servers(session, system_id=system_id, region=region, states=states, limit=None)
+        found = {one.id: one for one in fit} | servers_by_id(session, asked)
     return Offer(
         list_flavors(session, region),
         list_images(session, region),
-        [one for one in found if one.region == region],
+        [found[server_id] for server_id in sorted(found)],
     )
 
 
@@ -160,7 +169,18 @@ def _line(form: Form, kind: str, key: str, offer: Offer) -> LineAsked:
 
 def _picked(form: Form, offer: Offer) -> list[LineAsked]:
     offered = {str(one.id) for one in offer.servers}
-    picked = [one for one in dict.fromkeys(form.all_typed("target")) if one in offered]
-    if not picked:
+    picked = list(dict.fromkeys(form.all_typed("target")))
+    if gone := [one for one in picked if one not in offered]:
+        listed = "、".join(gone[:GONE_NAMED]), ", ".join(gone[:GONE_NAMED])
+        form.refuse(
+            "target",
+            (
+                f"所勾选的云服务器中有 {len(gone)} 台（编号 {listed[0]}）现已不能办理，"
+                "已取消勾选；请核对后再提交",
+                f"{len(gone)} of the ticked servers (id {listed[1]}) cannot be changed any more and are "
+                "unticked; check the rest and send it again",
+            ),
+        )
+    elif not picked:
         form.refuse("target", NONE_PICKED)
-    return [LineAsked(target_id=int(one)) for one in picked]
+    return [LineAsked(target_id=int(one)) for one in picked if one in offered]

@@ -202,11 +202,12 @@ def list_servers(
     within: int | None = None,
     bureau_ids: Collection[int] | None = None,
     system_id: int | None = None,
+    region: str | None = None,
     states: Collection[str] | None = None,
     after_id: int = 0,
-    limit: int = 50,
+    limit: int | None = 50,
 ) -> Sequence[Server]:
-    """A page of servers by id; `within` a bureau's subtree, of `bureau_ids` only."""
+    """A page of servers by id (`limit` None: all); `within` a bureau's subtree, of `bureau_ids` only."""
     query = select(Server).where(Server.id > after_id).order_by(Server.id).limit(limit)
     if within is not None:
         query = query.where(Server.bureau_id.in_(subtree_ids(within)))
@@ -214,6 +215,8 @@ def list_servers(
         query = query.where(Server.bureau_id.in_(bureau_ids))
     if system_id is not None:
         query = query.where(Server.system_id == system_id)
+    if region is not None:
+        query = query.where(Server.region == region)
     if states is not None:
         query = query.where(Server.state.in_(states))
     return session.scalars(query).all()

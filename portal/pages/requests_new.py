@@ -1,5 +1,6 @@
 """Asking for resources: choosing what and for which system, the form of it, editing what was asked."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from identity.service.access import may, scope_of
 from infra.clock import city_date
 from infra.database import reading
 from portal.access import At, Here, Reading
+from portal.badges import SERVER
 from portal.flash import onward
 from portal.form import Form, SentForm
 from portal.needs import Asker, form_needs, page_needs
@@ -188,11 +190,21 @@ def _about_request(session: Session, request_id: int) -> dict[str, Any]:
     system = None if found.system_id is None else get_system_by_id(session, system_id=found.system_id)
     bureau = get_bureau_by_id(session, bureau_id=found.bureau_id)
     case = get_case(session, found.case_id or 0)
-    return _of(session, found.kind, found.region, system, bureau) | {"editing": found, "case": case}
+    targets = [one.target_id for one in list_lines(session, found.id) if one.target_id is not None]
+    about = _of(session, found.kind, found.region, system, bureau, targets)
+    return about | {"editing": found, "case": case}
 
 
-def _of(session: Session, kind: str, region: str, system: System | None, bureau: Bureau) -> dict[str, Any]:
-    offer = offer_of(session, kind=kind, region=region, system_id=system.id if system else None)
+def _of(
+    session: Session,
+    kind: str,
+    region: str,
+    system: System | None,
+    bureau: Bureau,
+    asked: Collection[int] = (),
+) -> dict[str, Any]:
+    system_id = system.id if system else None
+    offer = offer_of(session, kind=kind, region=region, system_id=system_id, asked=asked)
     account = find_account(session, region=region, bureau_id=bureau.id)
     return {
         "kind": kind,
@@ -204,6 +216,7 @@ def _of(session: Session, kind: str, region: str, system: System | None, bureau:
         "columns": COLUMNS.get(kind, ()),
         "is_picked": kind in PICKED,
         "ends": kind in ENDING,
+        "server_badges": SERVER,
         "view": view_quota(region, account),
         "editing": None,
         "case": None,

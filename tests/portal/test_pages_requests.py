@@ -3,11 +3,13 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from infra.database import transaction
 from infra.installation import Installation
 from provisioning.cloud.driver import Cloud
-from tests.portal.browser import form_on, send
-from tests.portal.cloud import MINZHENG, open_cloud
-from tests.portal.conftest import SignIn
+from provisioning.models import Server
+from tests.portal.browser import fill, form_on, send
+from tests.portal.cloud import API, MINZHENG, SYSTEM, decide, open_cloud, submitted, wish, work
+from tests.portal.conftest import Api, SignIn
 
 CHANGE = f"/requests/new?kind=quota_change&bureau={MINZHENG}"
 
@@ -31,3 +33,42 @@ def test_a_quota_change_warns_of_what_the_parent_lacks(admin: TestClient) -> Non
     beyond = send(admin, CHANGE, "/requests/new", {"purpose": "扩容", "limit.vcpus": "100000"})
     page = admin.get(beyond.headers["location"]).text
     assert ("配额预警" in page, "<td>保定市</td><td>vCPU</td>" in page) == (True, True)
+
+
+def test_servers_that_change_meanwhile_stay_in_a_request_until_they_are_taken_out(
+    admin: TestClient, api: Api, installation: Installation, cloud: Cloud
+) -> None:
+    built(api, installation, cloud)
+    first, second, third = (one["id"] for one in admin.get(f"{API}/servers").json()["items"])
+    release = f"/requests/new?kind=release&system={SYSTEM}"
+    fields = form_on(admin.get(release).text, "/requests/new")
+    picked = {**fields, "purpose": ["项目结束"], "target": [str(first), str(second)]}
+    edit = admin.post("/requests/new", data=picked).headers["location"] + "/edit"
+    put_into(installation, {first: "stopping", second: "released"})
+    page = admin.get(edit).text
+    assert form_on(page, edit)["target"] == [str(first), str(second)]
+    assert ("停机中" in page, "已释放" in page) == (True, True)
+    assert send(admin, edit, edit, {"purpose": "项目已结束"}).status_code == 303
+    assert form_on(admin.get(edit).text, edit)["target"] == [str(first), str(second)]
+
+    put_into(installation, {third: "releasing"})
+    stale = {**fields, "purpose": ["项目结束"], "target": [str(first), str(third)]}
+    told = admin.post("/requests/new", data=stale)
+    assert (told.status_code, f"（编号 {third}）现已不能办理" in told.text) == (422, True)
+    assert form_on(told.text, "/requests/new")["target"] == [str(first)]
+    assert fill(admin, told.text, "/requests/new").status_code == 303
+
+
+def built(api: Api, here: Installation, cloud: Cloud) -> None:
+    """Three servers of 市民政局's system."""
+    number = submitted(api("minzheng"), wish(here))
+    for login, step in (("shenhe", "accept"), ("shenhe", "review"), ("hezhun", "verify")):
+        assert decide(api(login), number, step).status_code == 200
+    work(here, cloud)
+
+
+def put_into(here: Installation, states: dict[int, str]) -> None:
+    """As if the servers' visits had come that far."""
+    with transaction(here.engine) as session:
+        for server_id, state in states.items():
+            session.get_one(Server, server_id).state = state
