@@ -4,6 +4,10 @@ from portal.form import Form
 from provisioning.quota import DIMENSIONS, Limits
 
 LARGEST = 2**53 - 1
+BOTH = (
+    "限额与“不限”只能选一项：请清空限额，或取消勾选“不限”",
+    "Either a limit or unlimited: clear the number or untick “unlimited”",
+)
 
 
 def limits_fields(limits: Limits) -> dict[str, object]:
@@ -24,6 +28,8 @@ def read_limits(form: Form) -> Limits | None:
     for one in DIMENSIONS:
         if form.typed(f"unlimited.{one.key}"):
             typed[one.key] = None
+            if form.typed(f"limit.{one.key}").strip():
+                form.refuse(f"limit.{one.key}", BOTH)
             continue
         amount = form.whole(f"limit.{one.key}", most=LARGEST)
         if amount is not None:

@@ -27,7 +27,7 @@ from provisioning.models import QuotaAccount
 from provisioning.queries import find_open_grant, get_region, list_accounts_of, list_grants
 from provisioning.quota import Limits, headroom
 from provisioning.service import grants
-from provisioning.service.accounts import effective_limit, find_account
+from provisioning.service.accounts import find_account
 from provisioning.wording import MODES
 
 router = APIRouter(include_in_schema=False)
@@ -42,6 +42,9 @@ Freezes = Annotated[Asker, form_needs(Permission.grants_freeze)]
 AT_ONCE = 50
 REASON_LENGTH = 2000
 SEEN = "grant_seen"
+FROZEN = "limit"
+"""The limits of the freeze form as a whole."""
+NOTHING_FROZEN = ("请至少为一类资源填写冻结上限", "Give at least one resource a limit to freeze it at")
 
 
 @router.get(PLACE)
@@ -118,7 +121,8 @@ def freeze(request: Request, code: str, region: str, asker: MayFreeze, session: 
     bureau = get_bureau(session, code=code)
     asker.at(session, bureau.id)
     account = find_account(session, region=region, bureau_id=bureau.id)
-    form = Form.of(**limits_fields(effective_limit(account) if account else Limits()))
+    frozen = account.frozen if account else None
+    form = Form.of(**limits_fields(Limits.unlimited() if frozen is None else frozen))
     return _show_form(request, session, asker.actor, bureau, region, "freeze", form)
 
 
@@ -126,6 +130,8 @@ def freeze(request: Request, code: str, region: str, asker: MayFreeze, session: 
 def set_freeze(request: Request, code: str, region: str, asker: Freezes, sent: SentForm) -> Response:
     """Refuse growth beyond a limit in the whole subtree."""
     limit = read_limits(sent.form)
+    if limit == Limits.unlimited():
+        sent.form.refuse(FROZEN, NOTHING_FROZEN)
     reason = sent.form.text("reason", longest=REASON_LENGTH)
     act = _changing(sent, asker, (code, region), grants.freeze, limit=limit, reason=reason)
     return _after(request, sent, asker, (code, region, "freeze"), act, ("配额已冻结", "The quota was frozen"))

@@ -5,11 +5,13 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
+from identity.queries import get_bureau
 from infra.database import reading
 from infra.installation import Installation
 from portal.sample.cloud import IMAGE
 from provisioning.cloud.driver import Cloud
-from provisioning.queries import get_request
+from provisioning.queries import find_open_grant, get_request
+from provisioning.quota import Limits
 from tests.portal.browser import error_at, fill, form_on, send
 from tests.portal.cloud import FUPING, LARGE, MINZHENG, REGION, SMALL, SYSTEM, in_a_year, open_cloud, work
 from tests.portal.conftest import SignIn, csrf_of
@@ -98,21 +100,39 @@ def test_quota_is_granted_on_its_page_and_what_was_typed_is_kept(office: TestCli
     )
 
 
-def test_modes_and_freezes_on_their_pages(office: TestClient, sign_in: SignIn) -> None:
+def test_modes_and_freezes_on_their_pages(
+    office: TestClient, sign_in: SignIn, installation: Installation
+) -> None:
     county = sign_in("fuping")
     switched = send(county, f"{QUOTA}/mode", f"{QUOTA}/mode", {"mode": "shared"})
     assert (switched.status_code, switched.headers["location"]) == (303, QUOTA)
     assert f"{QUOTA}/freeze" not in county.get(QUOTA).text
     assert county.get(f"{QUOTA}/freeze").status_code == 403
     freeze = f"{QUOTA}/freeze"
-    silent = send(office, freeze, freeze, {"limit.vcpus": "5", "reason": " "})
+    unchanged = send(office, freeze, freeze, {"reason": "闲置"})
+    assert (unchanged.status_code, "至少为一类资源" in unchanged.text) == (422, True)
+    five = {"limit.vcpus": "5", "unlimited.vcpus": None}
+    silent = send(office, freeze, freeze, {**five, "reason": " "})
     assert (silent.status_code, error_at(silent.text, "reason")) == (422, "请填写此项")
+    both = send(office, freeze, freeze, {"limit.vcpus": "5", "reason": "闲置"})
+    assert (both.status_code, "只能选一项" in error_at(both.text, "limit.vcpus")) == (422, True)
     office.headers["accept-language"] = "en"
-    silent = send(office, freeze, freeze, {"limit.vcpus": "", "reason": "idle"})
+    silent = send(office, freeze, freeze, {"unlimited.vcpus": None, "reason": "idle"})
     assert error_at(silent.text, "limit.vcpus") == "This is needed"
     frozen = fill(office, silent.text, freeze, {"limit.vcpus": "5"})
     assert frozen.status_code == 303
     assert "The quota was frozen" in office.get(QUOTA).text
+    with reading(installation.engine) as session:
+        bureau = get_bureau(session, code=FUPING)
+        grant = find_open_grant(session, region=REGION, bureau_id=bureau.id)
+        assert grant is not None
+        assert grant.frozen == Limits.parse({**Limits.unlimited().document(), "vcpus": 5})
+    kept = form_on(office.get(freeze).text, freeze)
+    assert (kept["limit.vcpus"], "unlimited.vcpus" in kept, "unlimited.servers" in kept) == (
+        ["5"],
+        False,
+        True,
+    )
     thawed = send(office, QUOTA, f"{QUOTA}/unfreeze")
     assert (thawed.status_code, thawed.headers["location"]) == (303, QUOTA)
     assert f"{QUOTA}/unfreeze" not in office.get(QUOTA).text
