@@ -11,13 +11,12 @@ from approval.models import CaseDecision, CaseStep
 from approval.queries import CaseView, ClockView, find_active_step, get_case, view_case
 from approval.service.steps import check_hand
 from identity.models import Bureau
-from identity.queries import list_names
+from identity.queries import find_bureaus, list_names
 from identity.roles import ROLE_NAMES, Role
 from infra.clock import city_date
 from infra.errors import SijiError
 from infra.workdays import load_calendar
 from portal.badges import CASE, Badge
-from portal.pages.names import bureaus_of
 
 Pair = tuple[str, str]
 
@@ -97,7 +96,7 @@ def show_case(
     decisions = {one.step_id: one for one in view.decisions}
     people = [case.applicant_id, *(one.person_id for one in view.decisions if one.person_id is not None)]
     names = list_names(session, person_ids=people)
-    bureaus = bureaus_of(session, [case.bureau_id, *(step.bureau_id for step in view.steps)])
+    bureaus = find_bureaus(session, [case.bureau_id, *(step.bureau_id for step in view.steps)])
     rounds: dict[int, list[StepShown]] = {}
     for step in view.steps:
         shown = _show_step(view, step, decisions.get(step.id), names, bureaus)

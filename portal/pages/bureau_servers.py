@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from identity.queries import get_bureau
+from identity.queries import find_bureaus, get_bureau
 from identity.roles import Permission
 from portal.access import Reading
 from portal.badges import SERVER
 from portal.needs import Asker, page_needs
 from portal.pages.bureau_head import head_of
 from portal.pages.ids import Place
-from portal.pages.names import bureaus_of, systems_of
+from portal.pages.names import systems_of
 from portal.render import render
 from provisioning.models import SERVER_STATES
 from provisioning.queries import leases_of, list_servers
@@ -48,7 +48,7 @@ def servers(
         **head_of(session, asker.actor, bureau),
         "servers": shown,
         "systems": systems_of(session, [one.system_id for one in shown]),
-        "bureaus": bureaus_of(session, [one.bureau_id for one in shown]),
+        "bureaus": find_bureaus(session, [one.bureau_id for one in shown]),
         "leases": leases_of(session, [one.id for one in shown]),
         "badges": SERVER,
         "state": state,

@@ -8,16 +8,14 @@ from sqlalchemy.orm import Session
 
 from approval.queries import list_notices
 from approval.service import read_notice
-from identity.queries import list_names
+from identity.queries import find_bureaus, list_names
 from portal.access import At, Reading
-from portal.badges import CASE, REQUEST
 from portal.case_view import due_words
 from portal.flash import onward
 from portal.form import Form, SentForm
 from portal.inbox_view import INBOX_AT_MOST, list_own, list_unread, list_waiting, show_notices
 from portal.needs import Asker, form_needs, page_needs
 from portal.pages.ids import LARGEST, Place
-from portal.pages.names import bureaus_of
 from portal.render import render
 from portal.sight import CASE_SEERS
 from provisioning.wording import KINDS
@@ -46,11 +44,9 @@ def inbox(
         "count": len(waiting),
         "is_all": len(waiting) < INBOX_AT_MOST,
         "names": list_names(session, person_ids=[one.applicant_id for one in shown]),
-        "bureaus": bureaus_of(session, [one.bureau_id for one in shown]),
+        "bureaus": find_bureaus(session, [one.bureau_id for one in shown]),
         "own": list_own(session, actor),
         "kind_names": KINDS,
-        "request_badges": REQUEST,
-        "case_badges": CASE,
         "notices": show_notices(session, unread[:FIRST_NOTICES]),
         "has_more_notices": len(unread) > FIRST_NOTICES,
         "due_words": due_words,

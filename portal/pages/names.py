@@ -5,16 +5,11 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from identity.models import Bureau, System
+from identity.models import System
 from identity.queries import list_names
 
 PLATFORM = ("平台", "the platform")
 SERVICE = ("系统令牌", "a system's token")
-
-
-def bureaus_of(session: Session, ids: Collection[int]) -> dict[int, Bureau]:
-    """Bureaus by id."""
-    return {one.id: one for one in session.scalars(select(Bureau).where(Bureau.id.in_(set(ids))))}
 
 
 def systems_of(session: Session, ids: Collection[int | None]) -> dict[int, System]:
