@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from provisioning.models import QuotaAccount
+from provisioning.queries import list_regions
 from provisioning.quota import DIMENSIONS, Dimension, Limits
-from provisioning.service.accounts import effective_limit, headroom_of
+from provisioning.service.accounts import effective_limit, find_account, headroom_of
 
 NEAR_FULL = 90
 """Per cent of a limit from which its bar warns."""
@@ -54,6 +57,14 @@ class QuotaView:
     def is_over(self) -> bool:
         """Whether more is held than may be now."""
         return any(row.over for row in self.rows)
+
+
+def quotas_of(session: Session, bureau_id: int) -> list[QuotaView]:
+    """The bureau's quota in every region."""
+    return [
+        view_quota(region.name, find_account(session, region=region.name, bureau_id=bureau_id))
+        for region in list_regions(session)
+    ]
 
 
 def view_quota(region: str, account: QuotaAccount | None) -> QuotaView:

@@ -198,15 +198,13 @@ def _after(
 def _show_form(
     request: Request, session: Session, actor: Actor, bureau: Bureau, region: str, page: str, form: Form
 ) -> Response:
-    room = grants.room_for(session, region=region, bureau_id=bureau.id)
-    facts = {
-        **_about(session, actor, bureau, region),
-        "form": form,
-        "page": page,
-        "left_above": headroom(room.limit, room.used),
-        "parent": None if bureau.parent_id is None else get_bureau_by_id(session, bureau_id=bureau.parent_id),
-        "modes": MODES,
-    }
+    facts = {**_about(session, actor, bureau, region), "form": form}
+    if page == "change":
+        room = grants.room_for(session, region=region, bureau_id=bureau.id)
+        facts["left_above"] = headroom(room.limit, room.used)
+        facts["parent"] = (
+            None if bureau.parent_id is None else get_bureau_by_id(session, bureau_id=bureau.parent_id)
+        )
     return render(request, f"bureau_grant_{page}.html", facts, status=form.status)
 
 

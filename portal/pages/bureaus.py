@@ -4,11 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy.orm import Session
 
-from identity.actor import Actor
 from identity.levels import LEVELS
-from identity.models import Bureau
 from identity.queries import (
     find_bureau,
     get_bureau,
@@ -24,10 +21,8 @@ from identity.service.access import may
 from portal.access import Reading
 from portal.needs import Asker, page_needs
 from portal.pages.bureau_head import LEVEL_NAMES, head_of
-from portal.quota_view import QuotaView, view_quota
+from portal.quota_view import quotas_of
 from portal.render import render
-from provisioning.queries import list_regions
-from provisioning.service.accounts import find_account
 
 router = APIRouter(include_in_schema=False)
 Sees = Annotated[Asker, page_needs(Permission.bureaus_see)]
@@ -87,13 +82,14 @@ def bureau(
     below = list_bureaus(session, parent_id=found.id, after_code=after, limit=CHILDREN_AT_ONCE + 1)
     children = below[:CHILDREN_AT_ONCE]
     sees_systems = may(session, actor, Permission.systems_see, bureau_id=found.id)
+    sees_quota = may(session, actor, Permission.grants_see, bureau_id=found.id)
     facts = {
         **head_of(session, actor, found),
         "children": children,
         "after": after,
         "next": children[-1].code if len(below) > CHILDREN_AT_ONCE else "",
         "systems": list_systems(session, bureau_id=found.id) if sees_systems else None,
-        "quotas": _quotas(session, actor, found),
+        "quotas": quotas_of(session, found.id) if sees_quota else [],
         "asks": may(session, actor, Permission.requests_submit, bureau_id=found.id),
     }
     return render(request, "bureau.html", facts)
@@ -116,13 +112,3 @@ def history(request: Request, code: str, asker: Sees, session: Reading) -> Respo
         "parents": parents,
     }
     return render(request, "bureau_history.html", facts)
-
-
-def _quotas(session: Session, actor: Actor, bureau: Bureau) -> list[QuotaView] | None:
-    """Its quota in every region; None for who may not see it."""
-    if not may(session, actor, Permission.grants_see, bureau_id=bureau.id):
-        return None
-    return [
-        view_quota(region.name, find_account(session, region=region.name, bureau_id=bureau.id))
-        for region in list_regions(session)
-    ]

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from approval.queries import list_alarms
 from identity.actor import Actor
-from identity.models import Bureau
 from identity.queries import count_by_level, get_bureau_by_id
 from identity.roles import ROLE_NAMES, Role, bureaus_with
 from identity.roles import Permission as P
@@ -19,12 +18,11 @@ from portal.access import At, Reading
 from portal.inbox_view import list_own, list_unread, list_waiting
 from portal.needs import Asker, page_needs
 from portal.pages.bureau_head import LEVEL_NAMES
-from portal.quota_view import view_quota
+from portal.quota_view import quotas_of
 from portal.render import render
 from portal.sight import CASE_SEERS
 from provisioning.queries import count_open_requests, list_regions
 from provisioning.quota import DIMENSIONS
-from provisioning.service.accounts import find_account
 
 router = APIRouter(include_in_schema=False)
 COUNTED_AT_MOST = 100
@@ -53,7 +51,9 @@ def overview(request: Request, asker: Annotated[Asker, page_needs()], session: R
             for role, bureau_id in actor.roles
         ],
         "waits": None if held.isdisjoint(CASE_SEERS) else _waits(session, actor, at),
-        "quotas": _quotas(session, actor, bureau),
+        "quotas": quotas_of(session, bureau.id)
+        if may(session, actor, P.grants_see, bureau_id=bureau.id)
+        else [],
         "shortcuts": _shortcuts(session, actor),
         "capacity": _capacity(session) if may(session, actor, P.capacity_see, bureau_id=None) else None,
         "alarms": list_alarms(session, limit=ALARMS_SHOWN)
@@ -80,15 +80,6 @@ def _waits(session: Session, actor: Actor, at: datetime) -> list[tuple[str, str,
 
 def _shown(count: int) -> str:
     return f"{COUNTED_AT_MOST - 1}+" if count >= COUNTED_AT_MOST else str(count)
-
-
-def _quotas(session: Session, actor: Actor, bureau: Bureau) -> list[Any]:
-    if not may(session, actor, P.grants_see, bureau_id=bureau.id):
-        return []
-    return [
-        view_quota(region.name, find_account(session, region=region.name, bureau_id=bureau.id))
-        for region in list_regions(session)
-    ]
 
 
 def _shortcuts(session: Session, actor: Actor) -> list[tuple[str, str, str]]:
