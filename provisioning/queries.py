@@ -109,10 +109,14 @@ def list_requests(
     applicant_id: int | None = None,
     state: str | None = None,
     kind: str | None = None,
+    open_only: bool = False,
     before_id: int | None = None,
     limit: int = 50,
 ) -> Sequence[Request]:
-    """A page of requests, newest first; `within` a bureau's subtree, of `bureau_ids` only."""
+    """A page of requests, newest first; `within` a bureau's subtree, of `bureau_ids` only.
+
+    `open_only` leaves out those that have ended.
+    """
     query = select(Request).order_by(Request.id.desc()).limit(limit)
     if within is not None:
         query = query.where(Request.bureau_id.in_(subtree_ids(within)))
@@ -126,6 +130,8 @@ def list_requests(
         query = query.where(Request.state == state)
     if kind is not None:
         query = query.where(Request.kind == kind)
+    if open_only:
+        query = query.where(Request.ended_at.is_(None))
     if before_id is not None:
         query = query.where(Request.id < before_id)
     return session.scalars(query).all()
@@ -173,9 +179,13 @@ def list_applied_for(session: Session, *, applicant_id: int, limit: int = 100) -
     return [AppliedFor(*row) for row in session.execute(query)]
 
 
-def count_open_requests(session: Session, *, applicant_id: int) -> int:
-    """How many of the applicant's requests have not ended."""
+def count_open_requests(
+    session: Session, *, applicant_id: int, bureau_ids: Collection[int] | None = None
+) -> int:
+    """How many of the applicant's requests, of `bureau_ids` only, have not ended."""
     query = select(func.count(Request.id)).where(Request.applicant_id == applicant_id)
+    if bureau_ids is not None:
+        query = query.where(Request.bureau_id.in_(bureau_ids))
     return session.scalars(query.where(Request.ended_at.is_(None))).one()
 
 

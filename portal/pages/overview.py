@@ -12,7 +12,7 @@ from identity.actor import Actor
 from identity.queries import count_by_level, get_bureau_by_id
 from identity.roles import ROLE_NAMES, Role, bureaus_with
 from identity.roles import Permission as P
-from identity.service.access import may, permissions_of
+from identity.service.access import may, permissions_of, scope_of
 from metrics.capacity import report_capacity
 from portal.access import At, Reading
 from portal.inbox_view import list_own, list_unread, list_waiting
@@ -73,8 +73,9 @@ def _waits(session: Session, actor: Actor, at: datetime) -> list[tuple[str, str,
         ("/notices", _shown(unread), "未读通知", "unread notices"),
     ]
     if P.requests_submit in permissions_of(actor):
-        mine = count_open_requests(session, applicant_id=actor.id)
-        waits.append(("/requests?mine=1", _shown(mine), "我在办的申请", "my open requests"))
+        seen_at = scope_of(session, actor, P.requests_see)
+        mine = count_open_requests(session, applicant_id=actor.id, bureau_ids=seen_at)
+        waits.append(("/requests?mine=1&state=open", _shown(mine), "我在办的申请", "my open requests"))
     return waits
 
 

@@ -37,6 +37,8 @@ Sees = Annotated[Asker, page_needs(Permission.requests_see)]
 Submits = Annotated[Asker, form_needs(Permission.requests_submit)]
 Confirms = Annotated[Asker, form_needs(Permission.requests_confirm)]
 AT_ONCE = 50
+OPEN = "open"
+"""In place of a state: whatever has not ended."""
 REASON_LENGTH = 2000
 SUBMITTED: Pair = ("申请已提交，进入审批", "The request was submitted")
 WITHDRAWN: Pair = ("申请已撤回", "The request was withdrawn")
@@ -63,6 +65,7 @@ def list_(
         applicant_id=asker.person_id if mine else None,
         state=state if state in REQUEST_STATES else None,
         kind=kind if kind in KINDS else None,
+        open_only=state == OPEN,
         before_id=before or None,
         limit=AT_ONCE + 1,
     )

@@ -1,5 +1,8 @@
 """The pages of requests beyond their usual way: quota changes, servers that change meanwhile, dead ends."""
 
+import re
+from html import unescape
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -57,6 +60,21 @@ def test_servers_that_change_meanwhile_stay_in_a_request_until_they_are_taken_ou
     assert (told.status_code, f"（编号 {third}）现已不能办理" in told.text) == (422, True)
     assert form_on(told.text, "/requests/new")["target"] == [str(first)]
     assert fill(admin, told.text, "/requests/new").status_code == 303
+
+
+def test_the_count_of_open_requests_is_that_of_the_list_that_it_leads_to(
+    admin: TestClient, api: Api, installation: Installation
+) -> None:
+    kept, taken_back = (submitted(api("minzheng"), wish(installation)) for _ in range(2))
+    gone = f"/requests/{taken_back}"
+    assert send(admin, gone, f"{gone}/withdraw").status_code == 303
+    link, count = re.findall(
+        r'<a href="([^"]+)"><strong>(\d+)</strong><span>我在办的申请', admin.get("/").text
+    )[0]
+    listed = admin.get(unescape(link)).text
+    assert (count, listed.count('<th scope="row"')) == ("1", 1)
+    assert (f'"/requests/{kept}"' in listed, f'"{gone}"' in listed) == (True, False)
+    assert admin.get("/requests?mine=1").text.count('<th scope="row"') == 2
 
 
 def built(api: Api, here: Installation, cloud: Cloud) -> None:
