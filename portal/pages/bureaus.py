@@ -28,6 +28,7 @@ router = APIRouter(include_in_schema=False)
 Sees = Annotated[Asker, page_needs(Permission.bureaus_see)]
 FOUND_AT_ONCE = 50
 CHILDREN_AT_ONCE = 90
+SYSTEMS_AT_ONCE = 20
 
 
 @router.get("/bureaus")
@@ -74,6 +75,7 @@ def bureau(
     asker: Sees,
     session: Reading,
     after: Annotated[str, Query(max_length=64)] = "",
+    system_after: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
     """One bureau; its quota and its systems are shown to who may see them."""
     found = get_bureau(session, code=code)
@@ -82,15 +84,20 @@ def bureau(
     below = list_bureaus(session, parent_id=found.id, after_code=after, limit=CHILDREN_AT_ONCE + 1)
     children = below[:CHILDREN_AT_ONCE]
     sees_systems = may(session, actor, Permission.systems_see, bureau_id=found.id)
+    its = list_systems(session, bureau_id=found.id, after_code=system_after, limit=SYSTEMS_AT_ONCE + 1)
+    systems = its[:SYSTEMS_AT_ONCE]
     sees_quota = may(session, actor, Permission.grants_see, bureau_id=found.id)
     facts = {
         **head_of(session, actor, found),
         "children": children,
         "after": after,
         "next": children[-1].code if len(below) > CHILDREN_AT_ONCE else "",
-        "systems": list_systems(session, bureau_id=found.id) if sees_systems else None,
+        "systems": systems if sees_systems else None,
+        "system_after": system_after,
+        "next_system": systems[-1].code if len(its) > SYSTEMS_AT_ONCE else "",
         "quotas": quotas_of(session, found.id) if sees_quota else [],
-        "asks": may(session, actor, Permission.requests_submit, bureau_id=found.id),
+        "asks": found.abolished_at is None
+        and may(session, actor, Permission.requests_submit, bureau_id=found.id),
     }
     return render(request, "bureau.html", facts)
 

@@ -11,9 +11,16 @@ from sqlalchemy.orm import Session
 from approval.queries import get_case
 from identity.actor import Actor
 from identity.models import Bureau, System
-from identity.queries import find_bureau, find_system, get_bureau_by_id, get_system_by_id, list_systems_within
-from identity.roles import Permission
-from identity.service.access import may, scope_of
+from identity.queries import (
+    find_bureau,
+    find_bureaus,
+    find_system,
+    get_bureau_by_id,
+    get_system_by_id,
+    list_systems_within,
+)
+from identity.roles import Permission, bureaus_with
+from identity.service.access import may
 from infra.clock import city_date
 from infra.database import reading
 from portal.access import At, Here, Reading
@@ -66,10 +73,11 @@ def new(
     region: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
     """First what is asked for which system or bureau, then the form of it."""
-    chosen = Form.of(kind=kind, system=system, bureau=bureau, region=region or here.settings.region)
+    place = region or _usual_region(session, here.settings.region)
+    chosen = Form.of(kind=kind, system=system, bureau=bureau, region=place)
     about = _about(session, asker, chosen, is_first=not kind)
     if about is None:
-        return _choose(request, session, asker.actor, chosen)
+        return _choose(request, session, asker, chosen)
     account = find_account(session, region=about["region"], bureau_id=about["bureau"].id)
     form = empty_form(kind, limit=account.limit if account else Limits())
     form.fields = {**form.fields, "end_on": [(city_date(at) + USUAL_LEASE).isoformat()]}
@@ -83,7 +91,7 @@ def draft(request: Request, asker: Asks, sent: SentForm) -> Response:
     with reading(sent.here.engine) as session:
         about = _about(session, asker, form, is_first=False)
         if about is None:
-            return _choose(request, session, asker.actor, form)
+            return _choose(request, session, asker, form)
         if (changed := _with_other_lines(form)) is not None:
             return _show(request, session, about, changed)
         asked = read_request(form, about["kind"], about["offer"])
@@ -228,16 +236,34 @@ def _show(request: Request, session: Session, about: dict[str, Any], form: Form)
     return render(request, "request_form.html", facts, status=form.status)
 
 
-def _choose(request: Request, session: Session, actor: Actor, form: Form) -> Response:
-    bureaus = {bureau_id for role, bureau_id in actor.roles}
-    own = [get_bureau_by_id(session, bureau_id=one) for one in sorted(bureaus)]
+def _usual_region(session: Session, configured: str) -> str:
+    """The region of a request that names none: the configured one, else the only one; empty: to be chosen."""
+    names = [one.name for one in list_regions(session)]
+    return configured if configured in names else names[0] if len(names) == 1 else ""
+
+
+def _choose(request: Request, session: Session, asker: Asker, form: Form) -> Response:
+    """The page to choose on: what the reader came from stands first, and what is left out is said."""
+    came_from = find_bureau(session, code=form.typed("bureau"))
+    if came_from is not None and not asker.may(session, came_from.id):
+        came_from = None
+    own = bureaus_with(Permission.requests_submit, asker.actor.roles)
+    bureaus = find_bureaus(session, own | ({came_from.id} if came_from else set()))
+    systems = list_systems_within(session, bureau_ids=asker.scope(session), limit=SYSTEMS_SHOWN + 1)
+    its = {came_from.id} if came_from else set()
+    nearest = list_systems_within(session, bureau_ids=its, limit=SYSTEMS_SHOWN + 1)
+    rows = dict.fromkeys([*nearest[:SYSTEMS_SHOWN], *systems[:SYSTEMS_SHOWN]])
     facts = {
         "form": form,
         "kind_names": KIND_NAMES,
-        "systems": list_systems_within(
-            session, bureau_ids=scope_of(session, actor, Permission.requests_submit), limit=SYSTEMS_SHOWN
-        ),
-        "bureaus": [one for one in own if may(session, actor, Permission.requests_submit, bureau_id=one.id)],
+        "systems": list(rows),
+        "is_cut": max(len(systems), len(nearest)) > SYSTEMS_SHOWN,
+        "bureaus": [bureaus[one] for one in sorted(bureaus)],
+        "registers_at": [one for one in bureaus.values() if _registers(session, asker.actor, one)],
         "regions": [one.name for one in list_regions(session)],
     }
     return render(request, "request_choose.html", facts, status=form.status)
+
+
+def _registers(session: Session, actor: Actor, bureau: Bureau) -> bool:
+    return may(session, actor, Permission.systems_edit, bureau_id=bureau.id)

@@ -204,6 +204,7 @@ def test_from_submission_to_servers_by_three_people(
     listed = admin.get(f"/bureaus/{MINZHENG}/servers").text
     servers = list(dict.fromkeys(re.findall(r'href="(/servers/\d+)"', listed)))
     assert len(servers) == 3
+    assert f'href="{servers[0]}"' in admin.get(f"/systems/{SYSTEM}").text
     for act in ("stop", "start"):
         assert send(admin, servers[0], f"{servers[0]}/{act}").status_code == 303
         work(installation, cloud)
