@@ -8,7 +8,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
+from approval.models import Case
 from approval.queries import get_case
+from approval.service.record import check_act, check_applicant
 from identity.actor import Actor
 from identity.models import Bureau, System
 from identity.queries import (
@@ -45,6 +47,7 @@ from portal.request_form import (
     without_a_line,
 )
 from provisioning.models import KINDS
+from provisioning.models import Request as Asked
 from provisioning.queries import get_request, list_lines, list_regions
 from provisioning.quota import Limits
 from provisioning.service import requests
@@ -122,10 +125,10 @@ def draft(request: Request, asker: Asks, sent: SentForm) -> Response:
 
 @router.get("/requests/{request_id}/edit")
 def edit(request: Request, request_id: RowId, asker: MayAsk, session: Reading) -> Response:
-    """The form with what is asked for now."""
-    found = get_request(session, request_id)
-    asker.at(session, found.bureau_id)
-    about = _about_request(session, request_id)
+    """The form with what is asked for now, for who applied, while it can be changed."""
+    found, case = _own(session, asker, request_id)
+    check_act(case, "edit")
+    about = _about_request(session, found, case)
     return _show(request, session, about, form_of(found, list_lines(session, found.id)))
 
 
@@ -134,8 +137,7 @@ def change(request: Request, request_id: RowId, asker: Asks, sent: SentForm) -> 
     """Change what is asked before it is decided; approvals that it had are void."""
     form = sent.form
     with reading(sent.here.engine) as session:
-        asker.at(session, get_request(session, request_id).bureau_id)
-        about = _about_request(session, request_id)
+        about = _about_request(session, *_own(session, asker, request_id))
         if (changed := _with_other_lines(form)) is not None:
             return _show(request, session, about, changed)
         asked = read_request(form, about["kind"], about["offer"])
@@ -158,7 +160,7 @@ def change(request: Request, request_id: RowId, asker: Asks, sent: SentForm) -> 
         return onward(request, path, EDITED)
     place_refusal(form, about["kind"])
     with reading(sent.here.engine) as session:
-        return _show(request, session, _about_request(session, request_id), form)
+        return _show(request, session, _about_request(session, *_own(session, asker, request_id)), form)
 
 
 def _with_other_lines(form: Form) -> Form | None:
@@ -193,11 +195,18 @@ def _about(session: Session, asker: Asker, form: Form, *, is_first: bool) -> dic
     return _of(session, kind, region, system, bureau)
 
 
-def _about_request(session: Session, request_id: int) -> dict[str, Any]:
+def _own(session: Session, asker: Asker, request_id: int) -> tuple[Asked, Case]:
+    """The request with its case, for who applied. Raises NotFound, Forbidden, NotApplicant."""
     found = get_request(session, request_id)
+    asker.at(session, found.bureau_id)
+    case = get_case(session, found.case_id or 0)
+    check_applicant(case, asker.person_id, "edit")
+    return found, case
+
+
+def _about_request(session: Session, found: Asked, case: Case) -> dict[str, Any]:
     system = None if found.system_id is None else get_system_by_id(session, system_id=found.system_id)
     bureau = get_bureau_by_id(session, bureau_id=found.bureau_id)
-    case = get_case(session, found.case_id or 0)
     targets = [one.target_id for one in list_lines(session, found.id) if one.target_id is not None]
     about = _of(session, found.kind, found.region, system, bureau, targets)
     return about | {"editing": found, "case": case}

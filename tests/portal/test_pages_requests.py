@@ -6,13 +6,18 @@ from html import unescape
 import pytest
 from fastapi.testclient import TestClient
 
+from identity.actor import INSTALLATION
+from identity.queries import get_bureau
+from identity.roles import Role
+from identity.service.people import find_person_by_login
+from identity.service.roles import give_role
 from infra.database import transaction
 from infra.installation import Installation
 from provisioning.cloud.driver import Cloud
 from provisioning.models import Server
 from tests.portal.browser import fill, form_on, send
 from tests.portal.cloud import API, MINZHENG, SYSTEM, decide, open_cloud, submitted, wish, work
-from tests.portal.conftest import Api, SignIn
+from tests.portal.conftest import Api, SignIn, csrf_of
 
 CHANGE = f"/requests/new?kind=quota_change&bureau={MINZHENG}"
 
@@ -75,6 +80,40 @@ def test_the_count_of_open_requests_is_that_of_the_list_that_it_leads_to(
     assert (count, listed.count('<th scope="row"')) == ("1", 1)
     assert (f'"/requests/{kept}"' in listed, f'"{gone}"' in listed) == (True, False)
     assert admin.get("/requests?mine=1").text.count('<th scope="row"') == 2
+
+
+def test_the_form_to_edit_is_for_who_applied_while_it_can_be_saved(
+    admin: TestClient, sign_in: SignIn, api: Api, installation: Installation
+) -> None:
+    path = f"/requests/{submitted(api('minzheng'), wish(installation))}"
+    edit = f"{path}/edit"
+    opened = admin.get(edit).text
+    make_colleague(installation)
+    colleague = sign_in("renshe")
+    assert (colleague.get(path).status_code, f'"{edit}"' in colleague.get(path).text) == (200, False)
+    foreign = colleague.get(edit)
+    assert (foreign.status_code, "只有办件" in foreign.text) == (403, True)
+    adding = {"csrf": csrf_of(colleague), "act": "add-line"}
+    assert colleague.post(edit, data=adding).status_code == 403
+    assert send(admin, path, f"{path}/withdraw").status_code == 303
+    assert (admin.get(edit).status_code, "不能修改" in admin.get(edit).text) == (409, True)
+    late = fill(admin, opened, edit, {"purpose": "已经晚了"})
+    assert (late.status_code, form_on(late.text, edit)["purpose"]) == (409, ["已经晚了"])
+
+
+def make_colleague(here: Installation) -> None:
+    """李人社 becomes an admin of 市民政局 too."""
+    with transaction(here.engine) as session:
+        person = find_person_by_login(session, login="renshe")
+        assert person is not None
+        give_role(
+            session,
+            actor=INSTALLATION,
+            person_id=person.id,
+            role=Role.bureau_admin,
+            bureau_id=get_bureau(session, code=MINZHENG).id,
+            at=here.clock.now(),
+        )
 
 
 def built(api: Api, here: Installation, cloud: Cloud) -> None:
