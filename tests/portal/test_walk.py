@@ -12,6 +12,7 @@ from infra.installation import Installation
 from portal.route_table import RouteAccess, list_routes, route_table
 from portal.sample.people import PEOPLE, SamplePerson
 from tests.portal.conftest import SignIn, csrf_of, open_sample, portal_over
+from tests.portal.markup import faults_of
 from tests.portal.walk import Call, Named, comes_in, fill, list_calls, path_of, prepare_all
 
 ENDS_THE_SESSION = {
@@ -85,6 +86,8 @@ def test_each_person_comes_in_where_the_table_says_and_nowhere_else(
             expected = comes_in(session, person, routes[call.route], call)
         answer = make(browser, call, named, csrf=csrf)
         assert answer.status_code < 500, (call, answer.text)
+        if answer.headers.get("content-type", "").startswith("text/html"):
+            assert faults_of(answer.text) == [], (call, answer.text)
         if let_in(routes[call.route], answer, hidden=call.hidden) != expected:
             wrong.append((call.route, call.bureau, expected, answer.status_code, answer.text[:300]))
     assert wrong == []
