@@ -1,7 +1,7 @@
 """A case: what is asked, its steps and clocks, and what the reader may do with it now."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Request
@@ -211,15 +211,24 @@ def _show(
         "clock_names": CLOCKS,
         "procedures": PROCEDURES,
         "running": [
-            one for one in shown.view.suspensions if one.last_on is None and one.kind != "supplement"
+            (one, _resuming(sent.get("resume"), one.kind, today))
+            for one in shown.view.suspensions
+            if one.last_on is None and one.kind != "supplement"
         ],
         "forms": {
             "decide": Form(),
             "suspend": Form.of(first_on=today),
-            "resume": Form.of(last_on=today),
+            "resume": Form(),
             "answer": Form(),
         }
         | sent,
     }
     status = next((form.status for form in sent.values()), 200)
     return render(request, "case.html", facts, status=status)
+
+
+def _resuming(sent: Form | None, procedure: str, today: date) -> Form:
+    """The form to end one of the procedures that run: as it was sent, if it was that one's."""
+    if sent is not None and sent.typed("procedure") == procedure:
+        return sent
+    return Form.of(last_on=today)

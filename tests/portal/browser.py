@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from tests.portal.markup import faults_of
+
 Fields = dict[str, list[str]]
 
 
@@ -71,6 +73,7 @@ def send(
     """Open the page at the path `page`, type (None: take out) into its form for `action`, and send it."""
     opened = browser.get(page)
     assert opened.status_code == 200, (page, opened.status_code)
+    assert faults_of(opened.text) == [], page
     return fill(browser, opened.text, action, typed)
 
 
@@ -83,7 +86,9 @@ def fill(
         fields.pop(name, None)
         if value is not None:
             fields[name] = [value]
-    return browser.post(action, data=fields)
+    answer = browser.post(action, data=fields)
+    assert faults_of(answer.text) == [], action
+    return answer
 
 
 def error_at(page: str, name: str) -> str:

@@ -15,7 +15,7 @@ from infra.database import transaction
 from infra.installation import Installation
 from provisioning.cloud.driver import Cloud
 from provisioning.models import Server
-from tests.portal.browser import fill, form_on, send
+from tests.portal.browser import error_at, fill, form_on, send
 from tests.portal.cloud import API, MINZHENG, SYSTEM, decide, open_cloud, submitted, wish, work
 from tests.portal.conftest import Api, SignIn, csrf_of
 
@@ -99,6 +99,33 @@ def test_the_form_to_edit_is_for_who_applied_while_it_can_be_saved(
     assert (admin.get(edit).status_code, "不能修改" in admin.get(edit).text) == (409, True)
     late = fill(admin, opened, edit, {"purpose": "已经晚了"})
     assert (late.status_code, form_on(late.text, edit)["purpose"]) == (409, ["已经晚了"])
+
+
+def test_a_withdrawal_that_failed_shows_what_was_typed(
+    admin: TestClient, api: Api, installation: Installation
+) -> None:
+    path = f"/requests/{submitted(api('minzheng'), wish(installation))}"
+    assert "<details><summary>撤回申请" in admin.get(path).text
+    wrong = send(admin, path, f"{path}/withdraw", {"reason": "不再需要\x07"})
+    assert (wrong.status_code, "不可见" in error_at(wrong.text, "reason")) == (422, True)
+    assert "<details open><summary>撤回申请" in wrong.text
+    late = admin.post(f"{path}/submit", data={"csrf": csrf_of(admin)})
+    assert (late.status_code, "<details><summary>撤回申请" in late.text) == (409, True)
+
+
+def test_two_special_procedures_have_a_form_each(
+    admin: TestClient, sign_in: SignIn, api: Api, installation: Installation
+) -> None:
+    number = submitted(api("minzheng"), wish(installation))
+    assert decide(api("shenhe"), number, "accept").status_code == 200
+    case = f"/cases/{api('minzheng').get(f'{API}/requests/{number}').json()['case']}"
+    office = sign_in("shenhe")
+    for procedure in ("hearing", "testing"):
+        begun = send(office, case, f"{case}/suspend", {"procedure": procedure, "reason": "需要"})
+        assert begun.status_code == 303, begun.text
+    wrong = send(office, case, f"{case}/resume", {"procedure": "testing", "last_on": "明天"})
+    assert (wrong.status_code, bool(error_at(wrong.text, "resume-testing"))) == (422, True)
+    assert not error_at(wrong.text, "resume-hearing")
 
 
 def make_colleague(here: Installation) -> None:
