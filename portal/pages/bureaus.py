@@ -28,7 +28,7 @@ router = APIRouter(include_in_schema=False)
 Sees = Annotated[Asker, page_needs(Permission.bureaus_see)]
 FOUND_AT_ONCE = 50
 CHILDREN_AT_ONCE = 90
-SYSTEMS_AT_ONCE = 20
+SYSTEMS_AT_ONCE = 10
 
 
 @router.get("/bureaus")

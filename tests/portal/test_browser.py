@@ -11,8 +11,9 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from infra.installation import Installation
 from infra.lab import chromium
+from tests.portal.cloud import SYSTEM, build, open_cloud
 from tests.portal.commands import HANGS_AFTER_S, Listening
-from tests.portal.conftest import portal_over
+from tests.portal.conftest import Api, portal_over
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -67,6 +68,30 @@ def test_every_page_of_the_navigation_fits_and_is_quiet(
     wait_for(browser, f"{url}/sign-in")
     browser.get(url)
     assert browser.current_url.startswith(f"{url}/sign-in")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_forms_of_requests_fit(
+    browser: Chrome,
+    installation: Installation,
+    api: Api,
+    listening: tuple[Listening, str],
+    sample_sqlite: tuple[str, str],
+    width: str,
+) -> None:
+    build(api, installation, open_cloud(installation))
+    served, url = listening
+    served.portal = portal_over(installation)
+    browser.set_window_size(*WIDTHS[width])
+    enter(browser, url, "minzheng", sample_sqlite[1])
+    for kind in ("servers", "volumes", "resize", "extension", "release"):
+        browser.get(f"{url}/requests/new?kind={kind}&system={SYSTEM}")
+        assert browser.execute_script(OVERFLOW) <= 0, kind
+        assert browser.execute_script(UNNAMED) == [], kind
+    browser.get(f"{url}/requests/new?kind=servers&system={SYSTEM}")
+    lines = browser.find_element(By.CSS_SELECTOR, "ol.asked")
+    assert lines.value_of_css_property("white-space").startswith("normal")
+    leave(browser)
 
 
 def enter(browser: Chrome, url: str, login: str, password: str) -> None:

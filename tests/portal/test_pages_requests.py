@@ -16,7 +16,7 @@ from infra.installation import Installation
 from provisioning.cloud.driver import Cloud
 from provisioning.models import Server
 from tests.portal.browser import error_at, fill, form_on, send
-from tests.portal.cloud import API, MINZHENG, SYSTEM, decide, open_cloud, submitted, wish, work
+from tests.portal.cloud import API, MINZHENG, SYSTEM, build, decide, open_cloud, submitted, wish
 from tests.portal.conftest import Api, SignIn, csrf_of
 
 CHANGE = f"/requests/new?kind=quota_change&bureau={MINZHENG}"
@@ -46,7 +46,7 @@ def test_a_quota_change_warns_of_what_the_parent_lacks(admin: TestClient) -> Non
 def test_servers_that_change_meanwhile_stay_in_a_request_until_they_are_taken_out(
     admin: TestClient, api: Api, installation: Installation, cloud: Cloud
 ) -> None:
-    built(api, installation, cloud)
+    build(api, installation, cloud)
     first, second, third = (one["id"] for one in admin.get(f"{API}/servers").json()["items"])
     release = f"/requests/new?kind=release&system={SYSTEM}"
     fields = form_on(admin.get(release).text, "/requests/new")
@@ -141,14 +141,6 @@ def make_colleague(here: Installation) -> None:
             bureau_id=get_bureau(session, code=MINZHENG).id,
             at=here.clock.now(),
         )
-
-
-def built(api: Api, here: Installation, cloud: Cloud) -> None:
-    """Three servers of 市民政局's system."""
-    number = submitted(api("minzheng"), wish(here))
-    for login, step in (("shenhe", "accept"), ("shenhe", "review"), ("hezhun", "verify")):
-        assert decide(api(login), number, step).status_code == 200
-    work(here, cloud)
 
 
 def put_into(here: Installation, states: dict[int, str]) -> None:
