@@ -15,10 +15,15 @@ from infra.database import transaction
 from infra.installation import Installation
 from provisioning.cloud.driver import Cloud
 from provisioning.models import Server
+from provisioning.service.regions import open_region
 from tests.portal.browser import error_at, fill, form_on, send
-from tests.portal.cloud import API, MINZHENG, SYSTEM, build, decide, open_cloud, submitted, wish
+from tests.portal.cloud import API, MINZHENG, REGION, SYSTEM, build, decide, open_cloud, submitted, wish
 from tests.portal.conftest import Api, SignIn, csrf_of
 
+ALIKE = (
+    "line_id", "work_line_id", "system_id", "bureau_id", "zone", "image", "flavor", "amounts", "state",
+    "since_at",
+)  # fmt: skip
 CHANGE = f"/requests/new?kind=quota_change&bureau={MINZHENG}"
 
 
@@ -65,6 +70,28 @@ def test_servers_that_change_meanwhile_stay_in_a_request_until_they_are_taken_ou
     assert (told.status_code, f"（编号 {third}）现已不能办理" in told.text) == (422, True)
     assert form_on(told.text, "/requests/new")["target"] == [str(first)]
     assert fill(admin, told.text, "/requests/new").status_code == 303
+
+
+def test_all_servers_of_a_system_in_the_region_are_offered_and_no_others(
+    admin: TestClient, api: Api, installation: Installation, cloud: Cloud
+) -> None:
+    build(api, installation, cloud)
+    with transaction(installation.engine) as session:
+        open_region(session, name="north", at=installation.clock.now(), actor="person:1")
+        for number in range(600):
+            region = "north" if number % 2 else REGION
+            session.add(like(session.get_one(Server, 1), f"more-{number}", region))
+        for number in range(300):
+            session.add(like(session.get_one(Server, 1), f"last-{number}", REGION))
+    page = admin.get(f"/requests/new?kind=release&system={SYSTEM}").text
+    assert page.count('name="target"') == 3 + 300 + 300
+    assert ("more-598<" in page, "last-299<" in page, "more-599<" in page) == (True, True, False)
+
+
+def like(one: Server, name: str, region: str) -> Server:
+    """Another server of its request, in the region."""
+    kept = {field: getattr(one, field) for field in ALIKE}
+    return Server(**kept, tag=name, name=name, region=region, allocation_key=name)
 
 
 def test_the_count_of_open_requests_is_that_of_the_list_that_it_leads_to(
