@@ -22,12 +22,12 @@ from infra.idempotency import Asked, KeyReused
 from infra.installation import Installation
 from portal.access import At, Here
 from portal.errors import STATUS
+from portal.numbers import LARGEST_AMOUNT
 
 Pair = tuple[str, str]
 
 CORRECTABLE = (Kind.invalid, Kind.conflict, Kind.stale, Kind.too_large)
 """Refusals that are shown on the form itself, since whoever sent it may mend it there and send it again."""
-LARGEST = 2**53
 LONGEST_NUMBER = 20
 FULL_WIDTH = {ord("\uff10") + n: str(n) for n in range(10)}
 NOT_TYPED = ("csrf", "once")
@@ -117,7 +117,9 @@ class Form:
             self.refuse(name, UNSEEN)
         return value
 
-    def whole(self, name: str, *, least: int = 0, most: int = LARGEST, needed: bool = True) -> int | None:
+    def whole(
+        self, name: str, *, least: int = 0, most: int = LARGEST_AMOUNT, needed: bool = True
+    ) -> int | None:
         """A whole number; full-width digits count. None if it is wrong, or empty and not needed."""
         value = self.typed(name).translate(FULL_WIDTH).strip()
         if not value:

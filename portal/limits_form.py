@@ -3,7 +3,6 @@
 from portal.form import Form
 from provisioning.quota import DIMENSIONS, Limits
 
-LARGEST = 2**53 - 1
 BOTH = (
     "限额与“不限”只能选一项：请清空限额，或取消勾选“不限”",
     "Either a limit or unlimited: clear the number or untick “unlimited”",
@@ -31,7 +30,7 @@ def read_limits(form: Form) -> Limits | None:
             if form.typed(f"limit.{one.key}").strip():
                 form.refuse(f"limit.{one.key}", BOTH)
             continue
-        amount = form.whole(f"limit.{one.key}", most=LARGEST)
+        amount = form.whole(f"limit.{one.key}")
         if amount is not None:
             typed[one.key] = amount
     return None if form.errors else Limits.parse(typed)

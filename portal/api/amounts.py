@@ -4,10 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from portal.numbers import LARGEST_AMOUNT
 from provisioning.quota import DIMENSIONS, Limits, Resources
-
-LARGEST = 2**53 - 1
-"""The largest whole number that every JSON reader keeps exactly."""
 
 
 def _known(given: dict[str, int | None]) -> dict[str, int | None]:
@@ -16,7 +14,7 @@ def _known(given: dict[str, int | None]) -> dict[str, int | None]:
 
 
 def _schema(*, all_of_them: bool) -> dict[str, Any]:
-    whole = {"type": "integer", "minimum": 0, "maximum": LARGEST}
+    whole = {"type": "integer", "minimum": 0, "maximum": LARGEST_AMOUNT}
     properties = {
         one.key: {"anyOf": [whole, {"type": "null"}], "description": f"{one.zh} {one.en} {one.unit}".strip()}
         for one in DIMENSIONS
@@ -39,7 +37,7 @@ def _schema(*, all_of_them: bool) -> dict[str, Any]:
 
 
 LimitsIn = Annotated[
-    dict[str, Annotated[int, Field(ge=0, le=LARGEST, strict=True)] | None],
+    dict[str, Annotated[int, Field(ge=0, le=LARGEST_AMOUNT, strict=True)] | None],
     AfterValidator(_known),
     WithJsonSchema(_schema(all_of_them=False)),
 ]

@@ -14,9 +14,9 @@ from exchange.schema import BadItems, Item, read_item
 from identity.models import Bureau
 from identity.queries import get_bureau_by_id
 from portal.api.shapes import In, Out
+from portal.numbers import LARGEST_COUNT
 
 ShareType = Literal["unconditional", "conditional", "none"]
-LARGEST_COUNT = 10**9
 
 
 class MaskShape(In):

@@ -9,7 +9,7 @@ from pydantic import Field
 from approval.models import Notice
 from approval.queries import InboxRow, list_inbox, list_notices
 from approval.service import read_notice
-from approval.wording import NOTICES, word
+from approval.wording import word
 from identity.models import Bureau, Person
 from identity.queries import find_bureaus, find_persons
 from infra.clock import city_date
@@ -17,14 +17,14 @@ from infra.workdays import load_calendar
 from portal.access import At, Reading, Writing
 from portal.api.cases import PersonNamed
 from portal.api.clocks import StandingOut
-from portal.api.shapes import Cursor, Limit, Out, Page, RowId, api_router, id_of, page_of
+from portal.api.shapes import Cursor, Limit, Out, Page, api_router, id_of, page_of
+from portal.inbox_view import NOTICE_TEXTS
 from portal.language import language_of
 from portal.needs import Asker, needs
-from provisioning.wording import NOTICES as PROVISIONING_NOTICES
+from portal.numbers import RowId
 
 router = api_router("inbox")
 
-WORDING = {**NOTICES, **PROVISIONING_NOTICES}
 Somebody = Annotated[Asker, needs()]
 
 
@@ -124,7 +124,7 @@ def notices(
     )
 
     def shown(notice: Notice) -> NoticeOut:
-        text = word(notice.code, notice.facts, language_of(request), WORDING)
+        text = word(notice.code, notice.facts, language_of(request), NOTICE_TEXTS)
         plain = {name: getattr(notice, name) for name in NoticeOut.model_fields if name != "text"}
         return NoticeOut(text=text, **plain)
 

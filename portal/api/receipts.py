@@ -14,8 +14,9 @@ from identity.models import System
 from identity.queries import get_system_by_id
 from identity.roles import Permission as P
 from portal.access import At, Reading, Writing
-from portal.api.shapes import Cursor, Limit, Out, Page, RowId, api_router, id_of, page_of
+from portal.api.shapes import Cursor, Limit, Out, Page, api_router, id_of, page_of
 from portal.needs import Asker, needs
+from portal.numbers import RowId
 
 router = api_router("batches")
 SEES_RECEIPTS = (P.datasets_publish, P.catalogue_edit, P.subscriptions_see)

@@ -10,8 +10,9 @@ from exchange.service.pull import MAX_PAGE, pull
 from identity.roles import Permission as P
 from infra.database import reading
 from portal.access import At, Here, Log
-from portal.api.shapes import Out, RowId, api_router
+from portal.api.shapes import Out, api_router
 from portal.needs import Asker, needs
+from portal.numbers import RowId
 
 router = api_router("records")
 

@@ -11,8 +11,9 @@ from approval.queries import CaseView, get_case, view_case
 from identity.models import Person
 from identity.queries import get_bureau_by_id, get_system_by_id
 from portal.api.amounts import LimitsOut, limits_out
-from portal.api.shapes import LARGEST_ID, In, Out
+from portal.api.shapes import In, Out
 from portal.api.standing import StandingOut, show_standing
+from portal.numbers import LARGEST_ID
 from provisioning.models import Request, RequestLine
 from provisioning.queries import list_lines, list_servers_of
 from provisioning.service.asking import LineAsked

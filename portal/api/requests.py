@@ -20,9 +20,10 @@ from infra.workdays import load_calendar
 from portal.access import At, Reading, Writing
 from portal.api.amounts import LimitsIn
 from portal.api.request_shapes import LineIn, RequestOut, RequestRow, SubmittedOut, show_request, show_row
-from portal.api.shapes import Cursor, In, Limit, Page, RowId, api_router, id_of, page_of
+from portal.api.shapes import Cursor, In, Limit, Page, api_router, id_of, page_of
 from portal.deciding import DECIDERS, let_decide
 from portal.needs import Asker, needs
+from portal.numbers import RowId
 from portal.once import Once
 from portal.revisions import Seen, tag
 from provisioning.models import Request

@@ -12,8 +12,9 @@ from identity.service.roles import end_role, give_role, list_roles
 from infra.errors import NotFound
 from portal.access import At, Writing
 from portal.api.people import person_of
-from portal.api.shapes import Cursor, In, Limit, Out, Page, RowId, api_router, id_of, page_of
+from portal.api.shapes import Cursor, In, Limit, Out, Page, api_router, id_of, page_of
 from portal.needs import Asker, needs
+from portal.numbers import RowId
 from portal.once import Once
 
 router = api_router("people")

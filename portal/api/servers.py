@@ -13,8 +13,9 @@ from identity.queries import get_bureau, get_bureau_by_id, get_system, get_syste
 from identity.roles import Permission
 from portal.access import At, Reading, Writing
 from portal.api.amounts import LimitsOut, limits_out
-from portal.api.shapes import Cursor, In, Limit, Out, Page, RowId, api_router, id_of, page_of
+from portal.api.shapes import Cursor, In, Limit, Out, Page, api_router, id_of, page_of
 from portal.needs import Asker, needs
+from portal.numbers import RowId
 from portal.once import Once
 from provisioning.models import Server
 from provisioning.queries import find_lease, get_server, list_servers, list_volumes_of

@@ -4,20 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from infra.errors import SijiError
+from portal.numbers import LARGEST_ID
 
 PREFIX = "/api/v1"
 PAGE_MAX = 500
-LARGEST_ID = 2**63 - 1
 REFUSALS = (400, 401, 403, 404, 409, 412, 413, 422, 428, 500, 503)
 T = TypeVar("T")
 R = TypeVar("R")
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="每页条数 · how many a page")]
-RowId = Annotated[int, Path(ge=1, le=LARGEST_ID, description="编号 · its number")]
 Cursor = Annotated[str, Query(max_length=128, description="上一页的 next · `next` of the page before")]
 
 

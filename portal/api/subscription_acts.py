@@ -15,7 +15,7 @@ from exchange.service.entitlements import (
 from exchange.service.subscriptions import decide_subscription
 from identity.roles import Permission as P
 from portal.access import At, Writing
-from portal.api.shapes import RowId, api_router
+from portal.api.shapes import api_router
 from portal.api.subscription_shapes import (
     DecisionIn,
     ReasonIn,
@@ -25,6 +25,7 @@ from portal.api.subscription_shapes import (
     masks_of,
 )
 from portal.needs import Asker, needs
+from portal.numbers import RowId
 from portal.revisions import Seen
 
 router = api_router("subscriptions")

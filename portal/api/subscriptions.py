@@ -20,7 +20,7 @@ from exchange.service.subscriptions import edit_subscription, request_subscripti
 from identity.queries import get_system
 from identity.roles import Permission as P
 from portal.access import At, Reading, Writing
-from portal.api.shapes import Cursor, Limit, Page, RowId, api_router, id_of, page_of
+from portal.api.shapes import Cursor, Limit, Page, api_router, id_of, page_of
 from portal.api.subscription_shapes import (
     DeliveryOut,
     ReasonIn,
@@ -34,6 +34,7 @@ from portal.api.subscription_shapes import (
     masks_of,
 )
 from portal.needs import Asker, needs
+from portal.numbers import RowId
 from portal.once import Once
 from portal.revisions import Seen
 

@@ -19,8 +19,9 @@ from identity.service.tokens import (
     rotate_token,
 )
 from portal.access import At, Reading, Writing
-from portal.api.shapes import Cursor, In, Limit, Out, Page, RowId, api_router, id_of, page_of
+from portal.api.shapes import Cursor, In, Limit, Out, Page, api_router, id_of, page_of
 from portal.needs import Asker, needs
+from portal.numbers import RowId
 
 router = api_router("tokens")
 

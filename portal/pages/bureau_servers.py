@@ -10,8 +10,8 @@ from identity.roles import Permission
 from portal.access import Reading
 from portal.badges import SERVER
 from portal.needs import Asker, page_needs
+from portal.numbers import Place
 from portal.pages.bureau_head import head_of
-from portal.pages.ids import Place
 from portal.pages.names import systems_of
 from portal.render import render
 from provisioning.models import SERVER_STATES

@@ -15,7 +15,7 @@ from portal.flash import onward
 from portal.form import Form, SentForm
 from portal.inbox_view import INBOX_AT_MOST, list_own, list_unread, list_waiting, show_notices
 from portal.needs import Asker, form_needs, page_needs
-from portal.pages.ids import LARGEST, Place
+from portal.numbers import LARGEST_ID, Place
 from portal.render import render
 from portal.sight import CASE_SEERS
 from provisioning.wording import KINDS
@@ -109,4 +109,4 @@ def mark_as_read(
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= LARGEST
+    return text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= LARGEST_ID

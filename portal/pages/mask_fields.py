@@ -4,11 +4,11 @@ from typing import Any
 
 from exchange.masking import DATED, KINDS, BadMask, check_mask, read_mask
 from portal.form import Form
+from portal.numbers import LARGEST_COUNT
 
 AS_CATALOGUED = ""
 NO_MASK = "none"
 COUNTS = ("head", "tail", "step")
-LARGEST_COUNT = 1_000_000_000
 
 
 def typed_mask(form: Form, row: str, *, item_type: str) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from infra.errors import NotFound
 from portal.flash import Pair, onward
 from portal.form import Sent, SentForm
 from portal.needs import Asker, form_needs
+from portal.numbers import RowId
 from portal.pages.people import person_facts, person_of
 from portal.render import render
 
@@ -53,7 +54,7 @@ def give(request: Request, login: str, asker: Giver, sent: SentForm) -> Response
 
 
 @router.post("/people/{login}/roles/{assignment_id}/end")
-def end(request: Request, login: str, assignment_id: int, asker: Giver, sent: SentForm) -> Response:
+def end(request: Request, login: str, assignment_id: RowId, asker: Giver, sent: SentForm) -> Response:
     """End one of their roles."""
 
     def act(session: Session, found: Person) -> None:

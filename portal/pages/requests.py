@@ -21,7 +21,7 @@ from portal.case_view import due_words, show_case
 from portal.flash import Pair, onward
 from portal.form import Form, Sent, SentForm
 from portal.needs import Asker, form_needs, page_needs
-from portal.pages.ids import Place, RowId
+from portal.numbers import Place, RowId
 from portal.pages.names import systems_of
 from portal.render import render
 from portal.request_view import show_request

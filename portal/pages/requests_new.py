@@ -30,7 +30,7 @@ from portal.badges import SERVER
 from portal.flash import onward
 from portal.form import Form, SentForm
 from portal.needs import Asker, form_needs, page_needs
-from portal.pages.ids import RowId
+from portal.numbers import RowId
 from portal.quota_view import view_quota
 from portal.render import render
 from portal.request_form import (

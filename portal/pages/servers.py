@@ -18,7 +18,7 @@ from portal.badges import SERVER
 from portal.flash import Pair, onward
 from portal.form import Form, Sent, SentForm
 from portal.needs import Asker, form_needs, page_needs
-from portal.pages.ids import RowId
+from portal.numbers import RowId
 from portal.render import render
 from provisioning.models import Server
 from provisioning.queries import find_lease, get_server, list_volumes_of

@@ -26,6 +26,7 @@ from portal.access import Reading
 from portal.flash import Pair, onward
 from portal.form import Form, Sent, SentForm
 from portal.needs import Asker, form_needs, page_needs
+from portal.numbers import RowId
 from portal.pages.systems import show_system
 from portal.render import render
 
@@ -90,7 +91,7 @@ def issue(request: Request, code: str, asker: Issuer, sent: SentForm) -> Respons
 @router.get("/tokens/{token_id}/rotate")
 def show_rotation(
     request: Request,
-    token_id: int,
+    token_id: RowId,
     asker: Annotated[Asker, page_needs(P.tokens_issue)],
     session: Reading,
 ) -> Response:
@@ -100,7 +101,7 @@ def show_rotation(
 
 
 @router.post("/tokens/{token_id}/rotate")
-def rotate(request: Request, token_id: int, asker: Issuer, sent: SentForm) -> Response:
+def rotate(request: Request, token_id: RowId, asker: Issuer, sent: SentForm) -> Response:
     """Issue a successor and show its text; the old one ends after the overlap."""
     expires_on = sent.form.day("expires_on") or city_date(sent.at)
     overlap = sent.form.whole("overlap", most=LONGEST_OVERLAP_DAYS) or 0
@@ -123,7 +124,7 @@ def rotate(request: Request, token_id: int, asker: Issuer, sent: SentForm) -> Re
 
 @router.post("/tokens/{token_id}/revoke")
 def revoke(
-    request: Request, token_id: int, asker: Annotated[Asker, form_needs(P.tokens_revoke)], sent: SentForm
+    request: Request, token_id: RowId, asker: Annotated[Asker, form_needs(P.tokens_revoke)], sent: SentForm
 ) -> Response:
     """End it at once; doing so again changes nothing."""
 

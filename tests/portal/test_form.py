@@ -4,11 +4,13 @@ from datetime import date
 
 import pytest
 
-from portal.form import LARGEST, LONGEST_NUMBER, Form
+from portal.form import LONGEST_NUMBER, Form
+from portal.numbers import LARGEST_AMOUNT
 
 
 @pytest.mark.parametrize(
-    ("typed", "number"), [("12", 12), (" 12 ", 12), ("１２", 12), ("0", 0), (str(LARGEST), LARGEST)]
+    ("typed", "number"),
+    [("12", 12), (" 12 ", 12), ("１２", 12), ("0", 0), (str(LARGEST_AMOUNT), LARGEST_AMOUNT)],
 )
 def test_a_whole_number_is_read_as_people_type_it(typed: str, number: int) -> None:
     form = Form.of(count=typed)
@@ -29,7 +31,7 @@ def test_a_whole_number_is_read_as_people_type_it(typed: str, number: int) -> No
         "𠮷",
         "0x10",
         "1e3",
-        str(LARGEST + 1),
+        str(LARGEST_AMOUNT + 1),
         "0" * (LONGEST_NUMBER + 1),
     ],
 )

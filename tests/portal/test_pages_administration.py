@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from identity.queries import get_system
 from infra.database import reading
 from infra.installation import Installation
@@ -63,3 +65,12 @@ def test_a_system_of_grade_4_is_refused_beside_its_field(sign_in: SignIn) -> Non
     answer = browser.post("/bureaus/1306-mzj/systems/new", data=form)
     assert 'id="mlps_grade-error">政务云只接受等保 1 至 3 级的系统' in answer.text
     assert 'value="new"' in answer.text
+
+
+@pytest.mark.parametrize("path", ["/tokens/{}/rotate", "/tokens/{}/revoke", "/people/renshe/roles/{}/end"])
+@pytest.mark.parametrize("number", ["0", str(2**63), "9" * 400])
+def test_a_number_that_no_row_has_is_refused(sign_in: SignIn, path: str, number: str) -> None:
+    browser = sign_in("anquan" if "people" in path else "minzheng")
+    answer = browser.post(path.format(number), data={"csrf": csrf_of(browser)})
+    assert answer.status_code == 422
+    assert 'data-code="malformed"' in answer.text
