@@ -84,6 +84,14 @@ def end_role(session: Session, *, actor: Actor, assignment_id: int, at: datetime
     return assignment
 
 
+def get_role_of(session: Session, *, person: Person, assignment_id: int) -> RoleAssignment:
+    """An assignment of that person, also one that has ended; raises NotFound, for another's too."""
+    found = session.get(RoleAssignment, assignment_id)
+    if found is None or found.person_id != person.id:
+        raise NotFound(what_zh=f"{person.login} 的角色", what_en=f"role of {person.login}", key=assignment_id)
+    return found
+
+
 def list_roles(session: Session, *, person_id: int) -> list[RoleAssignment]:
     """The assignments a person holds now, oldest first."""
     query = select(RoleAssignment).where(

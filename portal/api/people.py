@@ -11,8 +11,7 @@ from identity.models import Person
 from identity.queries import find_bureaus, get_bureau
 from identity.roles import Permission
 from identity.service.directory import get_person, list_people
-from identity.service.people import add_person, depart_person, find_person_by_login, reset_password
-from infra.errors import NotFound
+from identity.service.people import add_person, depart_person, reset_password
 from portal.access import At, Writing
 from portal.api.shapes import Cursor, In, Limit, Out, Page, api_router, id_of, page_of
 from portal.needs import Asker, needs
@@ -116,7 +115,7 @@ def person(asker: Reader, session: Writing, at: At, login: str) -> PersonOut:
 @router.post("/people/{login}/password-reset")
 def reset(asker: Editor, session: Writing, at: At, login: str) -> OneTimePassword:
     """Give a person a new one-time password and end their sessions; it is in this answer and nowhere else."""
-    known = person_of(session, login)
+    known = get_person(session, actor=asker.actor, login=login, at=at)
     password = reset_password(session, actor=asker.actor, person_id=known.id, at=at)
     return OneTimePassword(login=known.login, one_time_password=password)
 
@@ -124,16 +123,8 @@ def reset(asker: Editor, session: Writing, at: At, login: str) -> OneTimePasswor
 @router.post("/people/{login}/departure")
 def depart(asker: Editor, session: Writing, at: At, login: str) -> PersonOut:
     """Close an account for good: its sessions and roles end, tokens that the person issued stay good."""
-    known = person_of(session, login)
+    known = get_person(session, actor=asker.actor, login=login, at=at)
     return _shown(session, depart_person(session, actor=asker.actor, person_id=known.id, at=at))
-
-
-def person_of(session: Session, login: str) -> Person:
-    """The account of that login. Raises NotFound."""
-    found = find_person_by_login(session, login=login)
-    if found is None:
-        raise NotFound(what_zh="人员", what_en="person", key=login)
-    return found
 
 
 def _shown(session: Session, found: Person) -> PersonOut:

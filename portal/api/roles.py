@@ -8,10 +8,8 @@ from pydantic import Field
 from identity.queries import find_bureaus, get_bureau
 from identity.roles import Permission, Role
 from identity.service.directory import get_person, list_holders
-from identity.service.roles import end_role, give_role, list_roles
-from infra.errors import NotFound
+from identity.service.roles import end_role, get_role_of, give_role, list_roles
 from portal.access import At, Writing
-from portal.api.people import person_of
 from portal.api.shapes import Cursor, In, Limit, Out, Page, api_router, id_of, page_of
 from portal.needs import Asker, needs
 from portal.numbers import RowId
@@ -87,7 +85,8 @@ def roles(asker: Reader, session: Writing, at: At, login: str) -> Page[RoleOut]:
 @router.post("/people/{login}/roles", status_code=201)
 def give(asker: Giver, session: Writing, at: At, once: Once, login: str, body: NewRole) -> RoleOut:
     """Let a person hold a role at a bureau and all below it."""
-    person, place = person_of(session, login), get_bureau(session, code=body.bureau)
+    person = get_person(session, actor=asker.actor, login=login, at=at)
+    place = get_bureau(session, code=body.bureau)
 
     def act() -> RoleOut:
         given = give_role(
@@ -101,7 +100,6 @@ def give(asker: Giver, session: Writing, at: At, once: Once, login: str, body: N
 @router.delete("/people/{login}/roles/{role_id}", status_code=204)
 def end(asker: Giver, session: Writing, at: At, login: str, role_id: RowId) -> None:
     """End a role now; one that has ended already stays as it is."""
-    person = person_of(session, login)
-    ended = end_role(session, actor=asker.actor, assignment_id=role_id, at=at)
-    if ended.person_id != person.id:
-        raise NotFound(what_zh=f"{person.login} 的角色", what_en=f"role of {person.login}", key=role_id)
+    person = get_person(session, actor=asker.actor, login=login, at=at)
+    held = get_role_of(session, person=person, assignment_id=role_id)
+    end_role(session, actor=asker.actor, assignment_id=held.id, at=at)

@@ -8,19 +8,19 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from identity.errors import NotGivable, OwnRole, ProtectedAccount
-from identity.models import Person, RoleAssignment
+from identity.models import Person
 from identity.queries import get_bureau
 from identity.roles import Permission as P
 from identity.roles import Role
+from identity.service.directory import get_person
 from identity.service.people import depart_person, reset_password
-from identity.service.roles import end_role, give_role
-from infra.database import reading
-from infra.errors import NotFound
+from identity.service.roles import end_role, get_role_of, give_role
+from infra.database import transaction
 from portal.flash import Pair, onward
 from portal.form import Sent, SentForm
 from portal.needs import Asker, form_needs
 from portal.numbers import RowId
-from portal.pages.people import person_facts, person_of
+from portal.pages.people import person_facts
 from portal.render import render
 
 router = APIRouter(include_in_schema=False)
@@ -58,9 +58,7 @@ def end(request: Request, login: str, assignment_id: RowId, asker: Giver, sent: 
     """End one of their roles."""
 
     def act(session: Session, found: Person) -> None:
-        assignment = session.get(RoleAssignment, assignment_id)
-        if assignment is None or assignment.person_id != found.id:
-            raise NotFound(what_zh="角色授予", what_en="role assignment", key=assignment_id)
+        assignment = get_role_of(session, person=found, assignment_id=assignment_id)
         asker.at(session, assignment.bureau_id)
         end_role(session, actor=asker.actor, assignment_id=assignment_id, at=sent.at)
 
@@ -102,8 +100,10 @@ def _act(
     said: Pair,
     act: Callable[[Session, Person], None],
 ) -> Response:
+    """Do it to an account within the asker's sight; of another nobody is told that it is there."""
+
     def once(session: Session) -> str:
-        found = person_of(session, login)
+        found = get_person(session, actor=asker.actor, login=login, at=sent.at)
         act(session, found)
         return f"/people/{found.login}"
 
@@ -115,7 +115,7 @@ def _act(
             sent.form.refusal = error
     if path:
         return onward(request, path, said)
-    with reading(sent.here.engine) as session:
-        found = person_of(session, login)
+    with transaction(sent.here.engine) as session:
+        found = get_person(session, actor=asker.actor, login=login, at=sent.at)
         asker.at(session, found.bureau_id)
         return render(request, "person.html", person_facts(session, asker, found, sent.form), status=422)

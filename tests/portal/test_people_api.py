@@ -19,7 +19,7 @@ from infra.installation import Installation
 from infra.journal import JournalEntry
 from infra.settings import Settings
 from tests.factories import make_bureau
-from tests.portal.conftest import Api, enter
+from tests.portal.conftest import Api, SignIn, csrf_of, enter
 
 NEW = {"login": "wang.xin", "name": "王新", "bureau": "1306-rsj"}
 OWN = "一个全新的十二字以上密码"
@@ -63,7 +63,7 @@ def test_a_person_comes_gets_a_role_and_departs_by_three_hands(api: Api, install
         ("anquan", "renshe", "auditor", "separation_of_administrators"),
         ("anquan", "anquan", "operator", "own_role"),
         ("anquan", "renshe", "bureau_member", "role_held"),
-        ("minzheng", "renshe", "bureau_member", "forbidden"),
+        ("minzheng", "renshe", "bureau_member", "not_found"),
         ("fuping", "chushen", "operator", "role_not_givable"),
         ("shenhe", "renshe", "operator", "forbidden"),
         ("anquan", "nobody", "operator", "not_found"),
@@ -104,6 +104,55 @@ def test_who_may_not_see_a_person_is_not_told_that_there_is_one(api: Api) -> Non
     assert api("renshe").get("/api/v1/people").status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "", None),
+        ("GET", "/roles", None),
+        ("POST", "/roles", {"role": "developer", "bureau": "130624"}),
+        ("POST", "/roles", {"role": "developer", "bureau": "1306-rsj"}),
+        ("DELETE", "/roles/1", None),
+        ("POST", "/password-reset", None),
+        ("POST", "/departure", None),
+    ],
+)
+def test_nothing_that_is_asked_of_a_login_tells_whether_it_is_there(
+    api: Api, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    neighbour = api("fuping")
+    there, absent = (
+        neighbour.request(method, f"/api/v1/people/{login}{path}", json=body)
+        for login in ("renshe", "nobody")
+    )
+    assert (there.status_code, there.json()["code"]) == (404, "not_found")
+    assert absent.status_code == 404
+    assert there.text.replace("renshe", "nobody") == absent.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "form"),
+    [
+        ("GET", "", {}),
+        ("POST", "/roles", {"role": "developer", "bureau": "130624"}),
+        ("POST", "/roles", {"role": "", "bureau": ""}),
+        ("POST", "/roles/1/end", {}),
+        ("POST", "/password", {}),
+        ("POST", "/depart", {}),
+    ],
+)
+def test_no_page_about_a_login_tells_whether_it_is_there(
+    sign_in: SignIn, method: str, path: str, form: dict[str, str]
+) -> None:
+    browser = sign_in("fuping")
+    sent = {"csrf": csrf_of(browser), **form}
+    there, absent = (
+        browser.request(method, f"/people/{login}{path}", data=sent if method == "POST" else None)
+        for login in ("renshe", "nobody")
+    )
+    assert there.status_code == absent.status_code == 404
+    assert there.text.replace("renshe", "nobody") == absent.text
+
+
 def test_of_two_simultaneous_roles_that_exclude_each_other_one_is_given(
     database: Engine, settings: Settings, at: datetime
 ) -> None:
@@ -138,7 +187,7 @@ def test_a_reset_password_ends_the_sessions_and_is_not_for_neighbours(
     api: Api, installation: Installation
 ) -> None:
     person = api("renshe")
-    assert api("fuping").post("/api/v1/people/renshe/password-reset").json()["code"] == "forbidden"
+    assert api("fuping").post("/api/v1/people/renshe/password-reset").json()["code"] == "not_found"
     answer = api("xitong").post("/api/v1/people/renshe/password-reset")
     assert answer.status_code == 200
     assert person.get("/api/v1/me").status_code == 401
