@@ -1,11 +1,12 @@
 """The portal as one ASGI app over an installation: pages at /, REST API at /api/v1."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from exchange.broker.connect import connect_broker
 from exchange.broker.driver import Broker
@@ -14,15 +15,17 @@ from portal import api, pages
 from portal.api.description import describe
 from portal.errors import install_handlers
 from portal.gate import Gate
+from portal.headers import WithHeaders
 
 STATIC = Path(__file__).parent / "static"
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
+
+
+class Portal(FastAPI):
+    """With headers on every answer: Starlette answers for what nobody caught outside of all middleware."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """What Starlette builds, inside of the headers."""
+        return WithHeaders(super().build_middleware_stack())
 
 
 def create_app(installation: Installation) -> FastAPI:
@@ -31,7 +34,7 @@ def create_app(installation: Installation) -> FastAPI:
     The log connects when first used, and is given back when the app shuts down.
     """
     log = connect_broker(installation.settings)
-    app = FastAPI(
+    app = Portal(
         lifespan=_closing(log),
         title="Siji 四级云",
         version="1",
@@ -42,7 +45,6 @@ def create_app(installation: Installation) -> FastAPI:
     )
     app.state.installation, app.state.log = installation, log
     app.add_middleware(Gate)
-    app.middleware("http")(_with_headers)
     install_handlers(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for router in (*api.ROUTERS, *pages.ROUTERS):
@@ -60,12 +62,3 @@ def _closing(log: Broker) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
         log.close()
 
     return life
-
-
-async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call_next(request)
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    if not request.url.path.startswith("/static/"):
-        response.headers.setdefault("Cache-Control", "no-store")
-    return response
