@@ -4,6 +4,7 @@ A page is rendered with the form that came back, so that nothing typed is lost; 
 """
 
 import hashlib
+import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from identity.actor import Actor
+from identity.names import shown
 from infra import idempotency
 from infra.database import transaction
 from infra.errors import Kind, SijiError
@@ -31,6 +33,8 @@ CORRECTABLE = (Kind.invalid, Kind.conflict, Kind.stale, Kind.too_large)
 LONGEST_NUMBER = 20
 FULL_WIDTH = {ord("\uff10") + n: str(n) for n in range(10)}
 NOT_TYPED = ("csrf", "once")
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""What no text in PostgreSQL may hold: NUL, and halves of surrogate pairs, which UTF-8 has no bytes for."""
 TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 """Bidirectional controls: with them a text reads otherwise than it is."""
 
@@ -50,6 +54,14 @@ class FormUsed(SijiError):
         "This form was sent and accepted before. What you sent now differs and was not saved; "
         "send it again to make another"
     )
+
+
+class UnstorableField(SijiError):
+    """A field that nobody can have typed: it is refused before anything asks the database for it."""
+
+    code = "unstorable_field"
+    zh = "表单项“{field}”中含有无法保存的字符（{mark}），请返回后重新填写"
+    en = "The field “{field}” holds a character that cannot be stored ({mark}); go back and type it anew"
 
 
 class Form:
@@ -198,10 +210,13 @@ class Sent:
 
 
 async def sent_form(request: Request, here: Here, at: At) -> Sent:
-    """The form that came. Asynchronous as the body's reading is; nothing else is done in it."""
+    """The form that came. Asynchronous as the body's reading is. Raises UnstorableField."""
     fields: dict[str, list[str]] = {}
     for name, value in (await request.form()).multi_items():
-        fields.setdefault(name, []).append(value if isinstance(value, str) else "")
+        text = value if isinstance(value, str) else ""
+        if found := UNSTORABLE.search(name) or UNSTORABLE.search(text):
+            raise UnstorableField(field=shown(name), mark=f"U+{ord(found[0]):04X}")
+        fields.setdefault(name, []).append(text)
     return Sent(Form(fields), request, here, at)
 
 
