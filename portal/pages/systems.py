@@ -17,7 +17,7 @@ from identity.service.directory import look_at_contacts
 from identity.service.presenting import is_good
 from identity.service.systems import ZONES, edit_system, register_system, retire_system
 from identity.service.tokens import list_tokens
-from infra.database import reading
+from infra.database import reading, transaction
 from portal.access import At, Reading, Writing
 from portal.badges import SERVER
 from portal.flash import onward
@@ -67,13 +67,8 @@ def system(
     session: Writing,
     at: At,
 ) -> Response:
-    """One system; its servers, tokens and subscriptions for those who may see each.
-
-    A look at its contacts is journalled.
-    """
+    """One system; its servers, tokens and subscriptions for those who may see each."""
     found = get_system(session, code=code)
-    asker.at(session, found.bureau_id)
-    look_at_contacts(session, actor=asker.actor, system=found, at=at)
     return show_system(request, session, asker, found, at=at)
 
 
@@ -115,14 +110,16 @@ def edit(
     request: Request,
     code: str,
     asker: Annotated[Asker, page_needs(P.systems_edit)],
-    session: Reading,
+    session: Writing,
+    at: At,
 ) -> Response:
-    """The form with what is registered."""
+    """The form with what is registered; the look at the contacts is journalled."""
     found = get_system(session, code=code)
+    asker.at(session, found.bureau_id)
     form = Form.of(
         name=found.name,
         purpose=found.purpose,
-        contacts=found.contacts,
+        contacts=look_at_contacts(session, actor=asker.actor, system=found, at=at),
         mlps_grade=found.mlps_grade,
         zone=found.zone,
     )
@@ -166,9 +163,8 @@ def retire(
 
     if path := sent.once(asker.actor, act):
         return onward(request, path, ("信息系统已注销，其令牌同时吊销", "Retired; its tokens are revoked"))
-    with reading(sent.here.engine) as session:
+    with transaction(sent.here.engine) as session:
         found = get_system(session, code=code)
-        asker.at(session, found.bureau_id)
         return show_system(request, session, asker, found, at=sent.at, form=sent.form)
 
 
@@ -181,12 +177,17 @@ def show_system(
     at: At,
     form: Form | None = None,
 ) -> Response:
-    """The page of a system; `form` is what was sent and could not be done."""
+    """The page of a system for who may see it; `form` is what was sent and could not be done.
+
+    The look at its contacts is journalled, so that `session` is a writing one. Raises Forbidden.
+    """
     place = found.bureau_id
+    asker.only(P.systems_see).at(session, place)
     sees = {name: may(session, asker.actor, P(f"{name}:see"), bureau_id=place) for name in SEEN_APART}
     tokens = list_tokens(session, actor=asker.actor, system_id=found.id) if sees["tokens"] else []
     facts = {
         "system": found,
+        "contacts": look_at_contacts(session, actor=asker.actor, system=found, at=at),
         "owner": get_bureau_by_id(session, bureau_id=place),
         "sees": sees,
         "servers": list_servers(session, system_id=found.id, limit=MOST_SERVERS) if sees["servers"] else [],

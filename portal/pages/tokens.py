@@ -20,7 +20,7 @@ from identity.service.tokens import (
     rotate_token,
 )
 from infra.clock import city_date
-from infra.database import reading
+from infra.database import reading, transaction
 from infra.errors import NotFound
 from portal.access import Reading
 from portal.flash import Pair, onward
@@ -136,7 +136,7 @@ def revoke(
 
     if path := sent.once(asker.actor, act):
         return onward(request, path, ("令牌已吊销", "The token is revoked"))
-    with reading(sent.here.engine) as session:
+    with transaction(sent.here.engine) as session:
         system = _token(session, token_id)[1]
         return show_system(request, session, asker, system, at=sent.at, form=sent.form)
 

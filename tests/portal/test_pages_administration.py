@@ -3,10 +3,12 @@
 import re
 
 import pytest
+from sqlalchemy import select
 
 from identity.queries import get_system
 from infra.database import reading
 from infra.installation import Installation
+from infra.journal import JournalEntry
 from tests.portal.conftest import SignIn, csrf_of
 
 SYSTEM = "/systems/1306-mzj-s1"
@@ -65,6 +67,28 @@ def test_a_system_of_grade_4_is_refused_beside_its_field(sign_in: SignIn) -> Non
     answer = browser.post("/bureaus/1306-mzj/systems/new", data=form)
     assert 'id="mlps_grade-error">政务云只接受等保 1 至 3 级的系统' in answer.text
     assert 'value="new"' in answer.text
+
+
+def test_every_look_at_a_systems_contacts_is_journalled(sign_in: SignIn, installation: Installation) -> None:
+    browser = sign_in("minzheng")
+    csrf = csrf_of(browser)
+    form = {"csrf": csrf, "name": "名", "mlps_grade": "2", "zone": "extranet", "contacts": "王工，3088123"}
+    assert browser.post(f"{SYSTEM}/edit", data=form | {"revision": "1"}).status_code == 303
+    before = count_looks(installation)
+    shows = [
+        browser.get(SYSTEM),
+        browser.get(f"{SYSTEM}/edit"),
+        browser.post(f"{SYSTEM}/retire", data={"csrf": csrf, "revision": "99"}),
+    ]
+    assert ["王工" in page.text for page in shows] == [True] * 3
+    assert count_looks(installation) == before + 3
+
+
+def count_looks(installation: Installation) -> int:
+    """How often the journal says that somebody looked at a system's contacts."""
+    with reading(installation.engine) as session:
+        query = select(JournalEntry.id).where(JournalEntry.act == "system.see_contacts")
+        return len(session.scalars(query).all())
 
 
 @pytest.mark.parametrize("path", ["/tokens/{}/rotate", "/tokens/{}/revoke", "/people/renshe/roles/{}/end"])
