@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,8 +14,9 @@ from identity.queries import get_bureau
 from identity.roles import Role
 from identity.service.people import find_person_by_login
 from identity.service.roles import give_role
-from infra.database import transaction
+from infra.database import reading, transaction
 from infra.installation import Installation
+from infra.journal import JournalEntry
 from portal.sample.cloud import IMAGE
 from provisioning.cloud.driver import Cloud
 from tests.portal.cloud import (
@@ -208,6 +209,24 @@ def test_every_bureau_that_falls_short_is_named(api: Api, cloud: Cloud, installa
     }
     assert county.get(f"{API}/requests/{made['id']}").json()["waits_for"]["key"] == "verify"
     assert county.get(f"{API}/servers").json()["items"] == []
+
+
+def test_the_reserve_of_a_region_is_journalled_as_it_was_and_is(
+    office: TestClient, installation: Installation
+) -> None:
+    path = f"{API}/regions/{REGION}"
+    was = office.get(f"{path}/capacity").json()["reserve_largest_host"]
+    for reserve in (not was, not was, was):
+        answer = office.put(f"{path}/reserve", json={"reserve_largest_host": reserve})
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert office.get(f"{path}/capacity").json()["reserve_largest_host"] is reserve
+    with reading(installation.engine) as session:
+        query = select(JournalEntry).where(JournalEntry.act == "region.reserve")
+        changes = [(one.before, one.after) for one in session.scalars(query.order_by(JournalEntry.id))]
+    on, off = {"reserve_largest_host": not was}, {"reserve_largest_host": was}
+    assert changes == [(off, on), (on, off)]
+    nowhere = office.put(f"{API}/regions/nowhere/reserve", json={"reserve_largest_host": True})
+    assert nowhere.status_code == 404
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
