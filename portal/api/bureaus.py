@@ -49,7 +49,7 @@ class BureauWhole(BureauOut):
         return cls(**short.model_dump(), parent=parent, abolished_at=bureau.abolished_at)
 
 
-class VersionOut(Out):
+class UnitVersionOut(Out):
     """What a unit was from `valid_from` until `valid_to` (null: still); `parent` is its parent's code now."""
 
     code: str = Field(examples=["130624"])
@@ -102,14 +102,14 @@ def bureau(
 @router.get("/bureaus/{code}/history")
 def history(
     asker: Annotated[Asker, needs(Permission.bureaus_see)], session: Reading, code: str
-) -> Page[VersionOut]:
+) -> Page[UnitVersionOut]:
     """What the unit was called and where it stood, the oldest first; all on one page."""
     found = get_bureau(session, code=code)
     asker.at(session, found.id)
     versions = list_versions(session, bureau_id=found.id)
     parents = find_bureaus(session, {each.parent_id for each in versions if each.parent_id is not None})
     items = [
-        VersionOut(
+        UnitVersionOut(
             code=each.code,
             name=each.name,
             level=each.level,

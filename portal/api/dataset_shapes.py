@@ -106,7 +106,7 @@ class DatasetOut(Out):
     version: int = Field(examples=[1])
 
 
-class ItemOut(Out):
+class DatasetItemOut(Out):
     """One item, with the mask under which everybody sees it unless a subscription says otherwise."""
 
     name: str = Field(examples=["身份证号"])
@@ -126,17 +126,17 @@ class DatasetDetail(DatasetOut):
     related_code: str
     key_items: list[str]
     partitions: int
-    items: list[ItemOut]
+    items: list[DatasetItemOut]
     created_at: datetime
     revision: int
 
 
-class VersionOut(Out):
+class DatasetVersionOut(Out):
     """The items of one version."""
 
     version: int
     created_at: datetime
-    items: list[ItemOut]
+    items: list[DatasetItemOut]
 
 
 def items_of(code: str, shapes: Sequence[ItemShape]) -> list[Item]:
@@ -164,9 +164,9 @@ def detail_of(session: Session, dataset: Dataset) -> DatasetDetail:
     )
 
 
-def items_out(items: Iterable[Item], key_items: Sequence[str]) -> list[ItemOut]:
+def items_out(items: Iterable[Item], key_items: Sequence[str]) -> list[DatasetItemOut]:
     """Items of a version, in order."""
-    return [ItemOut(**item.document(), is_key=item.name in key_items) for item in items]
+    return [DatasetItemOut(**item.document(), is_key=item.name in key_items) for item in items]
 
 
 def _plain(dataset: Dataset, model: type[Out]) -> dict[str, Any]:

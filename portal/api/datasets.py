@@ -19,9 +19,9 @@ from portal.api.dataset_shapes import (
     DatasetEdit,
     DatasetIn,
     DatasetOut,
+    DatasetVersionOut,
     ShareType,
     VersionIn,
-    VersionOut,
     detail_of,
     items_of,
     items_out,
@@ -87,12 +87,12 @@ def create(
 @router.get("/datasets/{code:path}/versions")
 def versions(
     asker: Annotated[Asker, needs(P.catalogue_see)], session: Reading, code: str
-) -> list[VersionOut]:
+) -> list[DatasetVersionOut]:
     """Every version of the dataset's items, the oldest first."""
     dataset = get_dataset_by_code(session, code=code)
     asker.at(session, dataset.bureau_id)
     return [
-        VersionOut(
+        DatasetVersionOut(
             version=one.version,
             created_at=one.created_at,
             items=items_out(map(read_item, one.items), dataset.key_items),

@@ -15,7 +15,7 @@ from portal.needs import Asker, needs
 router = api_router("hall")
 
 
-class ItemOut(Out):
+class HallItemOut(Out):
     """An item in one version: of whom it is asked, with which materials, in which steps and work days."""
 
     code: str = Field(examples=["resource-request"])
@@ -43,9 +43,9 @@ class AlarmOut(Out):
 
 
 @router.get("/items")
-def items(asker: Annotated[Asker, needs()], session: Reading) -> Page[ItemOut]:
+def items(asker: Annotated[Asker, needs()], session: Reading) -> Page[HallItemOut]:
     """The items of the hall in their newest versions, by code; all on one page."""
-    return Page(items=[ItemOut.model_validate(item) for item in list_items(session)], next=None)
+    return Page(items=[HallItemOut.model_validate(item) for item in list_items(session)], next=None)
 
 
 @router.get("/items/{code}")
@@ -56,9 +56,9 @@ def item(
     version: Annotated[
         int | None, Query(ge=1, le=2**31 - 1, description="版本 · by default the newest")
     ] = None,
-) -> ItemOut:
+) -> HallItemOut:
     """One item; running cases stay on the version on which they began."""
-    return ItemOut.model_validate(get_item(session, code, version))
+    return HallItemOut.model_validate(get_item(session, code, version))
 
 
 @router.get("/alarms")

@@ -11,8 +11,8 @@ from approval.queries import CaseView, get_case, view_case
 from identity.models import Person
 from identity.queries import get_bureau_by_id, get_system_by_id
 from portal.api.amounts import LimitsOut, limits_out
+from portal.api.clocks import ClockOut
 from portal.api.shapes import In, Out
-from portal.api.standing import StandingOut, show_standing
 from portal.numbers import LARGEST_ID
 from provisioning.models import Request, RequestLine
 from provisioning.queries import list_lines, list_servers_of
@@ -56,13 +56,13 @@ class ServerState(Out):
     fault: dict[str, Any] | None = Field(description="最近一次失败的原因（zh/en）· why the last try failed")
 
 
-class StepOut(Out):
+class WaitingStepOut(Out):
     """The step that waits, and until when."""
 
     key: str = Field(examples=["review"])
     zh: str = Field(examples=["审核"])
     en: str = Field(examples=["review"])
-    limit: StandingOut | None
+    limit: ClockOut | None
 
 
 class RequestRow(Out):
@@ -90,7 +90,7 @@ class RequestOut(RequestRow):
     limit: LimitsOut | None
     lines: list[LineOut]
     servers: list[ServerState]
-    waits_for: StepOut | None
+    waits_for: WaitingStepOut | None
     ended_at: datetime | None
 
 
@@ -151,11 +151,11 @@ def _line(line: RequestLine) -> LineOut:
     )
 
 
-def _waiting(view: CaseView) -> StepOut | None:
+def _waiting(view: CaseView) -> WaitingStepOut | None:
     step = next((step for step in view.steps if step.state == "active"), None)
     if step is None:
         return None
     rule = next(rule for rule in view.rules if rule.key == step.key)
     clocks = [clock for clock in view.clocks if clock.step_key == step.key and clock.ended_at is None]
-    limit = show_standing(clocks[-1]) if clocks else None
-    return StepOut(key=step.key, zh=rule.name_zh, en=rule.name_en, limit=limit)
+    limit = ClockOut.of_view(clocks[-1]) if clocks else None
+    return WaitingStepOut(key=step.key, zh=rule.name_zh, en=rule.name_en, limit=limit)

@@ -65,7 +65,7 @@ class RequestEdit(In):
     limit: LimitsIn | None = None
 
 
-class DecisionIn(In):
+class RequestDecisionIn(In):
     """A decision on the step that waits; to refuse or return needs a reason."""
 
     step: str = Field(max_length=32, examples=["review"], description="待办环节 · the step that waits")
@@ -190,7 +190,7 @@ def decide(
     seen: Seen,
     response: Response,
     request_id: RowId,
-    body: DecisionIn,
+    body: RequestDecisionIn,
 ) -> RequestOut:
     """Decide the step that waits; the last approval claims all quota, or names every shortfall."""
     found = get_request(session, request_id)

@@ -17,9 +17,9 @@ from identity.roles import Permission as P
 from portal.access import At, Writing
 from portal.api.shapes import api_router
 from portal.api.subscription_shapes import (
-    DecisionIn,
     ReasonIn,
     ReleaseIn,
+    SubscriptionDecisionIn,
     SubscriptionDetail,
     answer,
     masks_of,
@@ -40,7 +40,7 @@ def decide(
     at: At,
     seen: Seen,
     number: RowId,
-    body: DecisionIn,
+    body: SubscriptionDecisionIn,
 ) -> SubscriptionDetail:
     """The provider's data steward approves, refuses or returns it, with the masks that shall hold."""
     _as_provider(session, asker, number)

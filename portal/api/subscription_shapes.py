@@ -43,7 +43,7 @@ class SubscriptionEdit(In):
     until_on: date | None = None
 
 
-class DecisionIn(In):
+class SubscriptionDecisionIn(In):
     """The provider's answer; `masks` go before the catalogue's, and null releases an item as it is."""
 
     decision: Decision = Field(examples=["approve"])

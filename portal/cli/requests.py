@@ -50,7 +50,7 @@ FACTS = (
     *COLUMNS,
     Column("limit", "申请配额", "quota asked for", LIMIT_WORDS),
     Column("waits_for", "待办环节", "waits for"),
-    Column("waits_for.limit.due", "办理时限", "due"),
+    Column("waits_for.limit.due_on", "办理时限", "due"),
     Column("created_at", "起草时间", "drafted"),
     Column("ended_at", "办结时间", "ended"),
     Column("revision", "版本", "revision"),

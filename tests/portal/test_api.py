@@ -1,6 +1,7 @@
 """The REST API's manners: pages by cursor, problems as RFC 9457, bad input named."""
 
 import pytest
+from fastapi.testclient import TestClient
 
 from tests.portal.conftest import SignIn
 
@@ -40,3 +41,11 @@ def test_a_bad_limit_is_named(sign_in: SignIn, limit: str) -> None:
 def test_an_unknown_bureau_is_not_found(sign_in: SignIn, code: str) -> None:
     answer = sign_in("shenhe").get(f"/api/v1/bureaus/{code}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_every_shape_has_a_name_of_its_own(anonymous: TestClient) -> None:
+    shapes = anonymous.get("/api/v1/openapi.json").json()["components"]["schemas"]
+    assert [name for name in shapes if "__" in name] == []
+    assert [name for name, shape in shapes.items() if "budget_days" in shape.get("properties", {})] == [
+        "ClockOut"
+    ]

@@ -133,6 +133,8 @@ def test_the_county_reviews_first_and_three_people_decide(
     office, other, county = api("shenhe"), api("hezhun"), api("chushen")
     accepted = decide(office, request_id, "accept")
     assert accepted.json()["waits_for"]["key"] == "first_review"
+    clocks = office.get(f"{API}/cases/{accepted.json()['case']}").json()["clocks"]
+    assert accepted.json()["waits_for"]["limit"] in clocks
     wrong = decide(office, request_id, "first_review")
     assert (wrong.status_code, wrong.json()["code"]) == (403, "role_needed")
     assert decide(county, request_id, "first_review").json()["waits_for"]["key"] == "review"
