@@ -256,6 +256,12 @@ def get_system_by_id(session: Session, *, system_id: int) -> System:
     return found
 
 
+def find_systems(session: Session, system_ids: Collection[int]) -> dict[int, System]:
+    """The information systems with these ids, retired ones too, by id."""
+    found = session.scalars(select(System).where(System.id.in_(system_ids)))
+    return {system.id: system for system in found}
+
+
 def list_systems(
     session: Session,
     *,

@@ -3,7 +3,8 @@
 The ETag is that of the grant, whose row changes with limit, mode and freeze; usage goes on beside it.
 """
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -118,9 +119,12 @@ def children(
     rows = list_granted_children(
         session, region=region, parent_id=bureau.id, after_code=cursor, limit=limit + 1
     )
-    return page_of(
-        rows, limit, shown=lambda row: _out(session, row[0], region, row[1]), place=lambda row: row[0].code
-    )
+    excess = _excess_of(session, [account for _, account in rows])
+
+    def shown(row: tuple[Bureau, QuotaAccount]) -> AccountOut:
+        return _out(row[0], region, row[1], excess[row[0].id])
+
+    return page_of(rows, limit, shown=shown, place=lambda row: row[0].code)
 
 
 @router.get(AT_A_REGION + "/history")
@@ -249,10 +253,23 @@ def _change(
 def _shown(session: Session, bureau: Bureau, region: str, response: Response) -> AccountOut:
     now = find_open_grant(session, region=region, bureau_id=bureau.id)
     tag(response, now.id if now else 0)
-    return _out(session, bureau, region, find_account(session, region=region, bureau_id=bureau.id))
+    account = find_account(session, region=region, bureau_id=bureau.id)
+    excess = _excess_of(session, [account] if account else [])
+    return _out(bureau, region, account, excess[bureau.id])
 
 
-def _out(session: Session, bureau: Bureau, region: str, account: QuotaAccount | None) -> AccountOut:
+def _excess_of(session: Session, accounts: Sequence[QuotaAccount]) -> defaultdict[int, list[dict[str, Any]]]:
+    """By the bureaus' ids, where more is used than their accounts allow."""
+    excess = [one for account in accounts for one in find_excess(own_rooms(account))]
+    found: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for one in name_shortfalls(session, excess):
+        found[one["bureau_id"]].append(one)
+    return found
+
+
+def _out(
+    bureau: Bureau, region: str, account: QuotaAccount | None, excess: list[dict[str, Any]]
+) -> AccountOut:
     place: dict[str, Any] = {"bureau": bureau.code, "name": bureau.name, "region": region}
     if account is None:
         nothing = dict.fromkeys(("limit", "used", "held", "headroom"), limits_out(Resources()))
@@ -266,7 +283,7 @@ def _out(session: Session, bureau: Bureau, region: str, account: QuotaAccount | 
         "used": limits_out(account.used),
         "held": limits_out(held_by(account)),
         "headroom": limits_out(headroom_of(account)),
-        "excess": name_shortfalls(session, find_excess(own_rooms(account))),
+        "excess": excess,
     }
     return AccountOut(**place, **figures)
 

@@ -11,7 +11,7 @@ from exchange.queries import get_batch, get_dataset, get_dataset_by_code, list_b
 from exchange.service.publish import Receipt, receipt_of
 from exchange.service.quarantine import look_at_quarantine
 from identity.models import System
-from identity.queries import get_system_by_id
+from identity.queries import find_systems, get_system_by_id
 from identity.roles import Permission as P
 from portal.access import At, Reading, Writing
 from portal.api.shapes import Cursor, Limit, Out, Page, api_router, id_of, page_of
@@ -86,7 +86,12 @@ def receipts(
     dataset = get_dataset_by_code(session, code=code)
     _let_see(session, asker, dataset)
     rows = list_batches(session, dataset_id=dataset.id, before=id_of(cursor), limit=limit + 1)
-    return page_of(rows, limit, shown=lambda row: _of_row(session, row, dataset), place=lambda row: row.id)
+    publishers = find_systems(session, {row.publisher_id for row in rows})
+
+    def shown(row: Batch) -> ReceiptOut:
+        return show_receipt(receipt_of(row), dataset, publishers[row.publisher_id])
+
+    return page_of(rows, limit, shown=shown, place=lambda row: row.id)
 
 
 @router.get("/batches/{receipt_id}")
@@ -97,7 +102,7 @@ def receipt(
     batch = get_batch(session, batch_id=receipt_id)
     dataset = get_dataset(session, dataset_id=batch.dataset_id)
     _let_see(session, asker, dataset)
-    return _of_row(session, batch, dataset)
+    return show_receipt(receipt_of(batch), dataset, get_system_by_id(session, system_id=batch.publisher_id))
 
 
 @router.get("/batches/{receipt_id}/quarantine")
@@ -143,10 +148,6 @@ def show_receipt(receipt: Receipt, dataset: Dataset, publisher: System) -> Recei
 def _let_see(session: Session, asker: Asker, dataset: Dataset) -> None:
     asker.at(session, dataset.bureau_id)
     asker.covers(dataset.code)
-
-
-def _of_row(session: Session, batch: Batch, dataset: Dataset) -> ReceiptOut:
-    return show_receipt(receipt_of(batch), dataset, get_system_by_id(session, system_id=batch.publisher_id))
 
 
 def _place(record: QuarantinedRecord) -> int:

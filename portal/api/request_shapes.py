@@ -1,5 +1,6 @@
 """How the API shows a request: its lines, its servers, and where its case stands."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -7,9 +8,8 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from approval.deadline import WorkCalendar
-from approval.queries import CaseView, get_case, view_case
-from identity.models import Person
-from identity.queries import get_bureau_by_id, get_system_by_id
+from approval.queries import CaseView, cases_by_id, view_case
+from identity.queries import find_bureaus, find_persons, find_systems
 from portal.api.amounts import LimitsOut, limits_out
 from portal.api.clocks import ClockOut
 from portal.api.shapes import In, Out
@@ -101,16 +101,16 @@ class SubmittedOut(Out):
     shortfalls: list[dict[str, Any]]
 
 
-def show_row(session: Session, request: Request) -> RequestRow:
-    """The request in a list."""
-    return RequestRow(**_row(session, request))
+def show_rows(session: Session, found: Sequence[Request]) -> dict[int, RequestRow]:
+    """Requests in a list, by id."""
+    return {number: RequestRow(**facts) for number, facts in _facts_of(session, found).items()}
 
 
 def show_request(session: Session, request: Request, *, calendar: WorkCalendar, on: date) -> RequestOut:
     """The request whole, with its clocks as they stand on `on`."""
     view = view_case(session, case_id=request.case_id or 0, calendar=calendar, on=on)
     return RequestOut(
-        **_row(session, request),
+        **_facts_of(session, [request])[request.id],
         revision=view.case.revision,
         case_state=view.case.state,
         zone=request.zone,
@@ -122,20 +122,27 @@ def show_request(session: Session, request: Request, *, calendar: WorkCalendar, 
     )
 
 
-def _row(session: Session, request: Request) -> dict[str, Any]:
-    system = None if request.system_id is None else get_system_by_id(session, system_id=request.system_id)
+def _facts_of(session: Session, found: Sequence[Request]) -> dict[int, dict[str, Any]]:
+    """By the requests' ids, what a list shows of them; as many SELECTs for many as for one."""
+    bureaus = find_bureaus(session, {request.bureau_id for request in found})
+    systems = find_systems(session, {request.system_id for request in found if request.system_id is not None})
+    cases = cases_by_id(session, {request.case_id for request in found if request.case_id is not None})
+    people = find_persons(session, {request.applicant_id for request in found})
     return {
-        "id": request.id,
-        "case": None if request.case_id is None else get_case(session, request.case_id).number,
-        "kind": request.kind,
-        "state": request.state,
-        "bureau": get_bureau_by_id(session, bureau_id=request.bureau_id).code,
-        "system": system.code if system else None,
-        "region": request.region,
-        "purpose": request.purpose,
-        "applicant": session.get_one(Person, request.applicant_id).name,
-        "end_on": request.end_on,
-        "created_at": request.created_at,
+        request.id: {
+            "id": request.id,
+            "case": None if request.case_id is None else cases[request.case_id].number,
+            "kind": request.kind,
+            "state": request.state,
+            "bureau": bureaus[request.bureau_id].code,
+            "system": None if request.system_id is None else systems[request.system_id].code,
+            "region": request.region,
+            "purpose": request.purpose,
+            "applicant": people[request.applicant_id].name,
+            "end_on": request.end_on,
+            "created_at": request.created_at,
+        }
+        for request in found
     }
 
 

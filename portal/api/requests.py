@@ -19,7 +19,7 @@ from infra.clock import city_date
 from infra.workdays import load_calendar
 from portal.access import At, Reading, Writing
 from portal.api.amounts import LimitsIn
-from portal.api.request_shapes import LineIn, RequestOut, RequestRow, SubmittedOut, show_request, show_row
+from portal.api.request_shapes import LineIn, RequestOut, RequestRow, SubmittedOut, show_request, show_rows
 from portal.api.shapes import Cursor, In, Limit, Page, api_router, id_of, page_of
 from portal.deciding import DECIDERS, let_decide
 from portal.needs import Asker, needs
@@ -106,7 +106,8 @@ def list_(
         before_id=id_of(cursor),
         limit=limit + 1,
     )
-    return page_of(rows, limit, shown=lambda row: show_row(session, row), place=lambda row: row.id)
+    shown = show_rows(session, rows)
+    return page_of(rows, limit, shown=lambda row: shown[row.id], place=lambda row: row.id)
 
 
 @router.get("/requests/{request_id}")
