@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import BigInteger, Select, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from approval.flow import OPEN
@@ -188,7 +188,7 @@ def list_quarantined(
 ) -> list[QuarantinedRecord]:
     """Quarantined records of a batch in order of place, behind `after`; `raw` is for the provider only."""
     query = select(QuarantinedRecord).where(
-        QuarantinedRecord.batch_id == batch_id, QuarantinedRecord.place > after
+        QuarantinedRecord.batch_id == batch_id, QuarantinedRecord.place > literal(after, BigInteger)
     )
     return list(session.scalars(query.order_by(QuarantinedRecord.place).limit(limit)))
 

@@ -20,6 +20,7 @@ from portal.access import Reading
 from portal.flash import onward
 from portal.form import Form, Sent, SentForm
 from portal.needs import Asker, form_needs, page_needs
+from portal.numbers import RowId
 from portal.pages.datasets import dataset_of
 from portal.pages.sharing_words import SHARING
 from portal.render import render
@@ -67,7 +68,7 @@ def send(
 @router.get("/subscriptions/{subscription_id}/edit")
 def edit(
     request: Request,
-    subscription_id: int,
+    subscription_id: RowId,
     asker: Annotated[Asker, page_needs(Permission.subscriptions_request)],
     session: Reading,
 ) -> Response:
@@ -80,7 +81,7 @@ def edit(
 @router.post("/subscriptions/{subscription_id}/edit")
 def change(
     request: Request,
-    subscription_id: int,
+    subscription_id: RowId,
     asker: Annotated[Asker, form_needs(Permission.subscriptions_request)],
     sent: SentForm,
 ) -> Response:

@@ -27,6 +27,7 @@ from portal.access import At, Reading, Writing
 from portal.api.shapes import id_of
 from portal.form import Form
 from portal.needs import Asker, form_needs, page_needs
+from portal.numbers import Place, RowId
 from portal.pages.sharing_words import SHARING
 from portal.render import render
 
@@ -74,10 +75,10 @@ def dataset(
 @router.get("/receipts/{batch_id}")
 def receipt(
     request: Request,
-    batch_id: int,
+    batch_id: RowId,
     asker: Annotated[Asker, page_needs(P.datasets_publish)],
     session: Reading,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Place = 0,
 ) -> Response:
     """A batch's receipt, and its bad records by place with the reasons, never their values."""
     found = _of_batch(session, asker, batch_id)
@@ -89,11 +90,11 @@ def receipt(
 @router.post("/receipts/{batch_id}/raw")
 def raw(
     request: Request,
-    batch_id: int,
+    batch_id: RowId,
     asker: Annotated[Asker, form_needs(P.datasets_publish)],
     session: Writing,
     at: At,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Place = 0,
 ) -> Response:
     """The same with the values as they were sent; a form, since each look is journalled."""
     found = _of_batch(session, asker, batch_id)

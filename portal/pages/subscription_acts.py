@@ -23,6 +23,7 @@ from infra.database import reading
 from portal.flash import Pair, onward
 from portal.form import Form, Sent, SentForm
 from portal.needs import Asker, form_needs
+from portal.numbers import RowId
 from portal.pages.mask_fields import AS_CATALOGUED, typed_mask
 from portal.pages.subscriptions import show_subscription
 
@@ -43,7 +44,7 @@ SAID: dict[str, Pair] = {
 
 
 @router.post("/subscriptions/{subscription_id}/decide")
-def decide(request: Request, subscription_id: int, asker: Provider, sent: SentForm) -> Response:
+def decide(request: Request, subscription_id: RowId, asker: Provider, sent: SentForm) -> Response:
     """Approve with masks, refuse or return with a reason; of two stewards at once one decides."""
     form = sent.form
     decision = form.one_of("decision", DECISIONS)
@@ -68,7 +69,7 @@ def decide(request: Request, subscription_id: int, asker: Provider, sent: SentFo
 
 
 @router.post("/subscriptions/{subscription_id}/withdraw")
-def withdraw(request: Request, subscription_id: int, asker: Subscriber, sent: SentForm) -> Response:
+def withdraw(request: Request, subscription_id: RowId, asker: Subscriber, sent: SentForm) -> Response:
     """The applicant takes it back."""
 
     def act(session: Session, found: Subscription) -> None:
@@ -78,7 +79,7 @@ def withdraw(request: Request, subscription_id: int, asker: Subscriber, sent: Se
 
 
 @router.post("/subscriptions/{subscription_id}/pause")
-def pause(request: Request, subscription_id: int, asker: Provider, sent: SentForm) -> Response:
+def pause(request: Request, subscription_id: RowId, asker: Provider, sent: SentForm) -> Response:
     """Hand out nothing for a while."""
     reason = sent.form.text("reason", longest=2000)
 
@@ -89,7 +90,7 @@ def pause(request: Request, subscription_id: int, asker: Provider, sent: SentFor
 
 
 @router.post("/subscriptions/{subscription_id}/resume")
-def resume(request: Request, subscription_id: int, asker: Provider, sent: SentForm) -> Response:
+def resume(request: Request, subscription_id: RowId, asker: Provider, sent: SentForm) -> Response:
     """Go on."""
 
     def act(session: Session, found: Subscription) -> None:
@@ -99,7 +100,7 @@ def resume(request: Request, subscription_id: int, asker: Provider, sent: SentFo
 
 
 @router.post("/subscriptions/{subscription_id}/revoke")
-def revoke(request: Request, subscription_id: int, asker: Provider, sent: SentForm) -> Response:
+def revoke(request: Request, subscription_id: RowId, asker: Provider, sent: SentForm) -> Response:
     """End it for good."""
     reason = sent.form.text("reason", longest=2000)
 
@@ -110,7 +111,7 @@ def revoke(request: Request, subscription_id: int, asker: Provider, sent: SentFo
 
 
 @router.post("/subscriptions/{subscription_id}/release")
-def release(request: Request, subscription_id: int, asker: Provider, sent: SentForm) -> Response:
+def release(request: Request, subscription_id: RowId, asker: Provider, sent: SentForm) -> Response:
     """Let it see further items, or under other masks."""
     items = sent.form.all_typed("item")
     masks = _masks(sent, subscription_id, items)

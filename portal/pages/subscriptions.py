@@ -27,6 +27,7 @@ from portal.access import At, Reading
 from portal.api.shapes import id_of
 from portal.form import Form
 from portal.needs import Asker, page_needs
+from portal.numbers import RowId
 from portal.pages.sharing_words import SHARING
 from portal.render import render
 
@@ -67,7 +68,7 @@ def subscriptions(
 @router.get("/subscriptions/{subscription_id}")
 def subscription(
     request: Request,
-    subscription_id: int,
+    subscription_id: RowId,
     asker: Annotated[Asker, page_needs(P.subscriptions_see)],
     session: Reading,
     at: At,

@@ -1,8 +1,11 @@
 """The REST API's manners: pages by cursor, problems as RFC 9457, bad input named."""
 
 import pytest
+from annotated_types import Le
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from portal import api, pages
 from tests.portal.conftest import SignIn
 
 
@@ -49,3 +52,16 @@ def test_every_shape_has_a_name_of_its_own(anonymous: TestClient) -> None:
     assert [name for name, shape in shapes.items() if "budget_days" in shape.get("properties", {})] == [
         "ClockOut"
     ]
+
+
+def test_every_whole_number_in_an_address_has_a_bound() -> None:
+    routes = [route for router in (*api.ROUTERS, *pages.ROUTERS) for route in router.routes]
+    unbounded = [
+        (route.path, field.name)
+        for route in routes
+        if isinstance(route, APIRoute)
+        for field in (*route.dependant.path_params, *route.dependant.query_params)
+        if "int" in str(field.field_info.annotation)
+        and not any(isinstance(bound, Le) for bound in field.field_info.metadata)
+    ]
+    assert unbounded == []

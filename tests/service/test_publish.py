@@ -137,6 +137,7 @@ def test_bad_records_go_to_quarantine_with_place_and_reasons_and_no_values(
         assert all(reason["zh"] and reason["en"] for q in found for reason in q.reasons)
         assert [q.reasons[0]["code"] for q in found[-4:]] == ["not_an_object"] * 2 + ["not_canonical"] * 2
         assert [q.place for q in list_quarantined(session, batch_id=receipt.id, after=5, limit=2)] == [6, 7]
+        assert list_quarantined(session, batch_id=receipt.id, after=2**63 - 1) == []
         journal = json.dumps([[e.before, e.after] for e in session.scalars(select(JournalEntry))])
     for text in (told, journal):
         assert "130602" not in text
