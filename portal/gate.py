@@ -10,6 +10,9 @@ from infra.textfile import MAX_BYTES
 from portal.errors import refuse
 from portal.language import language_of
 
+LONGEST_LENGTH = 20
+"""Digits of a Content-Length that are read; Python refuses to read thousands of them."""
+
 
 class BodyTooLarge(SijiError):
     """More bytes than one request may bring."""
@@ -43,7 +46,7 @@ class Gate:
         told = request.headers.get("content-length", "")
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
             await refuse(request, NulInAddress())(scope, receive, send)
-        elif told.isascii() and told.isdigit() and int(told) > self._limit:
+        elif told.isascii() and told.isdigit() and (len(told) > LONGEST_LENGTH or int(told) > self._limit):
             await refuse(request, BodyTooLarge(limit=self._limit))(scope, receive, send)
         else:
             await self._app(scope, self._counted(request, receive), send)
