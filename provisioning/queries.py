@@ -75,15 +75,23 @@ def list_accounts_of(
 
 
 def list_granted_children(
-    session: Session, *, region: str, parent_id: int, after_code: str = "", limit: int = 50
+    session: Session,
+    *,
+    region: str,
+    parent_id: int,
+    bureau_ids: Collection[int] | None = None,
+    after_code: str = "",
+    limit: int = 50,
 ) -> Sequence[tuple[Bureau, QuotaAccount]]:
-    """A page of the living bureaus right below that have an account, by code, with it."""
+    """A page of the living bureaus right below, of `bureau_ids` only, with their accounts, by code."""
     query = (
         select(Bureau, QuotaAccount)
         .join(QuotaAccount, QuotaAccount.bureau_id == Bureau.id)
         .where(Bureau.parent_id == parent_id, Bureau.abolished_at.is_(None), Bureau.code > after_code)
         .where(QuotaAccount.region == region)
     )
+    if bureau_ids is not None:
+        query = query.where(Bureau.id.in_(bureau_ids))
     return [
         (bureau, account) for bureau, account in session.execute(query.order_by(Bureau.code).limit(limit))
     ]

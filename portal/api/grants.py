@@ -112,12 +112,18 @@ def children(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Page[AccountOut]:
-    """The quotas of the bureaus right below, by code; those without an account are left out."""
+    """The quotas of the bureaus right below that you may see, by code; those without an account are left
+    out."""
     bureau = get_bureau(session, code=code)
     asker.at(session, bureau.id)
     get_region(session, region)
     rows = list_granted_children(
-        session, region=region, parent_id=bureau.id, after_code=cursor, limit=limit + 1
+        session,
+        region=region,
+        parent_id=bureau.id,
+        bureau_ids=asker.scope(session),
+        after_code=cursor,
+        limit=limit + 1,
     )
     excess = _excess_of(session, [account for _, account in rows])
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request, Response
 from pydantic import Field
 
-from identity.queries import get_bureau
+from identity.queries import find_bureaus, get_bureau
 from identity.roles import Permission
 from metrics.capacity import report_capacity
 from metrics.export import as_csv, as_xlsx
@@ -73,6 +73,10 @@ def capacity(
         within = asker.actor.bureau_id
     asker.at(session, within)
     found = report_capacity(session, by=by.value, within=within)
+    scope = asker.scope(session)
+    if is_of_part and scope is not None:  # a token sees its own bureau without those below
+        codes = [one.code for one in find_bureaus(session, scope).values()]
+        found = found[found["bureau_code"].isin(codes)]
     if form is Form.csv:
         return _file(
             as_csv(found, language=language_of(request)), "text/csv; charset=utf-8", f"capacity-{by}.csv"

@@ -99,7 +99,7 @@ def list_(
     rows = list_requests(
         session,
         within=within,
-        bureau_ids=None if within is not None else asker.scope(session),
+        bureau_ids=asker.scope(session),  # of a token, its own bureau without those below
         system_id=get_system(session, code=system).id if system else None,
         applicant_id=asker.person_id if mine else None,
         state=state,

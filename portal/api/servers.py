@@ -86,7 +86,7 @@ def list_(
     rows = list_servers(
         session,
         within=within,
-        bureau_ids=None if within is not None else asker.scope(session),
+        bureau_ids=asker.scope(session),  # of a token, its own bureau without those below
         system_id=get_system(session, code=system).id if system else None,
         states=(state,) if state else None,
         after_id=id_of(cursor) or 0,
