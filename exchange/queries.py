@@ -94,6 +94,12 @@ def find_subscription_of_case(session: Session, *, case_id: int) -> Subscription
     return session.scalars(select(Subscription).where(Subscription.case_id == case_id)).one_or_none()
 
 
+def subscriptions_to(dataset_codes: Collection[str]) -> Select[int]:
+    """The ids of the subscriptions to these datasets, to be looked for within another SELECT."""
+    query = select(Subscription.id).join(Dataset, Dataset.id == Subscription.dataset_id)
+    return query.where(Dataset.code.in_(dataset_codes))
+
+
 def list_left_behind(session: Session) -> list[int]:
     """The ended cases whose subscriptions still wait for an answer."""
     query = select(Case.id).join(Subscription, Subscription.case_id == Case.id)

@@ -1,8 +1,12 @@
-"""Which cases a caller sees: their own, and those at bureaus where they may see or decide their subjects."""
+"""Which cases a caller sees: their own, and those at bureaus where they may see or decide their subjects.
+
+A token for certain datasets sees no case about a subscription to another.
+"""
 
 from sqlalchemy.orm import Session
 
 from approval.queries import Sight
+from exchange.queries import subscriptions_to
 from exchange.service.standing import SUBJECT as SUBSCRIPTION
 from identity.actor import Actor
 from identity.roles import Permission as P
@@ -24,4 +28,5 @@ def sight_of(session: Session, actor: Actor) -> Sight:
         scopes = [scope_of(session, actor, permission) for permission in permissions]
         known = [scope for scope in scopes if scope is not None]
         bureaus[kind] = set().union(*known) if len(known) == len(scopes) else None
-    return Sight(actor.id if actor.kind == "person" else None, bureaus)
+    narrowed = {} if actor.datasets is None else {SUBSCRIPTION: subscriptions_to(actor.datasets)}
+    return Sight(actor.id if actor.kind == "person" else None, bureaus, narrowed)

@@ -1,7 +1,6 @@
 """A token acts at its system's own bureau alone: no list tells it of the bureaus below."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,8 +9,9 @@ from sqlalchemy import Engine
 from infra.clock import Clock, city_date
 from infra.installation import Installation
 from infra.settings import Settings
-from tests.portal.conftest import enter, portal_over
+from tests.portal.conftest import Api, enter, portal_over
 from tests.portal.crowd import MANY, PASSWORD, REGION, make_crowd
+from tests.portal.sharing import CODE, share
 
 API = "/api/v1"
 SCOPES = ["requests:read", "servers:read", "grants:read", "reports:read", "subscriptions:read"]
@@ -24,12 +24,17 @@ def pair(sqlite_database: Engine, settings: Settings, at: datetime) -> Pair:
     make_crowd(sqlite_database, at=at)
     here = Installation(settings, Clock(), sqlite_database)
     admin = enter(here, "operator", PASSWORD)
-    wish: dict[str, Any] = {"label": "只读", "scopes": SCOPES}
-    wish["expires_on"] = (city_date(Clock().now()) + timedelta(days=30)).isoformat()
-    issued = admin.post(f"{API}/systems/first/tokens", json=wish)
+    return admin, issue(here, admin, "first")
+
+
+def issue(here: Installation, admin: TestClient, system: str, **narrowed: list[str]) -> TestClient:
+    """A program with a token of that system that may read."""
+    last = (city_date(here.clock.now()) + timedelta(days=30)).isoformat()
+    wish = {"label": "只读", "scopes": SCOPES, "expires_on": last, **narrowed}
+    issued = admin.post(f"{API}/systems/{system}/tokens", json=wish)
     token = TestClient(portal_over(here))
     token.headers["authorization"] = f"Bearer {issued.json()['text']}"
-    return admin, token
+    return token
 
 
 @pytest.mark.parametrize(
@@ -63,3 +68,18 @@ def test_a_report_holds_no_row_of_the_bureaus_below(pair: Pair) -> None:
 def test_a_bureau_below_is_refused_by_name(pair: Pair, path: str) -> None:
     answer = pair[1].get(f"{API}{path}", params={"bureau": "130600"})
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def test_a_token_for_certain_datasets_sees_no_case_about_another(
+    api: Api, installation: Installation
+) -> None:
+    made, admin = share(installation), api("minzheng")
+    seen = admin.get(f"{API}/cases").json()["items"]
+    assert {one["subject"]["id"] for one in seen} == {made.pending, made.active}
+    covering = issue(installation, admin, made.minzheng, datasets=[CODE])
+    other = issue(installation, admin, made.minzheng, datasets=["1306-zhb/0002"])
+    assert covering.get(f"{API}/cases").json()["items"] == seen
+    assert other.get(f"{API}/cases").json()["items"] == []
+    for one in seen:
+        assert covering.get(f"{API}/cases/{one['number']}").status_code == 200
+        assert other.get(f"{API}/cases/{one['number']}").status_code == 404
