@@ -61,7 +61,7 @@ class UnstorableField(SijiError):
 
     code = "unstorable_field"
     zh = "表单项“{field}”中含有无法保存的字符（{mark}），请返回后重新填写"
-    en = "The field “{field}” holds a character that cannot be stored ({mark}); go back and type it anew"
+    en = "The field {field} holds a character that cannot be stored ({mark}); go back and type it anew"
 
 
 class Form:

@@ -57,7 +57,7 @@ def test_in_an_address_it_is_refused_or_finds_nothing(come_in: Enter) -> None:
 
 
 @pytest.mark.parametrize("field", ["name", "once", "revision", "zone"])
-@pytest.mark.parametrize(("language", "says"), [("zh", "表单项“{}”"), ("en", "The field “{}”")])
+@pytest.mark.parametrize(("language", "says"), [("zh", "表单项“{}”"), ("en", "The field {} holds")])
 def test_in_a_form_it_is_refused_with_its_field(come_in: Enter, field: str, language: str, says: str) -> None:
     browser = come_in(BUSINESS)
     form = {"csrf": browser.headers["x-csrf-token"], field: "a\0b"}
