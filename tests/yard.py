@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from approval.flow import Outcome
 from approval.queries import find_active_step, get_case
 from identity.models import System
+from infra.clock import city_date
 from infra.database import reading, transaction
 from provisioning.cloud.simulated import SimulatedCloud, SimulatedRegion
 from provisioning.models import Allocation, Region, Request, Server
@@ -27,14 +28,16 @@ from tests.factories import Hall, make_hall
 
 REGION = "yard"
 FLAVOR, BIGGER, IMAGE = "yard-c2", "yard-c4", "Debian-12"
-END_ON = date(2026, 12, 31)
 LINE = LineAsked(count=2, flavor=FLAVOR, image=IMAGE, volume_gib=100)
 ROOM = Limits.of(servers=300, vcpus=2000, ram_mib=8_000_000, root_gib=60_000, volume_gib=300_000, volumes=400)
 
 
 @dataclass
 class Yard:
-    """Where a test works; `at` moves only when told."""
+    """Where a test works; `at` moves only when told.
+
+    What is asked for ends on `end_on`, ten months after the beginning, unless the test wishes otherwise.
+    """
 
     engine: Engine
     region: SimulatedRegion
@@ -42,6 +45,7 @@ class Yard:
     hall: Hall
     system_id: int
     at: datetime
+    end_on: date
 
     def later(self, **by: float) -> None:
         """Let time pass."""
@@ -49,7 +53,7 @@ class Yard:
 
     def draft(self, *lines: LineAsked, kind: str = "servers", **wishes: Any) -> int:
         """The id of a draft by the town's applicant."""
-        wanted = {"end_on": END_ON, "purpose": "统一预约挂号", "system_id": self.system_id, **wishes}
+        wanted = {"end_on": self.end_on, "purpose": "统一预约挂号", "system_id": self.system_id, **wishes}
         with transaction(self.engine) as session:
             return draft_request(
                 session,
@@ -150,7 +154,7 @@ def make_yard(
         session.add(Region(name=REGION, opened_at=at))
         system_id = _system(session, hall.town, at)
     cloud = SimulatedCloud(region.store, region=REGION, now=lambda: yard.at, latency_s=latency_s)
-    yard = Yard(engine, region, cloud, hall, system_id, at)
+    yard = Yard(engine, region, cloud, hall, system_id, at, end_on=city_date(at) + timedelta(days=300))
     cloud.ensure_flavor(name=FLAVOR, vcpus=2, ram_mib=4096, root_gib=40)
     cloud.ensure_flavor(name=BIGGER, vcpus=4, ram_mib=8192, root_gib=40)
     learn_region(engine, cloud, at=at)

@@ -43,6 +43,6 @@ def test_sqlite_is_migrated_too(sqlite_database: Engine) -> None:
     assert is_current(sqlite_database)
 
 
-def test_settings_and_instant(settings: Settings, at: datetime) -> None:
+def test_settings_and_instant(request: pytest.FixtureRequest, settings: Settings, at: datetime) -> None:
     assert not settings.data_dir.exists()
-    assert at.isoformat() == "2026-03-02T01:00:00+00:00"
+    assert at.isoformat() == f"{request.config.getoption('today')}T01:00:00+00:00"

@@ -14,7 +14,8 @@ from approval.queries import (
     ClockView,
     view_case,
 )
-from infra.clock import CITY_ZONE
+from approval.service import publish_year
+from infra.clock import CITY_ZONE, city_date
 from infra.database import transaction
 from infra.errors import SijiError
 from infra.workdays import load_calendar
@@ -57,6 +58,15 @@ def decision(hall: Hall, case: Case, step: str, **changes: Any) -> dict[str, Any
         "case_id": case.id, "step_key": step, "person_id": hall.operators[0], "decision": "approve",
         "revision_seen": 1, "at": city(2026, 3, 3), **changes,
     }  # fmt: skip
+
+
+def announce_years(database: Engine, *, at: datetime, until: datetime) -> None:
+    """Publish every year from `at` to `until` whose calendar nobody knows yet: weekdays, and no holidays."""
+    with transaction(database) as session:
+        calendar = load_calendar(session)
+        for year in range(city_date(at).year, city_date(until).year + 1):
+            if not calendar.is_published(year):
+                publish_year(session, year=year, days={}, source="国办发明电", actor="person:1", at=at)
 
 
 def acts_of(session: Session, case: Case) -> list[tuple[str, str]]:

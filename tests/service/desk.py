@@ -1,6 +1,6 @@
 """A subscriber's desk for the tests of pulling."""
 
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine
@@ -10,10 +10,9 @@ from exchange.broker.embedded import EmbeddedLog
 from exchange.service.publish import Receipt, publish_batch
 from exchange.service.pull import DeliveredRecord, Page, pull
 from exchange.service.subscriptions import request_subscription
+from infra.clock import city_date
 from infra.database import transaction
 from tests.factories import Exchange, make_dataset
-
-UNTIL = date(2026, 12, 31)
 
 
 class Desk:
@@ -28,7 +27,8 @@ class Desk:
             self.dataset_id = make_dataset(session, self.place, at=self.at, **changes).id
 
     def subscribe(self, *items: str, system_id: int | None = None, **changes: Any) -> int:
-        wish: dict[str, Any] = {"purpose": "核验", "basis": "依据", "until_on": UNTIL} | changes
+        until_on = city_date(self.at) + timedelta(days=300)
+        wish: dict[str, Any] = {"purpose": "核验", "basis": "依据", "until_on": until_on} | changes
         with transaction(self.engine) as session:
             self.subscription_id = request_subscription(
                 session,

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from approval.queries import Sight, get_case_in_sight, get_item, list_cases, list_items
 from approval.service import load_items
+from infra.clock import city_date
 from infra.database import transaction
 from infra.errors import NotFound
 from tests.factories import Hall, make_case, make_hall
@@ -49,11 +50,12 @@ def test_a_bureau_sees_cases_of_a_kind_that_it_asked_for_or_decides(database: En
     assert seen(database, {"subscription": None, "request": {hall.town}}) == [2, 1]
 
 
-def test_a_case_out_of_sight_is_not_there(database: Engine, hall: Hall) -> None:
+def test_a_case_out_of_sight_is_not_there(database: Engine, hall: Hall, at: datetime) -> None:
+    first, ninth = (f"BD-{city_date(at).year}-{number:06d}" for number in (1, 9))
     with transaction(database) as session:
         mine = Sight(hall.applicant, {})
-        assert get_case_in_sight(session, "BD-2026-000001", mine).id == 1
-        for number, sight in (("BD-2026-000001", Sight(hall.steward, {})), ("BD-2026-000009", mine)):
+        assert get_case_in_sight(session, first, mine).id == 1
+        for number, sight in ((first, Sight(hall.steward, {})), (ninth, mine)):
             with pytest.raises(NotFound, match=f"No case {number}"):
                 get_case_in_sight(session, number, sight)
 

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from exchange.service.entitlements import (
     resume_subscription,
     revoke_subscription,
 )
+from infra.clock import city_date, city_midnight
 from infra.database import reading, transaction
 from infra.errors import NotFound
 from tests.factories import make_exchange
@@ -102,11 +103,13 @@ def test_who_is_not_entitled_gets_nothing(desk: Desk, end: Callable[[Desk], None
 
 def test_the_last_day_counts_in_the_city_without_any_sweep(desk: Desk) -> None:
     desk.catalogue()
-    desk.subscribe("id", until_on=date(2026, 3, 2))
+    today = city_date(desk.at)
+    midnight = city_midnight(today + timedelta(days=1))
+    desk.subscribe("id", until_on=today)
     desk.publish(*upserts("a"))
-    assert len(desk.pull(at=desk.at.replace(hour=15, minute=59)).records) == 1
+    assert len(desk.pull(at=midnight - timedelta(minutes=1)).records) == 1
     with pytest.raises(NotEntitled):
-        desk.pull(at=desk.at.replace(hour=16))
+        desk.pull(at=midnight)
 
 
 def test_a_resumed_subscription_goes_on(desk: Desk) -> None:

@@ -1,7 +1,7 @@
 """Requests and subscriptions follow their cases where an act on the case alone ended it."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from exchange.service.subscriptions import request_subscription
 from exchange.service.sweep import sweep as sweep_exchange
 from exchange.tasks import follow_case_of_subscription
 from infra import jobs
-from infra.clock import Clock
+from infra.clock import Clock, city_date
 from infra.database import transaction
 from infra.installation import Installation
 from infra.journal import JournalEntry
@@ -24,6 +24,7 @@ from infra.settings import Settings
 from provisioning import tasks as provisioning_tasks
 from provisioning.service.following import follow_cases
 from tests.factories import make_dataset, make_exchange
+from tests.service.casework import announce_years
 from tests.yard import LINE, Yard, make_yard
 
 
@@ -73,6 +74,7 @@ def test_a_request_whose_supplement_never_came_ends_with_its_case(
     sent: list[tuple[str, tuple[object, ...]]] = []
     monkeypatch.setattr(jobs, "_send", lambda task, ids, _: sent.append((task, ids)))
     worker.at += timedelta(days=40)
+    announce_years(yard.engine, at=yard.at, until=worker.at)
     approval_tasks.end_abandoned()
     case_id = yard.request(asked).case_id
     assert sent == [("request.follow_case", (case_id,))]
@@ -110,7 +112,7 @@ def test_a_subscription_ends_with_its_case(
         )
         asked = request_subscription(
             session, dataset_id=dataset.id, system_id=place.subscriber_id, person_id=place.hall.applicant,
-            items=["name"], purpose="核对人员", basis="条例第七条", until_on=date(2026, 12, 31), at=at,
+            items=["name"], purpose="核对人员", basis="条例第七条", until_on=city_date(at), at=at,
         )  # fmt: skip
         case_id = asked.case_id or 0
     with transaction(database) as session:

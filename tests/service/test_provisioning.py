@@ -1,7 +1,7 @@
 """Servers on their way: failures of the cloud, visits that overlap, lost messages, retries, leases."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ from provisioning.service.servers import (
 from provisioning.service.settling import settle_visit
 from provisioning.service.sweep import sweep
 from provisioning.service.visits import visit
-from tests.yard import END_ON, LINE, REGION, ROOM, Yard, make_yard
+from tests.yard import LINE, REGION, ROOM, Yard, make_yard
 
 ONE = replace(LINE, count=1)
 
@@ -279,8 +279,12 @@ def test_a_release_holds_the_quota_until_the_cloud_has_let_go(
     yard.check()
 
 
-def test_a_lease_tells_stops_keeps_a_snapshot_and_deletes_on_a_work_day(yard: Yard) -> None:
-    end_on = END_ON.replace(month=4, day=9)
+def test_a_lease_tells_stops_keeps_a_snapshot_and_deletes_on_a_work_day(
+    database: Engine, tmp_path: Path
+) -> None:
+    """It ends on a Thursday, so that the first day after its 15 days of grace is a Saturday."""
+    yard = make_yard(database, tmp_path, at=datetime(2026, 3, 2, 1, tzinfo=UTC))
+    end_on = date(2026, 4, 9)
     asked = yard.ask(ONE, end_on=end_on)
     yard.work()
     server_id = only(yard, asked).id

@@ -1,7 +1,7 @@
 """Requests from draft to confirmation: who decides, what is claimed when, what is refused and why."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Engine, select
 from approval.errors import SamePerson
 from approval.models import Notice
 from identity.models import System
+from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import Stale
 from infra.journal import JournalEntry
@@ -26,7 +27,7 @@ from provisioning.service.requests import (
     edit_request,
     withdraw_request,
 )
-from tests.yard import BIGGER, END_ON, LINE, REGION, ROOM, Yard, make_yard
+from tests.yard import BIGGER, LINE, REGION, ROOM, Yard, make_yard
 
 TWO = Resources.of(servers=2, vcpus=4, ram_mib=8192, root_gib=80, volumes=2, volume_gib=200)
 
@@ -62,7 +63,7 @@ def test_the_whole_way_of_a_request(
         ).state == ("active")
         lease = find_lease(session, rows[0].id)
         assert lease is not None
-        assert lease.end_on == END_ON
+        assert lease.end_on == yard.end_on
     assert yard.held() == TWO
     yard.check()
     with reading(yard.engine) as session:
@@ -167,7 +168,6 @@ def test_a_refused_and_a_withdrawn_request_hold_nothing(yard: Yard) -> None:
         (replace(LINE, flavor="none"), {}, "no flavor none"),
         (replace(LINE, count=0), {}, "count or volume size of line 1"),
         (LINE, {"zone": "internet"}, "network zone is not extranet"),
-        (LINE, {"end_on": END_ON.replace(year=2025)}, "end date"),
         (LINE, {"purpose": " "}, "purpose"),
         (LINE, {"kind": "gift"}, "no kind gift"),
         (LineAsked(), {"kind": "release"}, "does not name one server"),
@@ -179,6 +179,12 @@ def test_what_cannot_be_is_refused_with_its_reason(
     with pytest.raises(RequestInvalid) as refused:
         yard.draft(line, **wishes)
     assert why in refused.value.message("en")
+
+
+def test_an_end_that_is_past_is_refused(yard: Yard) -> None:
+    with pytest.raises(RequestInvalid) as refused:
+        yard.draft(LINE, end_on=city_date(yard.at) - timedelta(days=1))
+    assert "end date" in refused.value.message("en")
 
 
 def test_a_quota_change_is_granted_by_the_verification(yard: Yard) -> None:
@@ -218,7 +224,7 @@ def test_more_volumes_extension_and_release(yard: Yard) -> None:
     yard.work()
     assert yard.request(more).state == "confirming"
     assert sorted(volume.size_gib for volume in yard.cloud.list_volumes()) == [50, 100]
-    longer = END_ON.replace(year=2027)
+    longer = yard.end_on + timedelta(days=365)
     extended = yard.ask(LineAsked(target_id=server.id), kind="extension", end_on=longer)
     assert yard.request(extended).state == "closed"
     with reading(yard.engine) as session:

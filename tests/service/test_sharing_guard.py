@@ -1,6 +1,6 @@
 """The exchange's word when bureaus are abolished and systems are retired or handed over."""
 
-from datetime import date, datetime
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine
@@ -14,6 +14,7 @@ from exchange.service.subscriptions import request_subscription
 from identity.errors import StillHolding
 from identity.queries import get_system_by_id
 from identity.service.systems import retire_system, transfer_system
+from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import NotFound
 from portal.guards import SYSTEM_GUARDS
@@ -37,7 +38,7 @@ def subscribe(session: Session, place: Exchange, dataset_id: int, at: datetime) 
         items=["id"],
         purpose="核验",
         basis="",
-        until_on=date(2026, 12, 31),
+        until_on=city_date(at) + timedelta(days=300),
         at=at,
     )
     return subscription.id

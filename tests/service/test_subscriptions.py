@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -38,6 +38,7 @@ from exchange.service.subscriptions import (
     request_subscription,
     withdraw_subscription,
 )
+from infra.clock import city_date, city_midnight
 from infra.database import reading, transaction
 from infra.errors import NotFound, SijiError, Stale
 from infra.journal import JournalEntry
@@ -49,7 +50,7 @@ ITEMS = (
     Item("born", "date"),
 )
 CONDITIONAL = {"share_type": "conditional", "share_condition": "办理业务需要", "items": ITEMS}
-UNTIL = date(2026, 12, 31)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -67,7 +68,10 @@ def catalogue(database: Engine, place: Exchange, at: datetime) -> Callable[..., 
     return make
 
 
-def ask(session: Session, place: Exchange, dataset_id: int, at: datetime, **changes: Any) -> Subscription:
+def ask(
+    session: Session, place: Exchange, dataset_id: int, at: datetime, *, days: int = 300, **changes: Any
+) -> Subscription:
+    """Ask at `at` for two items, until so many `days` later."""
     wish: dict[str, Any] = {
         "dataset_id": dataset_id,
         "system_id": place.subscriber_id,
@@ -75,7 +79,7 @@ def ask(session: Session, place: Exchange, dataset_id: int, at: datetime, **chan
         "items": ["id", "name"],
         "purpose": "核验身份",
         "basis": "《条例》第三条",
-        "until_on": UNTIL,
+        "until_on": city_date(at) + days * DAY,
         "at": at,
     }
     return request_subscription(session, **(wish | changes))
@@ -171,7 +175,7 @@ def test_what_is_not_shared_is_refused_with_its_basis(
         {"purpose": " "},
         {"purpose": "x" * 2001},
         {"basis": ""},
-        {"until_on": date(2026, 3, 1)},
+        {"days": -1},
         {"masks": {"born": {"kind": "drop"}}},
         {"masks": {"name": {"kind": "generalise"}}},
         {"masks": {"id": {"kind": "keep_ends", "head": 17}}},
@@ -191,9 +195,9 @@ def test_the_last_day_is_the_citys(
 ) -> None:
     dataset_id = catalogue()
     with transaction(database) as session:
-        assert ask(session, place, dataset_id, at, until_on=date(2026, 3, 2)).state == "active"
-        before_midnight, midnight = at.replace(hour=15, minute=59), at.replace(hour=16, minute=0)
-        assert expire_subscriptions(session, at=before_midnight) == 0
+        assert ask(session, place, dataset_id, at, days=0).state == "active"
+        midnight = city_midnight(city_date(at) + DAY)
+        assert expire_subscriptions(session, at=midnight - timedelta(minutes=1)) == 0
         assert expire_subscriptions(session, at=midnight) == 1
         assert expire_subscriptions(session, at=midnight) == 0
         assert list_subscriptions(session, dataset_id=dataset_id)[0].state == "expired"
@@ -214,10 +218,11 @@ def test_a_system_has_one_live_subscription_to_a_dataset(
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(one, range(4))) == ["active", *["subscription_exists"] * 3]
     with transaction(database) as session:
-        assert ask(session, place, dataset_id, at, system_id=place.second_subscriber_id).state == "active"
-    after = datetime(2027, 1, 1, 1, tzinfo=at.tzinfo)
+        other = ask(session, place, dataset_id, at, system_id=place.second_subscriber_id)
+        assert other.state == "active"
+    after = city_midnight(other.until_on + DAY)
     with transaction(database) as session:
-        assert ask(session, place, dataset_id, after, until_on=date(2027, 6, 1)).state == "active"
+        assert ask(session, place, dataset_id, after).state == "active"
         states = [s.state for s in list_subscriptions(session, system_id=place.subscriber_id)]
         assert states == ["expired", "active"]
     with pytest.raises(NotFound), transaction(database) as session:
@@ -236,7 +241,7 @@ def test_an_edit_voids_what_the_steward_saw(
         with pytest.raises(Stale):
             answer(session, place, asked, at)
         with pytest.raises(Stale):
-            edit_subscription(session, revision_seen=1, until_on=UNTIL, basis="依据", **act)
+            edit_subscription(session, revision_seen=1, until_on=asked.until_on, basis="依据", **act)
     with transaction(database) as session:
         assert answer(session, place, asked, at, revision_seen=2).items == ["born"]
 
@@ -284,7 +289,7 @@ def test_approval_too_late_is_refused(
 ) -> None:
     dataset_id = catalogue(**CONDITIONAL)
     with transaction(database) as session:
-        asked = ask(session, place, dataset_id, at, until_on=date(2026, 3, 3))
+        asked = ask(session, place, dataset_id, at, days=1)
     with pytest.raises(SubscriptionInvalid), transaction(database) as session:
         answer(session, place, asked, at + timedelta(days=3))
     with transaction(database) as session, pytest.raises(SubscriptionExists):

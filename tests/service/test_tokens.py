@@ -27,14 +27,18 @@ from identity.service.access import may
 from identity.service.people import depart_person
 from identity.service.presenting import present_token, touch_token
 from identity.service.tokens import IssuedToken, issue_token, list_tokens, revoke_token, rotate_token
-from infra.clock import city_midnight
+from infra.clock import city_date, city_midnight
 from infra.database import reading, transaction
 from infra.errors import NotFound, SijiError
 from infra.journal import JournalEntry
 from tests.factories import make_actor, make_bureau, make_system
 
-LAST_DAY = date(2026, 6, 30)
 DAY = timedelta(days=1)
+
+
+def last_of(at: datetime) -> date:
+    """The last day of a token of 120 days that is issued at `at`."""
+    return city_date(at) + 120 * DAY
 
 
 @dataclass
@@ -64,7 +68,7 @@ def issue(
     label: str = "数据对接",
     scopes: tuple[str, ...] = ("datasets:pull", "requests:read"),
     datasets: tuple[str, ...] | None = None,
-    expires_on: date = LAST_DAY,
+    expires_on: date | None = None,
 ) -> IssuedToken:
     with transaction(database) as session:
         return issue_token(
@@ -74,7 +78,7 @@ def issue(
             label=label,
             scopes=scopes,
             datasets=datasets,
-            expires_on=expires_on,
+            expires_on=expires_on or last_of(at),
             at=at,
         )
 
@@ -141,19 +145,19 @@ def test_it_is_good_until_the_end_of_its_last_day_in_the_city(
     database: Engine, place: Place, at: datetime
 ) -> None:
     issued = issue(database, place, at)
-    end = city_midnight(LAST_DAY + DAY)
+    end = city_midnight(last_of(at) + DAY)
     assert is_good(database, issued.text, end - timedelta(seconds=1))
     assert not is_good(database, issued.text, end)
 
 
 def test_expiry_is_from_today_to_400_days(database: Engine, place: Place, at: datetime) -> None:
-    today = date(2026, 3, 2)
+    today = city_date(at)
     for days in (0, 400):
         issue(database, place, at, expires_on=today + days * DAY)
     for days in (-1, 401):
         with pytest.raises(InvalidExpiry) as refusal:
             issue(database, place, at, expires_on=today + days * DAY)
-        assert "2027-04-06" in refusal.value.message("zh")
+        assert (today + 400 * DAY).isoformat() in refusal.value.message("zh")
 
 
 def test_bad_tokens_are_refused(database: Engine, place: Place, at: datetime) -> None:
@@ -203,7 +207,7 @@ def test_rotation_overlaps_for_seven_days(database: Engine, place: Place, at: da
     old = issue(database, place, at, datasets=("a",))
     with transaction(database) as session:
         new = rotate_token(
-            session, actor=place.admin, token_id=old.token.id, expires_on=LAST_DAY + 90 * DAY, at=at
+            session, actor=place.admin, token_id=old.token.id, expires_on=last_of(at) + 90 * DAY, at=at
         )
     assert new.text != old.text
     assert (new.token.label, new.token.scopes, new.token.datasets, new.token.rotated_from) == (
@@ -214,17 +218,17 @@ def test_rotation_overlaps_for_seven_days(database: Engine, place: Place, at: da
     )
     assert is_good(database, old.text, at + 7 * DAY - timedelta(seconds=1))
     assert not is_good(database, old.text, at + 7 * DAY)
-    assert is_good(database, new.text, city_midnight(LAST_DAY + 90 * DAY))
+    assert is_good(database, new.text, city_midnight(last_of(at) + 90 * DAY))
     for token_id in (old.token.id,):
         with pytest.raises(TokenEnded), transaction(database) as session:
-            rotate_token(session, actor=place.admin, token_id=token_id, expires_on=LAST_DAY, at=at)
+            rotate_token(session, actor=place.admin, token_id=token_id, expires_on=last_of(at), at=at)
 
 
 def test_an_overlap_never_prolongs_a_token(database: Engine, place: Place, at: datetime) -> None:
-    old = issue(database, place, at, expires_on=date(2026, 3, 4))
+    old = issue(database, place, at, expires_on=city_date(at) + 2 * DAY)
     with transaction(database) as session:
         rotate_token(
-            session, actor=place.admin, token_id=old.token.id, expires_on=LAST_DAY, at=at, overlap_days=30
+            session, actor=place.admin, token_id=old.token.id, expires_on=last_of(at), at=at, overlap_days=30
         )
     assert is_good(database, old.text, at + 2 * DAY)
     assert not is_good(database, old.text, at + 3 * DAY)
@@ -238,13 +242,13 @@ def test_no_overlap_ends_the_old_one_at_once(database: Engine, place: Place, at:
                 session,
                 actor=place.admin,
                 token_id=old.token.id,
-                expires_on=LAST_DAY,
+                expires_on=last_of(at),
                 at=at,
                 overlap_days=days,
             )
     with transaction(database) as session:
         rotate_token(
-            session, actor=place.admin, token_id=old.token.id, expires_on=LAST_DAY, at=at, overlap_days=0
+            session, actor=place.admin, token_id=old.token.id, expires_on=last_of(at), at=at, overlap_days=0
         )
     assert not is_good(database, old.text, at)
 
@@ -257,7 +261,7 @@ def test_two_simultaneous_rotations_make_one_successor(database: Engine, place: 
         try:
             with transaction(database) as session:
                 barrier.wait(60)
-                rotate_token(session, actor=place.admin, token_id=old.token.id, expires_on=LAST_DAY, at=at)
+                rotate_token(session, actor=place.admin, token_id=old.token.id, expires_on=last_of(at), at=at)
         except SijiError as error:
             return type(error)
         return None
@@ -282,7 +286,7 @@ def test_revocation_is_at_once_and_for_good(database: Engine, place: Place, at: 
         with pytest.raises(NotFound):
             revoke_token(session, actor=guard, token_id=999, at=at)
         with pytest.raises(TokenEnded):
-            rotate_token(session, actor=place.admin, token_id=issued.token.id, expires_on=LAST_DAY, at=at)
+            rotate_token(session, actor=place.admin, token_id=issued.token.id, expires_on=last_of(at), at=at)
     assert not is_good(database, issued.text, at)
     assert is_good(database, other.text, at)
 
@@ -302,7 +306,9 @@ def test_last_seen_is_written_once_a_minute(database: Engine, place: Place, at: 
 def test_the_journal_knows_every_act_and_no_secret(database: Engine, place: Place, at: datetime) -> None:
     issued = issue(database, place, at)
     with transaction(database) as session:
-        new = rotate_token(session, actor=place.admin, token_id=issued.token.id, expires_on=LAST_DAY, at=at)
+        new = rotate_token(
+            session, actor=place.admin, token_id=issued.token.id, expires_on=last_of(at), at=at
+        )
         revoke_token(session, actor=place.admin, token_id=new.token.id, at=at)
     with reading(database) as session:
         entries = session.scalars(select(JournalEntry).order_by(JournalEntry.id)).all()
