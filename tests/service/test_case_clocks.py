@@ -40,7 +40,7 @@ from approval.service import (
 from infra.database import transaction
 from infra.workdays import load_calendar
 from tests.factories import Hall, make_hall
-from tests.service.casework import city, clock, decision, done, made, refused, seen
+from tests.service.casework import announce_years, city, clock, decision, done, made, refused, seen
 
 
 @pytest.fixture
@@ -158,6 +158,25 @@ def test_a_supplement_that_never_comes_ends_the_case(database: Engine, hall: Hal
     assert done(database, abandon_supplement, case_id=case.id, at=last_day) is None
     assert done(database, abandon_supplement, case_id=case.id, at=day_after).state == "abandoned"
     assert done(database, abandon_supplement, case_id=case.id, at=day_after) is None
+
+
+def test_what_waits_for_a_year_happens_once_it_is_announced(database: Engine, hall: Hall) -> None:
+    """Nobody is held to a limit that nobody can compute: neither the office's word nor the applicant's."""
+    at, later = city(2026, 12, 29), city(2027, 2, 1)
+    silent, unanswered = made(database, hall, at=at), made(database, hall, at=at)
+    done(
+        database, ask_supplement, case_id=unanswered.id, person_id=hall.operators[0], missing="定级材料",
+        revision_seen=1, at=at,
+    )  # fmt: skip
+    with transaction(database) as session:
+        calendar = load_calendar(session)
+        assert list_silent(session, at=later, calendar=calendar) == []
+        assert list_unanswered(session, at=later, calendar=calendar) == []
+    assert done(database, accept_by_silence, case_id=silent.id, at=later) is None
+    assert done(database, abandon_supplement, case_id=unanswered.id, at=later) is None
+    announce_years(database, at=at, until=later)
+    assert done(database, accept_by_silence, case_id=silent.id, at=later).state == "accepted"
+    assert done(database, abandon_supplement, case_id=unanswered.id, at=later).state == "abandoned"
 
 
 def test_special_procedures_pause_the_handling_of_a_case(database: Engine, hall: Hall) -> None:
