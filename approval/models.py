@@ -194,7 +194,7 @@ class CaseSuspension(Base):
 
 
 class Alarm(Base):
-    """Something the office must mend: a limit whose date needs a year that is not yet published."""
+    """Something the office must mend: a date of a case that needs a year that is not yet published."""
 
     __tablename__ = "alarms"
     __table_args__ = (

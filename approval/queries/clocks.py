@@ -7,7 +7,17 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from approval.deadline import Card, Standing, Suspension, WorkCalendar, card, due_on, halts, standing
+from approval.deadline import (
+    Card,
+    NotYetPublished,
+    Standing,
+    Suspension,
+    WorkCalendar,
+    card,
+    due_on,
+    halts,
+    standing,
+)
 from approval.flow import State
 from approval.models import (
     Alarm,
@@ -44,10 +54,7 @@ def suspensions_of(session: Session, case_ids: Iterable[int]) -> dict[int, list[
 
 def clock_stands(clock: CaseClock, suspensions: Iterable[CaseSuspension], calendar: WorkCalendar) -> Standing:
     """The due date of a clock, or why there is none."""
-    applying = [
-        Suspension(each.first_on, each.last_on) for each in suspensions if halts(each.kind, clock.kind)
-    ]
-    return standing(clock.start_on, clock.budget_days, applying, calendar)
+    return standing(clock.start_on, clock.budget_days, _pauses(clock, suspensions), calendar)
 
 
 def view_clock(
@@ -95,6 +102,27 @@ def telling_stands(session: Session, case: Case, item: Item, calendar: WorkCalen
     return standing(clock.start_on, item.supplement_days, waits, calendar)
 
 
+def find_missing_year(
+    session: Session,
+    clock: CaseClock,
+    case: Case,
+    suspensions: Iterable[CaseSuspension],
+    calendar: WorkCalendar,
+) -> int | None:
+    """The unpublished year that a date of the running clock needs; None if every date is known.
+
+    The dates are its end and, before acceptance, the last day to ask for a supplement or to answer one.
+    """
+    pauses = _pauses(clock, suspensions)
+    dates = [standing(clock.start_on, clock.budget_days, pauses, calendar)]
+    if clock.kind == "acceptance":
+        item = session.get_one(Item, case.item_id)
+        dates.append(standing(clock.start_on, item.supplement_days, pauses, calendar))
+        asked_on = [pause.first_on for pause in pauses if pause.last_on is None]
+        dates += [due_on(first_on, item.supplement_answer_days, (), calendar) for first_on in asked_on]
+    return next((stands.year for stands in dates if isinstance(stands, NotYetPublished)), None)
+
+
 def list_silent(session: Session, *, at: datetime, calendar: WorkCalendar) -> list[int]:
     """Cases that were submitted, and nobody answered within the limit of their item."""
     query = select(Case, Item).join(Item, Item.id == Case.item_id).where(Case.state == State.submitted)
@@ -137,3 +165,8 @@ def list_alarms(session: Session, *, after_id: int = 0, limit: int = 50) -> Sequ
     open_ones = query.where(Alarm.cleared_at.is_(None), Alarm.id > after_id)
     rows = session.execute(open_ones.order_by(Alarm.id).limit(limit))
     return [(alarm, case) for alarm, case in rows]
+
+
+def _pauses(clock: CaseClock, suspensions: Iterable[CaseSuspension]) -> list[Suspension]:
+    """Those of the case's suspensions that stop this clock."""
+    return [Suspension(each.first_on, each.last_on) for each in suspensions if halts(each.kind, clock.kind)]

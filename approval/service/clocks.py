@@ -5,9 +5,9 @@ from datetime import date, datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from approval.deadline import NotYetPublished, WorkCalendar
+from approval.deadline import WorkCalendar
 from approval.models import Alarm, Case, CaseClock, CaseStep, CaseSuspension
-from approval.queries import clock_stands, running_clocks, suspensions_of
+from approval.queries import find_missing_year, running_clocks, suspensions_of
 from infra.clock import city_date
 from infra.database import insert_once
 from infra.workdays import load_calendar
@@ -34,7 +34,8 @@ def start_clock(
     )
     session.add(clock)
     session.flush()
-    _settle_alarm(session, clock, suspensions_of(session, [case.id])[case.id], load_calendar(session), at)
+    suspensions = suspensions_of(session, [case.id])[case.id]
+    _settle_alarm(session, clock, case, suspensions, load_calendar(session), at)
     return clock
 
 
@@ -65,8 +66,8 @@ def refresh_alarms(session: Session, *, at: datetime) -> tuple[int, int]:
     """Raise and clear alarms by the calendar as it now is, as after an import: (raised, cleared)."""
     calendar = load_calendar(session)
     changes = [
-        _settle_alarm(session, clock, suspensions, calendar, at)
-        for clock, _, suspensions in running_clocks(session)
+        _settle_alarm(session, clock, case, suspensions, calendar, at)
+        for clock, case, suspensions in running_clocks(session)
     ]
     return changes.count("raised"), changes.count("cleared")
 
@@ -77,18 +78,19 @@ def refresh_case_alarms(session: Session, case: Case, *, at: datetime) -> None:
     calendar, suspensions = load_calendar(session), suspensions_of(session, [case.id])[case.id]
     running = CaseClock.case_id == case.id, CaseClock.ended_at.is_(None)
     for clock in session.scalars(select(CaseClock).where(*running)).all():
-        _settle_alarm(session, clock, suspensions, calendar, at)
+        _settle_alarm(session, clock, case, suspensions, calendar, at)
 
 
 def _settle_alarm(
     session: Session,
     clock: CaseClock,
+    case: Case,
     suspensions: list[CaseSuspension],
     calendar: WorkCalendar,
     at: datetime,
 ) -> str | None:
-    stands = clock_stands(clock, suspensions, calendar)
-    if not isinstance(stands, NotYetPublished):
+    year = find_missing_year(session, clock, case, suspensions, calendar)
+    if year is None:
         return "cleared" if _clear_alarm(session, clock, at) else None
     raised = insert_once(
         session,
@@ -96,7 +98,7 @@ def _settle_alarm(
         kind="calendar_not_published",
         case_id=clock.case_id,
         clock_id=clock.id,
-        year=stands.year,
+        year=year,
         raised_at=at,
     )
     return "raised" if raised else None

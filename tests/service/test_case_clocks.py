@@ -161,20 +161,28 @@ def test_a_supplement_that_never_comes_ends_the_case(database: Engine, hall: Hal
 
 
 def test_what_waits_for_a_year_happens_once_it_is_announced(database: Engine, hall: Hall) -> None:
-    """Nobody is held to a limit that nobody can compute: neither the office's word nor the applicant's."""
-    at, later = city(2026, 12, 29), city(2027, 2, 1)
+    """Nobody is held to a limit that nobody can compute, and the office is told of it.
+
+    The case is due on 31 December, but the last day to ask for a supplement, or to answer one, is not known.
+    """
+    at, later = city(2026, 12, 28), city(2027, 2, 1)
     silent, unanswered = made(database, hall, at=at), made(database, hall, at=at)
     done(
         database, ask_supplement, case_id=unanswered.id, person_id=hall.operators[0], missing="定级材料",
         revision_seen=1, at=at,
     )  # fmt: skip
+    assert clock(seen(database, silent, at.date()), "acceptance").stands == date(2026, 12, 31)
     with transaction(database) as session:
+        alarms = [(alarm.year, case.number) for alarm, case in list_alarms(session)]
+        assert alarms == [(2027, silent.number), (2027, unanswered.number)]
         calendar = load_calendar(session)
         assert list_silent(session, at=later, calendar=calendar) == []
         assert list_unanswered(session, at=later, calendar=calendar) == []
     assert done(database, accept_by_silence, case_id=silent.id, at=later) is None
     assert done(database, abandon_supplement, case_id=unanswered.id, at=later) is None
     announce_years(database, at=at, until=later)
+    with transaction(database) as session:
+        assert list_alarms(session) == []
     assert done(database, accept_by_silence, case_id=silent.id, at=later).state == "accepted"
     assert done(database, abandon_supplement, case_id=unanswered.id, at=later).state == "abandoned"
 
