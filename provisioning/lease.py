@@ -6,6 +6,8 @@ from typing import Protocol
 
 NOTICE_DAYS = (30, 7, 1)
 GRACE_DAYS = 15
+SNAPSHOT_DAYS = 3
+"""How long the snapshot before a deletion is sought; the office can mend what hinders it meanwhile."""
 
 
 class Calendar(Protocol):
@@ -36,5 +38,14 @@ def is_over(end_on: date, *, on: date) -> bool:
 def may_delete(end_on: date, *, on: date, calendar: Calendar, grace_days: int = GRACE_DAYS) -> bool:
     """Whether the grace period after `end_on` is over and `on` is a work day by a published calendar."""
     if on <= end_on + timedelta(days=grace_days):
+        return False
+    return calendar.is_published(on.year) and calendar.is_work_day(on)
+
+
+def may_go_without_snapshot(since_on: date, *, on: date, calendar: Calendar) -> bool:
+    """Whether a snapshot was sought in vain for SNAPSHOT_DAYS and `on` is a work day by a published calendar:
+    then the server is deleted without one.
+    """
+    if on < since_on + timedelta(days=SNAPSHOT_DAYS):
         return False
     return calendar.is_published(on.year) and calendar.is_work_day(on)

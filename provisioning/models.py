@@ -205,8 +205,8 @@ REQUEST_STATES = (
     "draft", "submitted", "refused", "withdrawn", "provisioning", "confirming", "active", "closed", "failed",
 )  # fmt: skip
 WORKING = (
-    "pending", "creating", "cleaning", "attaching", "pruning", "resizing", "stopping", "starting",
-    "expiring", "releasing",
+    "pending", "creating", "cleaning", "attaching", "pruning", "resizing", "reverting", "stopping",
+    "starting", "expiring", "releasing",
 )  # fmt: skip
 SERVER_STATES = (*WORKING, "active", "stopped", "failed", "given_up", "released")
 VOLUME_STATES = ("pending", "active", "failed", "released")
@@ -306,6 +306,9 @@ class Server(Base):
     A row in a WORKING state is visited when `next_try_at` has come; a visit moves that instant ahead before
     it calls the cloud, so that nobody else visits meanwhile, and `visits` tells it whether somebody did.
     `fault` says in both languages why the last visit failed. `work_line_id` is the line it works for.
+    Since the cloud last moved on, `attempts` visits failed for whatever reason, `refusals` of them by a no or
+    a conflict, `repushes` by the quota there; `asked` says how often something that came to nothing was
+    begun.
     """
 
     __tablename__ = "servers"
@@ -329,6 +332,8 @@ class Server(Base):
     cloud_id: Mapped[str | None] = mapped_column(String(64))
     visits: Mapped[int] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(default=0)
+    refusals: Mapped[int] = mapped_column(default=0)
+    repushes: Mapped[int] = mapped_column(default=0)
     asked: Mapped[int] = mapped_column(default=0)
     next_try_at: Mapped[datetime | None]
     fault: Mapped[dict[str, Any] | None] = mapped_column(NullableDocument)

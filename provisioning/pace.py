@@ -11,6 +11,11 @@ LONGEST_BACKOFF_S = 300.0
 SHORTEST_POLL_S = 1.0
 LONGEST_POLL_S = 30.0
 LONGEST_BUILD = timedelta(minutes=30)
+LONGEST_UNTOLD = timedelta(hours=6)
+REFUSALS_BORNE = 10
+"""How many refusals and conflicts in a row may pass by themselves, over a quarter of an hour."""
+REPUSHES = 3
+"""How often the quota in the cloud is pushed again before it counts as really used up there."""
 
 
 def backoff(attempts: int, *, tag: str) -> timedelta:
@@ -33,3 +38,8 @@ def poll(since_at: datetime, at: datetime) -> timedelta:
 def takes_too_long(since_at: datetime, at: datetime) -> bool:
     """Whether a build that began at `since_at` is to be given up as failed."""
     return at - since_at > LONGEST_BUILD
+
+
+def is_stuck(since_at: datetime, at: datetime, *, refusals: int) -> bool:
+    """Whether what began at `since_at` needs somebody to look into it."""
+    return refusals >= REFUSALS_BORNE or at - since_at > LONGEST_UNTOLD

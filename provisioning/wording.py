@@ -31,6 +31,7 @@ SERVER_STATES: Mapping[str, Pair] = {
     "attaching": ("挂载云硬盘", "attaching a volume"),
     "pruning": ("清理云硬盘", "removing a volume"),
     "resizing": ("变更规格中", "being resized"),
+    "reverting": ("恢复原规格中", "returning to its old flavor"),
     "stopping": ("停机中", "stopping"),
     "starting": ("开机中", "starting"),
     "expiring": ("到期备份中", "being kept as a snapshot"),
@@ -66,6 +67,27 @@ NOTICES: Mapping[str, Pair] = {
     "server_failed": (
         "云服务器 {server} 未能建成：{fault_zh}。请重试或放弃",
         "Server {server} could not be built: {fault_en}. Retry it or give it up",
+    ),
+    "server_stuck": (
+        "云服务器 {server} 的操作长时间未能完成：{fault_zh}。系统会继续重试，请检查云平台",
+        "Server {server} has not got on for long: {fault_en}. It will be tried on; please check the cloud",
+    ),
+    "server_not_stopped": (
+        "云服务器 {server} 未能停机，仍在运行：{fault_zh}",
+        "Server {server} could not be stopped and still runs: {fault_en}",
+    ),
+    "server_without_snapshot": (
+        "云服务器 {server} 未能留存快照，现不备份即删除：{fault_zh}",
+        "No snapshot of server {server} could be kept, and it is deleted without one: {fault_en}",
+    ),
+    "server_gone": (
+        "{fault_zh}，现释放云服务器 {server} 占用的配额",
+        "Server {server}: {fault_en}; what it held of the quota is freed",
+    ),
+    "server_gone_but_volumes": (
+        "{fault_zh}，但其云硬盘仍在，配额继续占用；不再需要的，请申请释放云服务器 {server}",
+        "Server {server}: {fault_en}, but its volumes are and keep their quota; "
+        "ask for its release if they are not needed",
     ),
     "server_reclaimed": (
         "云服务器 {server} 已由智慧办回收，备份后删除：{reason}",

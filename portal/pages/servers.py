@@ -25,6 +25,7 @@ from provisioning.queries import find_lease, get_server, list_volumes_of
 from provisioning.quota import DIMENSIONS
 from provisioning.service import servers
 from provisioning.service.settling import request_of
+from provisioning.service.states import RECLAIMABLE
 from provisioning.wording import VOLUME_STATES
 
 router = APIRouter(include_in_schema=False)
@@ -121,6 +122,6 @@ def _show(request: Request, session: Session, actor: Actor, found: Server, form:
         "volume_states": VOLUME_STATES,
         "operates": holds(Permission.servers_operate),
         "submits": holds(Permission.requests_submit),
-        "reclaims": holds(Permission.servers_reclaim),
+        "reclaims": found.state in RECLAIMABLE and holds(Permission.servers_reclaim),
     }
     return render(request, "server.html", facts, status=form.status)

@@ -17,6 +17,7 @@ from provisioning.service.accounts import lock_account, lock_pooled_above
 from provisioning.service.claims import claim, find_shortfalls, resize
 from provisioning.service.grants import find_grant_shortfalls, grant_quota, set_root_grant
 from provisioning.service.settling import TASK, begin_dismantling, move
+from provisioning.service.states import RELEASABLE
 
 
 def amounts_asked(session: Session, request: Request) -> Resources:
@@ -97,7 +98,8 @@ def _refuse_shortfalls(session: Session, request: Request, asked: Resources) -> 
 
 def _lock_targets(session: Session, request: Request, lines: Sequence[RequestLine]) -> dict[int, Server]:
     """The servers that lines name, locked in the order of their ids, before any account is."""
-    states = ("active", "stopped") if request.kind in ("release", "extension", "resize") else ("active",)
+    states: Sequence[str] = ("active", "stopped") if request.kind in ("extension", "resize") else ("active",)
+    states = RELEASABLE if request.kind == "release" else states
     found = {}
     for line in sorted(lines, key=lambda one: one.target_id or 0):
         if line.target_id is not None:

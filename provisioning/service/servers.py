@@ -6,24 +6,22 @@ from datetime import datetime
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from approval.service import notify
 from infra.clock import city_date
 from infra.database import transaction
 from provisioning.cloud.driver import Cloud, CloudFailure, Conflict, OverQuota, Permanent
 from provisioning.errors import LeaseOver, ReasonMissing, ServerState
 from provisioning.lease import is_over
 from provisioning.models import WORKING, Server, Volume
-from provisioning.pace import VISIT_LASTS
+from provisioning.pace import REFUSALS_BORNE, REPUSHES, VISIT_LASTS
 from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
 from provisioning.service.claims import claim
 from provisioning.service.fences import find_fenced_project, push_quota
 from provisioning.service.settling import begin_dismantling, conclude_request, move, request_of, settle_visit
-from provisioning.service.visits import Found, VolumeWork, Work, visit
+from provisioning.service.states import RECLAIMABLE, RELEASABLE, RULES, visit
+from provisioning.service.telling import tell_bureau
+from provisioning.service.visits import Found, VolumeWork, Work
 
 VISITS_AT_ONCE = 6
-BUILDING = ("pending", "creating", "attaching")
-CONFLICTS_BORNE = 10
-REPUSHES = 3
 
 
 def provision_server(engine: Engine, cloud: Cloud, *, server_id: int, at: datetime) -> None:
@@ -64,9 +62,9 @@ def take_server(session: Session, *, server_id: int, at: datetime) -> Work | Non
         wanted_flavor=server.wanted_flavor,
         image=server.image,
         zone=server.zone,
-        attempts=server.attempts,
+        refusals=server.refusals,
+        repushes=server.repushes,
         asked=server.asked,
-        since_at=server.since_at,
         volumes=tuple(
             VolumeWork(one.id, one.tag, one.name, one.size_gib, one.state)
             for one in list_volumes_of(session, server.id)
@@ -98,7 +96,7 @@ def release_server(session: Session, *, server_id: int, at: datetime, actor: str
 
     Raises NotFound, ServerState.
     """
-    server = _lock(session, server_id, ("active", "stopped"), zh="释放", en="release it")
+    server = _lock(session, server_id, RELEASABLE, zh="释放", en="release it")
     begin_dismantling(session, server, at=at, actor=actor, state="releasing")
     return server
 
@@ -106,21 +104,20 @@ def release_server(session: Session, *, server_id: int, at: datetime, actor: str
 def reclaim_server(session: Session, *, server_id: int, at: datetime, actor: str, reason: str) -> Server:
     """The office takes a server back: a snapshot is kept, then it and its volumes are deleted.
 
-    Its applicant is told why. Raises NotFound, ServerState, ReasonMissing.
+    Its bureau and its applicant are told why. Raises NotFound, ServerState, ReasonMissing.
     """
     if not reason.strip():
         raise ReasonMissing(what_zh="回收云服务器", what_en="Reclaiming a server")
-    server = _lock(session, server_id, ("active", "stopped"), zh="回收", en="reclaim it")
+    server = _lock(session, server_id, RECLAIMABLE, zh="回收", en="reclaim it")
     move(session, server, "expiring", at=at, actor=actor, reason=reason)
-    notify(
+    tell_bureau(
         session,
+        server,
+        get_request(session, request_of(session, server.line_id)),
         key=f"server_reclaimed:{server.id}:{server.revision}",
         code="server_reclaimed",
-        facts={"server": server.name, "reason": reason},
-        subject_kind="server",
-        subject_id=server.id,
         at=at,
-        person_id=get_request(session, request_of(session, server.line_id)).applicant_id,
+        reason=reason,
     )
     return server
 
@@ -172,20 +169,25 @@ def _claim(session: Session, server: Server, *, at: datetime, actor: str) -> Non
 
 
 def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:
-    """Visit the cloud and sort its failures: what is worth another try, and what is not."""
+    """Visit the cloud and sort its failures: what is worth another try, and what is not.
+
+    Each sort is counted apart: an outage, however long, uses up no patience with what follows it.
+    """
     try:
-        if work.state in BUILDING and work.project_id is None:
+        if RULES[work.state].fenced and work.project_id is None:
             project_id = push_quota(engine, cloud, bureau_id=work.bureau_id, at=at)
             work = replace(work, project_id=project_id)
         return visit(cloud, work)
     except OverQuota as failure:
-        return Found("retry" if work.attempts < REPUSHES else "broken", fault=_told(failure), over_quota=True)
+        fenced = work.repushes >= REPUSHES
+        return Found("broken" if fenced else "retry", fault=_told(failure), asked=work.asked, over_quota=True)
     except Permanent as failure:
-        return Found("broken", fault=_told(failure))
+        return Found("broken", fault=_told(failure), asked=work.asked)
     except Conflict as failure:
-        return Found("retry" if work.attempts < CONFLICTS_BORNE else "broken", fault=_told(failure))
+        borne = work.refusals < REFUSALS_BORNE
+        return Found("retry" if borne else "broken", fault=_told(failure), asked=work.asked, refused=True)
     except CloudFailure as failure:
-        return Found("retry", fault=_told(failure))
+        return Found("retry", fault=_told(failure), asked=work.asked)
 
 
 def _told(failure: CloudFailure) -> dict[str, str]:

@@ -3,57 +3,46 @@
 Locks in this order: request, server, quota account.
 """
 
-from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from approval.service import notify
-from identity.actor import INSTALLATION
 from infra import journal
+from infra.clock import city_date
 from infra.jobs import enqueue
-from provisioning.models import WORKING, Lease, Request, RequestLine, Server, Volume
-from provisioning.pace import backoff, poll, takes_too_long
-from provisioning.queries import (
-    find_flavor,
-    find_lease,
-    get_request,
-    get_server,
-    list_lines,
-    list_servers_of,
-    list_volumes_of,
-)
-from provisioning.quota import Resources
-from provisioning.service.claims import begin_release, release, revert, settle
+from infra.workdays import load_calendar
+from provisioning.cloud.observed import ServerStatus
+from provisioning.lease import may_go_without_snapshot
+from provisioning.models import WORKING, Request, RequestLine, Server
+from provisioning.pace import backoff, is_stuck, poll, takes_too_long
+from provisioning.queries import get_request, get_server, list_lines, list_servers_of, list_volumes_of
+from provisioning.service.claims import begin_release
+from provisioning.service.endings import SETTLER, Ending
 from provisioning.service.fences import distrust_fence
+from provisioning.service.states import RULES
+from provisioning.service.telling import tell_applicant, tell_bureau, tell_office
 from provisioning.service.visits import Found, Work
 
-SETTLER = INSTALLATION.journal_id
 TASK = "provisioning.provision_server"
 SETTLED_STATES = ("active", "stopped", "given_up", "released")
-
-AFTER_DONE = {
-    "pending": "active",
-    "creating": "active",
-    "attaching": "active",
-    "pruning": "active",
-    "resizing": "active",
-    "starting": "active",
-    "stopping": "stopped",
-    "expiring": "releasing",
-    "releasing": "released",
-    "cleaning": "failed",
-}
-AFTER_BROKEN = {"pending": "cleaning", "creating": "cleaning", "attaching": "pruning", "resizing": "active"}
+DISMANTLING = ("cleaning", "releasing")
+KEEPS_FAULT = ("cleaning", "pruning", "reverting")
+"""States that undo something: the fault for which they do stays shown, whatever happens on the way."""
+LATE = {"zh": "云平台未在时限内完成", "en": "the cloud did not get it done in time"}
+UNKNOWN = {"zh": "原因不明", "en": "for an unknown reason"}
 
 
 def settle_visit(session: Session, work: Work, found: Found, *, at: datetime) -> bool:
-    """Write down what a visit found, unless another visit began since; whether the next can follow now."""
+    """Write down what a visit found, unless another visit began or somebody changed the state since.
+
+    Returns whether the next visit can follow now.
+    """
     request = get_request(session, work.request_id, lock=True)
     server = get_server(session, work.server_id, lock=True)
-    if server.visits != work.visit:
+    if (server.visits, server.state) != (work.visit, work.state):
         return False
     server.cloud_id = found.cloud_id or server.cloud_id
     volumes = list_volumes_of(session, server.id)
@@ -61,20 +50,16 @@ def settle_visit(session: Session, work: Work, found: Found, *, at: datetime) ->
         volume.cloud_id = found.volume_ids.get(volume.id, volume.cloud_id)
     if found.over_quota:
         distrust_fence(session, region=server.region, bureau_id=server.bureau_id)
-    if found.what == "wait" and server.state == "creating" and takes_too_long(server.since_at, at):
-        late = {"zh": "云平台未在时限内建成", "en": "the cloud did not build it in time"}
-        found = Found("broken", found.cloud_id, found.volume_ids, fault=late)
+    found, ending = _judge(session, server, found, at=at), Ending(request, server, volumes, found.seen, at)
     match found.what:
-        case "wait":
-            _wait(session, server, found, at=at)
         case "done":
-            _finish(session, request, server, volumes, at=at)
-        case "broken" if server.state in AFTER_BROKEN:
-            _break(session, server, found, at=at)
+            _finish(session, ending, found)
+        case "broken":
+            _break(session, ending, found)
+        case "gone":
+            _lose(session, ending, found)
         case _:
-            server.attempts += 1
-            _tell(server, found.fault)
-            server.next_try_at = at + backoff(server.attempts, tag=server.tag)
+            _go_on(session, server, found, at=at)
     conclude_request(session, request, at=at)
     return server.state in WORKING and server.next_try_at == at
 
@@ -84,7 +69,8 @@ def move(
 ) -> None:
     """Put the server into `state`; into a working one, it is to be visited now. A `reason` is journalled."""
     before = server.state
-    server.state, server.since_at, server.attempts, server.asked = state, at, 0, 0
+    server.state, server.since_at = state, at
+    server.attempts, server.refusals, server.repushes, server.asked = 0, 0, 0, 0
     server.next_try_at = at if state in WORKING else None
     server.revision += 1
     told: dict[str, Any] = {"state": state, "cloud_id": server.cloud_id, "fault": server.fault}
@@ -131,18 +117,9 @@ def conclude_request(session: Session, request: Request, *, at: datetime) -> Non
     request.state = "failed" if hopeless else "closed" if closes else "confirming"
     request.ended_at = None if request.state == "confirming" else at
     record_request(session, request, act=request.state, at=at, actor=SETTLER)
-    code = "request_to_confirm" if request.state == "confirming" else "request_done"
     if not hopeless:
-        notify(
-            session,
-            key=f"{code}:{request.id}",
-            code=code,
-            facts={"request_id": request.id},
-            subject_kind="request",
-            subject_id=request.id,
-            at=at,
-            person_id=request.applicant_id,
-        )
+        code = "request_to_confirm" if request.state == "confirming" else "request_done"
+        tell_applicant(session, request, code=code, at=at)
 
 
 def record_request(
@@ -166,109 +143,98 @@ def record_request(
     )
 
 
-def _wait(session: Session, server: Server, found: Found, *, at: datetime) -> None:
-    if server.state == "pending":
-        server.state, server.since_at = "creating", at
-    server.attempts, server.asked = 0, found.asked
-    _tell(server, None)
-    server.next_try_at = at + poll(server.since_at, at)
-
-
-def _finish(
-    session: Session, request: Request, server: Server, volumes: Sequence[Volume], *, at: datetime
-) -> None:
-    doing = server.state
-    if doing in ("pending", "creating", "attaching", "resizing"):
-        _hold(session, server, volumes, at=at)
-        if doing in ("pending", "creating"):
-            _open_lease(session, request, server)
-        end_line(session, server, "done")
-        server.fault = None
-    elif doing in ("cleaning", "releasing"):
-        server.cloud_id = None
-        release(session, key=server.allocation_key, at=at, actor=SETTLER)
-        _drop(session, volumes, ("pending", "active"), to=AFTER_DONE[doing], at=at)
-        if doing == "releasing":
-            end_line(session, server, "done")
-            lease = find_lease(session, server.id)
-            if lease is not None:
-                lease.ended_at = at
-    elif doing == "pruning":
-        _drop(session, volumes, ("pending",), to="failed", at=at)
-        end_line(session, server, "failed")
-    if doing == "expiring":
-        begin_dismantling(session, server, at=at, actor=SETTLER, state="releasing")
-    else:
-        move(session, server, AFTER_DONE[doing], at=at)
-    if server.state == "failed":
-        fault = server.fault or {"zh": "", "en": ""}
-        notify(
-            session,
-            key=f"server_failed:{server.id}:{server.revision}",
-            code="server_failed",
-            facts={"server": server.name, "fault_zh": fault["zh"], "fault_en": fault["en"]},
-            subject_kind="server",
-            subject_id=server.id,
-            at=at,
-            person_id=request.applicant_id,
-        )
-
-
-def _break(session: Session, server: Server, found: Found, *, at: datetime) -> None:
-    doing, server.fault = server.state, found.fault
-    if doing == "resizing":
-        revert(session, key=server.allocation_key, at=at, actor=SETTLER)
-        server.wanted_flavor = None
-        end_line(session, server, "failed")
-    elif doing in ("pending", "creating"):
-        begin_dismantling(session, server, at=at, actor=SETTLER, state="cleaning")
-        return
-    move(session, server, AFTER_BROKEN[doing], at=at)
-
-
-def _tell(server: Server, fault: dict[str, str] | None) -> None:
-    """Show the fault, except over the one for which the server is being taken down."""
-    if server.state not in ("cleaning", "pruning"):
-        server.fault = fault
-
-
-def _hold(session: Session, server: Server, volumes: Sequence[Volume], *, at: datetime) -> None:
-    """What runs now is settled."""
-    if server.wanted_flavor is not None:
-        flavor = find_flavor(session, region=server.region, name=server.wanted_flavor)
-        if flavor is not None:
-            server.amounts = Resources.of(
-                servers=1, vcpus=flavor.vcpus, ram_mib=flavor.ram_mib, root_gib=flavor.root_gib
-            )
-        server.flavor, server.wanted_flavor = server.wanted_flavor, None
-    settle(session, key=server.allocation_key, at=at, actor=SETTLER)
-    for volume in volumes:
-        if volume.state == "pending":
-            settle(session, key=volume.allocation_key, at=at, actor=SETTLER)
-            volume.state = "active"
-
-
-def _drop(
-    session: Session, volumes: Sequence[Volume], states: tuple[str, ...], *, to: str, at: datetime
-) -> None:
-    for volume in volumes:
-        if volume.state in states:
-            release(session, key=volume.allocation_key, at=at, actor=SETTLER)
-            volume.state, volume.cloud_id = to, None
-
-
-def _open_lease(session: Session, request: Request, server: Server) -> None:
-    if request.end_on is not None and find_lease(session, server.id) is None:
-        session.add(Lease(server_id=server.id, end_on=request.end_on, notices_sent=[]))
-
-
-def end_line(session: Session, server: Server, state: str) -> None:
-    """The line that the server worked for, if it names the server as its target, has its end."""
-    line = session.get_one(RequestLine, server.work_line_id)
-    if line.target_id == server.id and line.state == "pending":
-        line.state = state
-
-
 def request_of(session: Session, line_id: int) -> int:
     """The id of the request of a line."""
     return session.scalars(select(RequestLine.request_id).where(RequestLine.id == line_id)).one()
+
+
+def _judge(session: Session, server: Server, found: Found, *, at: datetime) -> Found:
+    """What the finding means where time or the table of states has a say in it."""
+    waits, broken = found.what == "wait", found.what == "broken"
+    if server.state == "creating" and waits and takes_too_long(server.since_at, at):
+        return replace(found, what="broken", fault=LATE)
+    if server.state == "expiring" and (waits or broken):
+        since_on, on = city_date(server.since_at), city_date(at)
+        if may_go_without_snapshot(since_on, on=on, calendar=load_calendar(session)):
+            return replace(found, what="broken", fault=found.fault or LATE)
+        return replace(found, what="retry", refused=True) if broken else found
+    if broken and RULES[server.state].broken is None:
+        return replace(found, what="retry", refused=True)
+    return found
+
+
+def _finish(session: Session, ending: Ending, found: Found) -> None:
+    server, rule = ending.server, RULES[ending.server.state]
+    if server.state not in KEEPS_FAULT:
+        server.fault = found.fault
+    rule.end(session, ending)
+    is_off = found.seen is not None and found.seen.status == ServerStatus.shutoff
+    _enter(session, server, "stopped" if rule.done == "active" and is_off else rule.done, at=ending.at)
+    if server.state == "failed":
+        tell_applicant(
+            session, ending.request, code="server_failed", at=ending.at, server=server, **_why(server.fault)
+        )
+
+
+def _break(session: Session, ending: Ending, found: Found) -> None:
+    server, rule = ending.server, RULES[ending.server.state]
+    if rule.broken is None:
+        raise RuntimeError(f"a server that is {server.state} was judged broken, and nothing follows that")
+    server.fault = found.fault
+    if rule.alarm is not None:
+        _raise_alarm(session, ending, code=rule.alarm)
+    _enter(session, server, rule.broken, at=ending.at)
+
+
+def _lose(session: Session, ending: Ending, found: Found) -> None:
+    """Free what a server held that is gone; but volumes that outlived it are data which nobody gave up.
+
+    With such volumes it counts as stopped, and keeps what it holds until it is released or reclaimed.
+    """
+    server, doing = ending.server, ending.server.state
+    rule = RULES[doing]
+    rule.lose(session, ending)
+    server.fault, follows = found.fault, rule.gone
+    if follows == "releasing" and doing != "expiring":
+        keeps = any(volume.state == "active" for volume in ending.volumes)
+        _raise_alarm(session, ending, code="server_gone_but_volumes" if keeps else "server_gone")
+        follows = "stopped" if keeps else follows
+    _enter(session, server, follows, at=ending.at)
+
+
+def _go_on(session: Session, server: Server, found: Found, *, at: datetime) -> None:
+    """Have it visited again: soon while the cloud works on it, ever later while it fails."""
+    server.asked = found.asked
+    if found.what == "wait":
+        if server.state == "pending":
+            server.state, server.since_at = "creating", at
+        server.attempts, server.refusals, server.repushes = 0, 0, 0
+        server.next_try_at = at + poll(server.since_at, at)
+    else:
+        server.attempts += 1
+        server.refusals += found.refused
+        server.repushes += found.over_quota
+        server.next_try_at = at + backoff(server.attempts, tag=server.tag)
+    if server.state not in KEEPS_FAULT:
+        server.fault = found.fault
+    if is_stuck(server.since_at, at, refusals=server.refusals):
+        tell_office(session, server, code="server_stuck", at=at, **_why(found.fault or LATE))
+
+
+def _enter(session: Session, server: Server, state: str, *, at: datetime) -> None:
+    if state in DISMANTLING:
+        begin_dismantling(session, server, at=at, actor=SETTLER, state=state)
+    else:
+        move(session, server, state, at=at)
+
+
+def _raise_alarm(session: Session, ending: Ending, *, code: str) -> None:
+    server, at, why = ending.server, ending.at, _why(ending.server.fault)
+    tell_office(session, server, code=code, at=at, **why)
+    key = f"{code}:{server.id}:{server.revision}"
+    tell_bureau(session, server, ending.request, key=key, code=code, at=at, **why)
+
+
+def _why(fault: dict[str, Any] | None) -> dict[str, str]:
+    told = fault or UNKNOWN
+    return {"fault_zh": told["zh"], "fault_en": told["en"]}

@@ -4,15 +4,15 @@ No session and no transaction here. Every step can be repeated: the tag is looke
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from provisioning.cloud.driver import Cloud, Conflict
+from provisioning.cloud.driver import Cloud, Conflict, NotInCloud
 from provisioning.cloud.observed import ImageStatus, Server, ServerStatus, Volume, VolumeStatus
 
 RESTING = (ServerStatus.active, ServerStatus.shutoff)
 RESIZES_ASKED_AT_MOST = 3
+SNAPSHOTS_ASKED_AT_MOST = 3
 Fault = dict[str, str]
 
 
@@ -48,27 +48,28 @@ class Work:
     wanted_flavor: str | None
     image: str
     zone: str
-    attempts: int
+    refusals: int
+    repushes: int
     asked: int
-    since_at: datetime
     volumes: tuple[VolumeWork, ...]
 
 
 @dataclass(frozen=True)
 class Found:
-    """What came of a visit: done, wait for what is under way, broken for good, or try again later."""
+    """What came of a visit: done, wait for what is under way, broken for good, gone, or try again later.
 
-    what: Literal["done", "wait", "broken", "retry"]
+    `gone`: the server is not in the cloud any more. `seen` is the server as it was left, where its flavor
+    and whether it runs decide what the records hold. `refused` and `over_quota` say why to try again.
+    """
+
+    what: Literal["done", "wait", "broken", "gone", "retry"]
     cloud_id: str | None = None
     volume_ids: Mapping[int, str] = field(default_factory=dict)
     fault: Fault | None = None
     asked: int = 0
+    seen: Server | None = None
+    refused: bool = False
     over_quota: bool = False
-
-
-def visit(cloud: Cloud, work: Work) -> Found:
-    """Do what the state of `work` calls for. Raises `CloudFailure`."""
-    return _VISITS[work.state](cloud, work)
 
 
 def build(cloud: Cloud, work: Work) -> Found:
@@ -76,7 +77,7 @@ def build(cloud: Cloud, work: Work) -> Found:
     server = _the_server(cloud, work)
     if server is None:
         if work.state == "attaching":
-            return Found("broken", fault=_gone(work))
+            return Found("gone", fault=_gone(work))
         cloud.create_server(
             tag=work.tag,
             project_id=work.project_id or "",
@@ -117,14 +118,17 @@ def dismantle(cloud: Cloud, work: Work) -> Found:
 
 def prune(cloud: Cloud, work: Work) -> Found:
     """The server stays; of its volumes those that never became active are not left."""
-    return _without(cloud, work, [volume for volume in work.volumes if volume.state == "pending"])
+    found = _without(cloud, work, [volume for volume in work.volumes if volume.state == "pending"])
+    if found.what == "done" and _the_server(cloud, work) is None:
+        return Found("gone", fault=_gone(work))
+    return found
 
 
 def resize(cloud: Cloud, work: Work) -> Found:
     """The server runs with the wanted flavor. One that returns to its old flavor each time is broken."""
     server = _the_server(cloud, work)
     if server is None:
-        return Found("broken", fault=_gone(work))
+        return Found("gone", fault=_gone(work))
     if server.status == ServerStatus.verify_resize and server.task is None:
         cloud.confirm_resize(server.id)
         server = cloud.get_server(server.id)
@@ -133,16 +137,32 @@ def resize(cloud: Cloud, work: Work) -> Found:
     if server.task is not None or server.status not in RESTING:
         return Found("wait", cloud_id=server.id, asked=work.asked)
     if server.flavor == work.wanted_flavor:
-        return Found("done", cloud_id=server.id)
+        return Found("done", cloud_id=server.id, seen=server)
     if work.asked >= RESIZES_ASKED_AT_MOST:
         return Found("broken", cloud_id=server.id, fault=_told("it returned to its old flavor"))
     cloud.resize_server(server.id, flavor=work.wanted_flavor or "")
     return Found("wait", cloud_id=server.id, asked=work.asked + 1)
 
 
+def revert(cloud: Cloud, work: Work) -> Found:
+    """Nothing of a resize is under way or unconfirmed any more; `seen` tells with which flavor it ended."""
+    server = _the_server(cloud, work)
+    if server is None:
+        return Found("gone", fault=_gone(work))
+    if server.status == ServerStatus.verify_resize and server.task is None:
+        cloud.revert_resize(server.id)
+        server = cloud.get_server(server.id)
+    if server.task is not None or server.status not in (*RESTING, ServerStatus.error):
+        return Found("wait", cloud_id=server.id)
+    if server.flavor not in (work.flavor, work.wanted_flavor):
+        return Found("broken", cloud_id=server.id, fault=_told(f"it has the flavor {server.flavor} now"))
+    return Found("done", cloud_id=server.id, seen=server)
+
+
 def stop(cloud: Cloud, work: Work) -> Found:
-    """The server is stopped."""
-    return _switched(cloud, work, cloud.stop_server, ServerStatus.shutoff)
+    """The server is stopped. One in ERROR does not run either; its fault stays shown."""
+    found = _switched(cloud, work, cloud.stop_server, ServerStatus.shutoff)
+    return replace(found, what="done") if found.what == "broken" else found
 
 
 def start(cloud: Cloud, work: Work) -> Found:
@@ -151,46 +171,49 @@ def start(cloud: Cloud, work: Work) -> Found:
 
 
 def keep_snapshot(cloud: Cloud, work: Work) -> Found:
-    """An image of the server's root disk is kept under the server's tag and '-last'."""
+    """An image of the server's root disk is kept under the server's tag and '-last'.
+
+    A server in ERROR has none made, and one whose images end in error each time is broken.
+    """
     server = _the_server(cloud, work)
     if server is None:
-        return Found("done")
-    tag = f"{work.tag}-last"
+        return Found("gone", fault=_gone(work))
+    tag, asked = f"{work.tag}-last", work.asked
     image = cloud.find_image(tag)
     if image is not None and image.status == ImageStatus.error:
         cloud.delete_image(image.id)
         image = None
     if image is None:
+        if server.status == ServerStatus.error:
+            return Found("broken", cloud_id=server.id, fault=_told(server.fault))
+        if asked >= SNAPSHOTS_ASKED_AT_MOST:
+            return Found("broken", cloud_id=server.id, fault=_told("the snapshot ended in error"))
         cloud.snapshot_server(server.id, tag=tag, name=f"{work.name}-last")
-        image = cloud.find_image(tag)
+        image, asked = cloud.find_image(tag), asked + 1
     done = image is not None and image.status == ImageStatus.active
-    return Found("done" if done else "wait", cloud_id=server.id)
-
-
-_VISITS: Mapping[str, Callable[[Cloud, Work], Found]] = {
-    "pending": build,
-    "creating": build,
-    "attaching": build,
-    "cleaning": dismantle,
-    "releasing": dismantle,
-    "pruning": prune,
-    "resizing": resize,
-    "stopping": stop,
-    "starting": start,
-    "expiring": keep_snapshot,
-}
+    return Found("done" if done else "wait", cloud_id=server.id, asked=asked)
 
 
 def _the_server(cloud: Cloud, work: Work) -> Server | None:
-    """The one server of the tag; of two, made by visits that overlapped, the later one is deleted."""
+    """The one server of the tag; of two, made by visits that overlapped, the later one is deleted.
+
+    One that lost its tag in the cloud is still there under its id, and is not taken for gone.
+    """
     try:
-        return cloud.find_server(work.tag)
+        return cloud.find_server(work.tag) or _by_id(cloud, work)
     except Conflict:
         same = [server for server in cloud.list_servers() if server.tag == work.tag]
         same.sort(key=lambda one: (one.id != work.cloud_id, one.task == "deleting", one.created_at, one.id))
         for extra in same[1:]:
             cloud.delete_server(extra.id)
         return same[0] if same else None
+
+
+def _by_id(cloud: Cloud, work: Work) -> Server | None:
+    try:
+        return cloud.get_server(work.cloud_id) if work.cloud_id else None
+    except NotInCloud:
+        return None
 
 
 def _the_volume(cloud: Cloud, tag: str) -> Volume | None:
@@ -235,7 +258,9 @@ def _without(cloud: Cloud, work: Work, volumes: list[VolumeWork]) -> Found:
 def _switched(cloud: Cloud, work: Work, switch: Callable[[str], None], to: ServerStatus) -> Found:
     server = _the_server(cloud, work)
     if server is None:
-        return Found("broken", fault=_gone(work))
+        return Found("gone", fault=_gone(work))
+    if server.status == ServerStatus.error:
+        return Found("broken", cloud_id=server.id, fault=_told(server.fault))
     switch(server.id)
     now = cloud.get_server(server.id)
     return Found("done" if now.status == to and now.task is None else "wait", cloud_id=server.id)

@@ -31,8 +31,8 @@ from provisioning.service.servers import (
     take_server,
 )
 from provisioning.service.settling import settle_visit
+from provisioning.service.states import visit
 from provisioning.service.sweep import sweep
-from provisioning.service.visits import visit
 from tests.yard import LINE, REGION, ROOM, Yard, make_yard
 
 ONE = replace(LINE, count=1)

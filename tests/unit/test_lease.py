@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.work_calendar import built_in_calendar
-from provisioning.lease import NOTICE_DAYS, is_over, may_delete, notices_due
+from provisioning.lease import NOTICE_DAYS, is_over, may_delete, may_go_without_snapshot, notices_due
 from provisioning.pace import LONGEST_BACKOFF_S, backoff, poll, takes_too_long
 
 END = date(2026, 3, 31)
@@ -84,3 +84,18 @@ def test_polls_are_a_quarter_of_the_age_within_bounds() -> None:
     ]
     assert not takes_too_long(START, START + timedelta(minutes=30))
     assert takes_too_long(START, START + timedelta(minutes=30, seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("on", "may"),
+    [
+        (date(2026, 4, 28), False),
+        (date(2026, 4, 30), False),
+        (date(2026, 5, 1), False),
+        (date(2026, 5, 6), True),
+        (date(2031, 5, 6), False),
+    ],
+)
+def test_a_snapshot_is_sought_for_three_days_and_given_up_on_a_work_day_only(on: date, may: bool) -> None:
+    sought_since = date(2026, 4, 28)
+    assert may_go_without_snapshot(sought_since, on=on, calendar=built_in_calendar()) is may

@@ -1,0 +1,78 @@
+"""Who is told of a request and of a server: people leave, bureaus and the office stay."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from approval.queries import holds_role
+from approval.service import notify
+from identity.models import Person, RoleAssignment
+from identity.queries import list_chain_ids
+from identity.roles import Role
+from provisioning.models import Request, Server
+
+
+def tell_applicant(
+    session: Session, request: Request, *, code: str, at: datetime, server: Server | None = None, **facts: Any
+) -> None:
+    """Tell the applicant how the request, or a server of it, stands; once they left, its bureau's admins."""
+    told: dict[str, Any]
+    if server is None:
+        told = {"subject_kind": "request", "subject_id": request.id, "code": code, "at": at}
+        told |= {"key": f"{code}:{request.id}", "facts": {"request_id": request.id, **facts}}
+    else:
+        told = {"key": f"{code}:{server.id}:{server.revision}", **_about(server, code, at, facts)}
+    if has_left(session, request.applicant_id):
+        notify(session, **told, **_admins(session, request.bureau_id, at=at))
+    else:
+        notify(session, **told, person_id=request.applicant_id)
+
+
+def tell_bureau(
+    session: Session, server: Server, request: Request, *, key: str, code: str, at: datetime, **facts: Any
+) -> None:
+    """Tell the admins of the server's bureau, and whoever asked for the server if that is somebody else.
+
+    A notice to a role reaches who holds it above the bureau too; where nobody does, it goes to the office.
+    """
+    admins = _admins(session, server.bureau_id, at=at)
+    told = _about(server, code, at, facts)
+    notify(session, key=key, **told, **admins)
+    person_id = request.applicant_id
+    if not has_left(session, person_id) and not holds_role(session, person_id=person_id, at=at, **admins):
+        notify(session, key=f"{key}:{person_id}", **told, person_id=person_id)
+
+
+def tell_office(session: Session, server: Server, *, code: str, at: datetime, **facts: Any) -> None:
+    """Tell the office of something about the server that it should look into; once for what it is doing."""
+    key = f"{code}:office:{server.id}:{server.revision}"
+    notify(session, key=key, **_about(server, code, at, facts), **_office(session, server.bureau_id))
+
+
+def has_left(session: Session, person_id: int) -> bool:
+    """Whether the person's account is closed."""
+    return session.get_one(Person, person_id).departed_at is not None
+
+
+def _about(server: Server, code: str, at: datetime, facts: dict[str, Any]) -> dict[str, Any]:
+    named = {"server": server.name, **facts}
+    return {"code": code, "facts": named, "subject_kind": "server", "subject_id": server.id, "at": at}
+
+
+def _admins(session: Session, bureau_id: int, *, at: datetime) -> dict[str, Any]:
+    held = (
+        select(RoleAssignment.id)
+        .where(RoleAssignment.role == Role.bureau_admin)
+        .where(RoleAssignment.bureau_id.in_(list_chain_ids(session, bureau_id=bureau_id)))
+        .where(RoleAssignment.valid_from <= at)
+        .where(or_(RoleAssignment.valid_to.is_(None), RoleAssignment.valid_to > at))
+    )
+    if session.scalar(held.limit(1)) is None:
+        return _office(session, bureau_id)
+    return {"role": Role.bureau_admin.value, "bureau_id": bureau_id}
+
+
+def _office(session: Session, bureau_id: int) -> dict[str, Any]:
+    return {"role": Role.operator.value, "bureau_id": list_chain_ids(session, bureau_id=bureau_id)[-1]}
