@@ -12,6 +12,8 @@ from approval.queries import InboxRow, cases_by_id, list_inbox, list_notices
 from approval.wording import NOTICES as CASE_NOTICES
 from approval.wording import word
 from identity.actor import Actor
+from identity.roles import Permission
+from identity.service.access import scope_of
 from infra.clock import city_date
 from infra.workdays import load_calendar
 from provisioning.queries import AppliedFor, list_applied_for
@@ -50,8 +52,11 @@ def list_waiting(
 
 
 def list_own(session: Session, actor: Actor) -> list[AppliedFor]:
-    """The own requests that wait for the person: to confirm, supplement or edit, or with failed servers."""
-    return list_applied_for(session, applicant_id=actor.id)
+    """The own requests that wait for the person: to confirm, supplement or edit, or with failed servers;
+    and those of people who left, for whom the person stands in.
+    """
+    stands_in_at = scope_of(session, actor, Permission.requests_confirm)
+    return list_applied_for(session, applicant_id=actor.id, stands_in_at=stands_in_at)
 
 
 def show_notices(session: Session, notices: Sequence[Notice]) -> list[NoticeShown]:

@@ -170,12 +170,12 @@ class RequestState(SijiError):
 
 
 class NotTheApplicant(SijiError):
-    """Only the applicant confirms, edits and withdraws."""
+    """Only the applicant confirms, and who stands in for one who has left."""
 
     kind = Kind.forbidden
     code = "not_the_applicant"
-    zh = "申请 {request_id} 只能由申请人本人{act_zh}"
-    en = "Only the applicant of request {request_id} may {act_en} it"
+    zh = "申请 {request_id} 只能由申请人本人{act_zh}；申请人已离任的，由其部门管理员{act_zh}"
+    en = "Only the applicant of request {request_id} may {act_en} it, or once they have left, a bureau admin"
 
 
 class ServerState(SijiError):

@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from approval.flow import State
 from approval.models import Case
-from identity.models import Bureau
+from identity.models import Bureau, Person
 from identity.queries import subtree_ids
 from infra.errors import NotFound
 from provisioning.errors import NoSuchRegion
@@ -163,9 +163,14 @@ class AppliedFor:
     failed: int
 
 
-def list_applied_for(session: Session, *, applicant_id: int, limit: int = 100) -> list[AppliedFor]:
+def list_applied_for(
+    session: Session, *, applicant_id: int, stands_in_at: Collection[int] | None = (), limit: int = 100
+) -> list[AppliedFor]:
     """The applicant's requests that wait for them, oldest first: to confirm, to supplement or to edit, or
     with servers that failed.
+
+    Besides, those of the bureaus `stands_in_at` (None: all) to confirm or with failed servers whose
+    applicants have left.
     """
     failed = (
         select(func.count(Server.id))
@@ -174,13 +179,15 @@ def list_applied_for(session: Session, *, applicant_id: int, limit: int = 100) -
         .scalar_subquery()
     )
     asked_back = and_(Request.state == "submitted", Case.state.in_((State.supplement, State.returned)))
+    built = or_(Request.state == "confirming", and_(Request.state == "provisioning", failed > 0))
+    left: ColumnElement[bool] = Person.departed_at.is_not(None)
+    if stands_in_at is not None:
+        left = and_(left, Request.bureau_id.in_(stands_in_at))
     query = (
         select(Request, Case, failed)
         .join(Case, Case.id == Request.case_id)
-        .where(Request.applicant_id == applicant_id)
-        .where(
-            or_(Request.state == "confirming", asked_back, and_(Request.state == "provisioning", failed > 0))
-        )
+        .join(Person, Person.id == Request.applicant_id)
+        .where(or_(and_(Request.applicant_id == applicant_id, or_(built, asked_back)), and_(left, built)))
         .order_by(Request.id)
         .limit(limit)
     )

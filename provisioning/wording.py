@@ -69,8 +69,9 @@ NOTICES: Mapping[str, Pair] = {
         "Server {server} could not be built: {fault_en}. Retry it or give it up",
     ),
     "server_stuck": (
-        "云服务器 {server} 的操作长时间未能完成：{fault_zh}。系统会继续重试，请检查云平台",
-        "Server {server} has not got on for long: {fault_en}. It will be tried on; please check the cloud",
+        "云服务器 {server} 的操作长时间未能完成，请检查云平台；原因消除后系统会自行继续：{fault_zh}",
+        "Server {server} makes no progress; please check the cloud: once this is put right it goes on by "
+        "itself: {fault_en}",
     ),
     "server_not_stopped": (
         "云服务器 {server} 未能停机，仍在运行：{fault_zh}",
@@ -81,12 +82,12 @@ NOTICES: Mapping[str, Pair] = {
         "No snapshot of server {server} could be kept, and it is deleted without one: {fault_en}",
     ),
     "server_gone": (
-        "{fault_zh}，现释放云服务器 {server} 占用的配额",
-        "Server {server}: {fault_en}; what it held of the quota is freed",
+        "云上已没有云服务器 {server}，其占用的配额即行释放",
+        "Server {server} is not in the cloud any more; what it held of the quota is freed",
     ),
     "server_gone_but_volumes": (
-        "{fault_zh}，但其云硬盘仍在，配额继续占用；不再需要的，请申请释放云服务器 {server}",
-        "Server {server}: {fault_en}, but its volumes are and keep their quota; "
+        "云上已没有云服务器 {server}，但其云硬盘仍在，配额继续占用；不再需要的，请申请释放",
+        "Server {server} is not in the cloud any more, but its volumes are, and the quota stays in use; "
         "ask for its release if they are not needed",
     ),
     "server_reclaimed": (

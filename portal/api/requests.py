@@ -236,7 +236,7 @@ def confirm(
     once: Once,
     request_id: RowId,
 ) -> RequestOut:
-    """The applicant confirms what was built; only then it is active."""
+    """The applicant confirms what was built, or a bureau admin once they have left; then it is active."""
     found = _asked_of(asker, session, request_id)
     return once(
         None,

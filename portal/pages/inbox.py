@@ -46,6 +46,7 @@ def inbox(
         "names": list_names(session, person_ids=[one.applicant_id for one in shown]),
         "bureaus": find_bureaus(session, [one.bureau_id for one in shown]),
         "own": list_own(session, actor),
+        "me": actor.id,
         "kind_names": KINDS,
         "notices": show_notices(session, unread[:FIRST_NOTICES]),
         "has_more_notices": len(unread) > FIRST_NOTICES,

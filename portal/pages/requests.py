@@ -30,6 +30,7 @@ from provisioning.models import Request as Asked
 from provisioning.queries import get_request, list_requests
 from provisioning.quota import DIMENSIONS
 from provisioning.service import requests
+from provisioning.service.confirming import may_confirm
 from provisioning.wording import KINDS as KIND_NAMES
 
 router = APIRouter(include_in_schema=False)
@@ -119,7 +120,7 @@ def withdraw(request: Request, request_id: RowId, asker: Submits, sent: SentForm
 
 @router.post("/requests/{request_id}/confirm")
 def confirm(request: Request, request_id: RowId, asker: Confirms, sent: SentForm) -> Response:
-    """The applicant confirms what was built."""
+    """The applicant, or who stands in for one who left, confirms what was built."""
 
     def act(session: Session) -> None:
         requests.confirm_request(session, request_id=request_id, person_id=asker.person_id, at=sent.at)
@@ -165,7 +166,9 @@ def _show(
     case = shown.case
     is_mine = found.applicant_id == actor.id
     asks = is_mine and may(session, actor, Permission.requests_submit, bureau_id=found.bureau_id)
-    confirms = is_mine and may(session, actor, Permission.requests_confirm, bureau_id=found.bureau_id)
+    confirms = found.state == "confirming" and may(
+        session, actor, Permission.requests_confirm, bureau_id=found.bureau_id
+    )
     facts: dict[str, Any] = {
         "shown": shown,
         "asked": found,
@@ -183,7 +186,8 @@ def _show(
         "edits": asks and allows("edit", case.state),
         "withdraws": asks and allows("withdraw", case.state),
         "answers": asks and allows("answer_supplement", case.state),
-        "confirms": confirms and found.state == "confirming",
+        "confirms": confirms and may_confirm(session, found, person_id=actor.id, at=at),
+        "is_mine": is_mine,
         "tries": may(session, actor, Permission.requests_submit, bureau_id=found.bureau_id),
         "sees_servers": may(session, actor, Permission.servers_see, bureau_id=found.bureau_id),
     }

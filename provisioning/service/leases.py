@@ -6,11 +6,11 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from approval.service import notify
 from provisioning.lease import NOTICE_DAYS, Calendar, is_over, may_delete, notices_due
 from provisioning.models import Lease, Server
 from provisioning.queries import get_request, get_server
 from provisioning.service.settling import move, request_of
+from provisioning.service.telling import tell_bureau
 
 
 def list_leases_to_tend(session: Session, *, on: date) -> Sequence[int]:
@@ -36,19 +36,18 @@ def tend_lease(session: Session, *, server_id: int, on: date, at: datetime, cale
     request = get_request(session, request_of(session, line_id), lock=True)
     server = get_server(session, server_id, lock=True)
     lease = session.scalars(select(Lease).where(Lease.server_id == server_id)).one()
-    facts = {"server": server.name, "end_on": lease.end_on.isoformat(), "days": (lease.end_on - on).days}
     code = "lease_over" if is_over(lease.end_on, on=on) else "lease_ends"
     due = notices_due(lease.end_on, on=on, sent=lease.notices_sent)
     if due or code == "lease_over":
-        notify(
+        tell_bureau(
             session,
+            server,
+            request,
             key=f"{code}:{server.id}:{lease.end_on}:{min(due, default=0)}",
             code=code,
-            facts=facts,
-            subject_kind="server",
-            subject_id=server.id,
             at=at,
-            person_id=request.applicant_id,
+            end_on=lease.end_on.isoformat(),
+            days=(lease.end_on - on).days,
         )
         lease.notices_sent = [*lease.notices_sent, *due]
     if code == "lease_over" and server.state == "active":

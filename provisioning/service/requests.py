@@ -14,11 +14,12 @@ from approval.queries import get_case
 from identity.models import RoleAssignment
 from identity.queries import get_system_by_id, list_chain
 from identity.roles import Role
-from provisioning.errors import NotTheApplicant, RequestInvalid, RequestState
+from provisioning.errors import RequestInvalid, RequestState
 from provisioning.models import Request, RequestLine
 from provisioning.queries import get_request, list_lines
 from provisioning.quota import Limits
 from provisioning.service.asking import LineAsked, check_request
+from provisioning.service.confirming import check_confirms
 from provisioning.service.fulfil import find_request_shortfalls, fulfil
 from provisioning.service.settling import conclude_request, record_request
 
@@ -205,11 +206,11 @@ def decide_request(
 def confirm_request(session: Session, *, request_id: int, person_id: int, at: datetime) -> Request:
     """The applicant confirms what was built; only then it is active. Confirming again changes nothing.
 
-    Raises NotFound, NotTheApplicant, RequestState.
+    Once the applicant has left, an admin of the bureau stands in. Raises NotFound, NotTheApplicant,
+    SamePerson, RequestState.
     """
     request = get_request(session, request_id, lock=True)
-    if request.applicant_id != person_id:
-        raise NotTheApplicant(request_id=request.id, act_zh="确认", act_en="confirm")
+    check_confirms(session, request, person_id=person_id, at=at)
     if request.state == "active":
         return request
     if request.state != "confirming":

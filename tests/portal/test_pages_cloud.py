@@ -1,12 +1,17 @@
 """The cloud's pages as a browser uses them: quota, requests from draft to servers, decisions; zh and en."""
 
 import re
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from identity.actor import INSTALLATION
 from identity.queries import get_bureau
-from infra.database import reading
+from identity.roles import Role
+from identity.service.people import depart_person, find_person_by_login
+from identity.service.roles import give_role
+from infra.database import reading, transaction
 from infra.installation import Installation
 from portal.sample.cloud import IMAGE
 from provisioning.cloud.driver import Cloud
@@ -243,6 +248,37 @@ def test_while_a_supplement_is_awaited_nobody_is_offered_to_decide(
     assert 'value="return"' not in again  # 补正 is told once
     approve(office, case)
     assert 'value="return"' in office.get(case).text
+
+
+def test_a_successor_confirms_for_an_applicant_who_has_left(
+    admin: TestClient, office: TestClient, sign_in: SignIn, installation: Installation, cloud: Cloud
+) -> None:
+    path = draft(admin, installation)
+    send(admin, path, f"{path}/submit")
+    case = case_of(admin, path)
+    for browser in (office, office, sign_in("hezhun")):
+        approve(browser, case)
+    work(installation, cloud)
+    successor, at = sign_in("renshe"), installation.clock.now()
+    with transaction(installation.engine) as session:
+        heir = find_person_by_login(session, login="renshe")
+        assert heir is not None
+        wanted: dict[str, Any] = {"role": Role.bureau_admin, "at": at, "actor": INSTALLATION}
+        bureau_id = get_bureau(session, code=MINZHENG).id
+        give_role(session, person_id=heir.id, bureau_id=bureau_id, **wanted)
+    page = successor.get(path).text
+    assert (f"{path}/confirm" in page, path in successor.get("/inbox").text) == (False, False)
+    with transaction(installation.engine) as session:
+        left = find_person_by_login(session, login="minzheng")
+        assert left is not None
+        depart_person(session, actor=INSTALLATION, person_id=left.id, at=at)
+    inbox = successor.get("/inbox").text
+    assert (path in inbox, "申请人已离任" in inbox) == (True, True)
+    assert "由部门管理员代为确认" in successor.get(path).text
+    assert f"{path}/confirm" not in office.get(path).text
+    assert send(successor, path, f"{path}/confirm").status_code == 303
+    assert "正式生效" in successor.get(path).text
+    assert path not in successor.get("/inbox").text
 
 
 def test_a_case_of_a_subscription_is_not_decided_as_the_request_of_its_number(

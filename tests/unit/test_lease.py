@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from infra.work_calendar import built_in_calendar
 from provisioning.lease import NOTICE_DAYS, is_over, may_delete, may_go_without_snapshot, notices_due
-from provisioning.pace import LONGEST_BACKOFF_S, backoff, poll, takes_too_long
+from provisioning.pace import LONGEST_BACKOFF_S, backoff, is_stuck, poll, takes_too_long
 
 END = date(2026, 3, 31)
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -99,3 +99,9 @@ def test_polls_are_a_quarter_of_the_age_within_bounds() -> None:
 def test_a_snapshot_is_sought_for_three_days_and_given_up_on_a_work_day_only(on: date, may: bool) -> None:
     sought_since = date(2026, 4, 28)
     assert may_go_without_snapshot(sought_since, on=on, calendar=built_in_calendar()) is may
+
+
+def test_somebody_is_to_look_after_ten_refusals_or_six_hours() -> None:
+    assert [is_stuck(START, START, refusals=refusals) for refusals in (0, 9, 10)] == [False, False, True]
+    hours = (timedelta(hours=6), timedelta(hours=6, seconds=1))
+    assert [is_stuck(START, START + late, refusals=0) for late in hours] == [False, True]
