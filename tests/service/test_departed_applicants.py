@@ -1,7 +1,7 @@
 """Once the applicant has left: who is told before anything is deleted, and who confirms what was built."""
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -29,8 +29,9 @@ END_ON = date(2026, 4, 9)
 
 
 @pytest.fixture
-def yard(database: Engine, tmp_path: Path, at: datetime) -> Yard:
-    return make_yard(database, tmp_path, at=at)
+def yard(database: Engine, tmp_path: Path) -> Yard:
+    """Always in the spring of 2026, whose calendar is published: leases end weeks later, on its work days."""
+    return make_yard(database, tmp_path, at=datetime(2026, 3, 2, 1, tzinfo=UTC))
 
 
 def leave(yard: Yard) -> None:
