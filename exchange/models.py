@@ -11,6 +11,7 @@ from infra.database import Base, Key
 SHARE_TYPES = ("unconditional", "conditional", "none")
 UPDATE_MODES = ("incremental", "full")
 LIVE_STATES = ("pending", "active", "paused")
+GRANTED_STATES = ("active", "paused")
 LIVE = text("state IN ('pending', 'active', 'paused')")
 CLAIMED = text("state = 'claimed'")
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from approval.flow import OPEN
 from approval.models import Case
 from exchange.models import (
+    GRANTED_STATES,
     LIVE_STATES,
     Batch,
     Dataset,
@@ -20,6 +21,7 @@ from exchange.models import (
 )
 from exchange.schema import Item, read_item
 from identity.models import Bureau, System
+from infra.database import locked
 from infra.errors import NotFound
 
 
@@ -37,8 +39,9 @@ def get_dataset_by_code(session: Session, *, code: str) -> Dataset:
 
 
 def get_dataset(session: Session, *, dataset_id: int, lock: bool = False) -> Dataset:
-    """The dataset, its row locked until the transaction ends if asked; NotFound."""
-    found = session.get(Dataset, dataset_id, with_for_update=lock or None)
+    """The dataset, its row locked and as last committed if asked; NotFound."""
+    held = locked(select(Dataset).where(Dataset.id == dataset_id))
+    found = session.scalar(held) if lock else session.get(Dataset, dataset_id)
     if found is None:
         raise NotFound(what_zh="数据集", what_en="dataset", key=dataset_id)
     return found
@@ -72,21 +75,22 @@ def list_datasets_without_topic(session: Session) -> list[int]:
 
 
 def get_subscription(session: Session, *, subscription_id: int, lock: bool = False) -> Subscription:
-    """The subscription, its row locked until the transaction ends if asked; NotFound."""
-    found = session.get(Subscription, subscription_id, with_for_update=lock or None)
+    """The subscription, its row locked and as last committed if asked; NotFound."""
+    held = locked(select(Subscription).where(Subscription.id == subscription_id))
+    found = session.scalar(held) if lock else session.get(Subscription, subscription_id)
     if found is None:
         raise NotFound(what_zh="共享申请", what_en="subscription", key=subscription_id)
     return found
 
 
-def find_live_subscription(session: Session, *, dataset_id: int, system_id: int) -> Subscription | None:
-    """The system's subscription to the dataset that is pending, active or paused, if there is one."""
+def lock_live_subscription(session: Session, *, dataset_id: int, system_id: int) -> Subscription | None:
+    """The system's subscription to the dataset that is pending, active or paused, if there is one, locked."""
     query = select(Subscription).where(
         Subscription.dataset_id == dataset_id,
         Subscription.system_id == system_id,
         Subscription.state.in_(LIVE_STATES),
     )
-    return session.scalars(query).one_or_none()
+    return session.scalars(locked(query)).one_or_none()
 
 
 def find_subscription_of_case(session: Session, *, case_id: int) -> Subscription | None:
@@ -138,7 +142,7 @@ def list_subscriptions(
 def list_overdue_subscriptions(session: Session, *, today: date) -> list[int]:
     """Ids of active and paused subscriptions whose last day is past."""
     query = select(Subscription.id).where(
-        Subscription.state.in_(("active", "paused")), Subscription.until_on < today
+        Subscription.state.in_(GRANTED_STATES), Subscription.until_on < today
     )
     return list(session.scalars(query.order_by(Subscription.id)))
 
@@ -152,8 +156,9 @@ def find_batch(session: Session, *, dataset_id: int, publisher_id: int, key: str
 
 
 def get_batch(session: Session, *, batch_id: int, lock: bool = False) -> Batch:
-    """The batch, its row locked until the transaction ends if asked; NotFound."""
-    found = session.get(Batch, batch_id, with_for_update=lock or None)
+    """The batch, its row locked and as last committed if asked; NotFound."""
+    held = locked(select(Batch).where(Batch.id == batch_id))
+    found = session.scalar(held) if lock else session.get(Batch, batch_id)
     if found is None:
         raise NotFound(what_zh="批次回执", what_en="receipt", key=batch_id)
     return found

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Engine,
     Integer,
     MetaData,
+    Select,
     create_engine,
     event,
     text,
@@ -32,6 +33,8 @@ from infra.errors import Kind, SijiError
 
 Key = BigInteger().with_variant(Integer(), "sqlite")
 Document = JSON().with_variant(JSONB(), "postgresql")
+
+Query = TypeVar("Query", bound=Select[Any])
 
 LOCK_TIMEOUT_MS = 30_000
 LOCK_NOT_AVAILABLE = "55P03"
@@ -134,6 +137,16 @@ def reading(engine: Engine) -> Iterator[Session]:
             )
         with Session(connection, autoflush=False) as session:
             yield session
+
+
+def locked(query: Query, *, read: bool = False, key_share: bool = False, of: Any = None) -> Query:
+    """The query, to lock the rows it selects until the transaction ends and to read them as they are then.
+
+    The second is why nothing else locks rows: without it the session waits for the lock, and then gives what
+    it held of a row before it waited. The options are those of SQLAlchemy's `with_for_update`.
+    """
+    query = query.with_for_update(read=read, key_share=key_share, of=of)
+    return query.execution_options(populate_existing=True)
 
 
 def insert_once(session: Session, table: type[Base], **values: Any) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from exchange.models import Subscription
+from exchange.models import GRANTED_STATES, Subscription
 from exchange.queries import get_dataset, get_subscription, list_overdue_subscriptions
 from exchange.service.standing import (
     Masks,
@@ -43,7 +43,7 @@ def revoke_subscription(
     session: Session, *, subscription_id: int, revision_seen: int, actor: str, reason: str, at: datetime
 ) -> Subscription:
     """End it for good, with a reason. NotFound, SubscriptionState, SubscriptionInvalid, Stale."""
-    subscription = seen(session, subscription_id, ("active", "paused"), revision_seen)
+    subscription = seen(session, subscription_id, GRANTED_STATES, revision_seen)
     if not reason.strip():
         dataset = get_dataset(session, dataset_id=subscription.dataset_id)
         raise invalid(dataset, "撤销须写明理由", "a revocation needs a reason")
@@ -65,7 +65,7 @@ def release_items(
 
     Raises NotFound, SubscriptionState, SubscriptionInvalid, Stale.
     """
-    subscription = seen(session, subscription_id, ("active", "paused"), revision_seen)
+    subscription = seen(session, subscription_id, GRANTED_STATES, revision_seen)
     dataset = get_dataset(session, dataset_id=subscription.dataset_id)
     known = items_of(session, dataset)
     before = facts(subscription)
@@ -81,8 +81,10 @@ def release_items(
 
 def expire_subscriptions(session: Session, *, at: datetime) -> int:
     """Note which active and paused subscriptions are past their last day; how many. May be repeated."""
-    overdue = list_overdue_subscriptions(session, today=city_date(at))
-    for subscription_id in overdue:
+    expired = 0
+    for subscription_id in list_overdue_subscriptions(session, today=city_date(at)):
         subscription = get_subscription(session, subscription_id=subscription_id, lock=True)
-        move(session, subscription, "expired", actor="installation", reason="", at=at)
-    return len(overdue)
+        if subscription.state in GRANTED_STATES:  # nobody revoked it since it was listed
+            move(session, subscription, "expired", actor="installation", reason="", at=at)
+            expired += 1
+    return expired

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from approval.flow import Decision, Outcome
@@ -16,10 +17,10 @@ from approval.service import decide, edit_case, open_case, submit_case, withdraw
 from exchange.errors import SubscriptionExists
 from exchange.models import Dataset, Subscription
 from exchange.queries import (
-    find_live_subscription,
     find_subscription_of_case,
     get_dataset,
     get_subscription,
+    lock_live_subscription,
 )
 from exchange.service.standing import (
     SUBJECT,
@@ -36,7 +37,7 @@ from exchange.service.standing import (
 )
 from identity.models import System
 from infra.clock import city_date
-from infra.database import serialise
+from infra.database import locked, serialise
 from infra.errors import NotFound
 
 STEP = "decide"
@@ -67,7 +68,8 @@ def request_subscription(
     """
     serialise(session, f"exchange.subscription:{dataset_id}:{system_id}")
     dataset = get_dataset(session, dataset_id=dataset_id)
-    system = session.get(System, system_id, with_for_update={"read": True})  # nobody retires it meanwhile
+    held = locked(select(System).where(System.id == system_id), read=True)  # nobody retires it meanwhile
+    system = session.scalar(held)
     if system is None or system.retired_at is not None:
         key = system_id if system is None else system.code
         raise NotFound(what_zh="信息系统", what_en="information system", key=key)
@@ -260,7 +262,7 @@ def _follow(
 
 def _make_way(session: Session, dataset: Dataset, system_id: int, *, at: datetime) -> None:
     """One live subscription per system and dataset; one past its last day is none."""
-    live = find_live_subscription(session, dataset_id=dataset.id, system_id=system_id)
+    live = lock_live_subscription(session, dataset_id=dataset.id, system_id=system_id)
     if live is None:
         return
     if live.state == "pending" or live.until_on >= city_date(at):

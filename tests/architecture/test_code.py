@@ -44,6 +44,19 @@ def test_only_its_own_room_does_it(endings: tuple[str, ...], allowed: set[str]) 
     assert {path: name for path, name in found.items() if path not in allowed} == {}
 
 
+def test_no_row_is_locked_without_being_read_anew() -> None:
+    """`Session.get` with a lock waits for it, and then gives what the session held of the row before."""
+    found = [
+        f"{path.relative_to(ROOT)}: {ast.unparse(node)}"
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".get", ".get_one", ".refresh"))
+        if any(keyword.arg == "with_for_update" for keyword in node.keywords)
+    ]
+    assert found == []
+
+
 def test_no_line_carries_an_address_of_a_registry_or_a_path_of_a_machine() -> None:
     forbidden = ("/simple/", "files.pythonhosted", "/root/", "/opt/wheels", "--index-url", "--find-links")
     for name in ("requirements.lock", "requirements-dev.lock", "pyproject.toml", "Makefile"):
