@@ -8,10 +8,17 @@ from typing import Any
 
 import rfc8785
 
+LARGEST_INTEGER = 2**53 - 1  # RFC 8785: beyond it JSON numbers are not exact, 9007199254740993.0 neither
+
 
 def canonical(value: Any) -> bytes:
     """RFC 8785 canonical JSON of `value`; ValueError if it has none (NaN, ±2^53, lone surrogates)."""
     return rfc8785.dumps(value)
+
+
+def read_canonical(data: bytes) -> Any:
+    """The value that `data` is the canonical JSON of; a whole number beyond the integers was a float."""
+    return json.loads(data, parse_int=_whole)
 
 
 def sm3(data: bytes) -> bytes:
@@ -61,3 +68,8 @@ def uncanonical(value: Any) -> bytes:
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition of a record key; the same key always has the same one, so its order holds."""
     return int.from_bytes(sm3(key)[:8], "big") % partitions
+
+
+def _whole(digits: str) -> float:
+    number = int(digits)
+    return number if abs(number) <= LARGEST_INTEGER else float(number)

@@ -1,10 +1,11 @@
 """Masks on items: keep-ends, digest, generalise, drop. Pure; counts Unicode characters, never bytes."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from exchange.digest import canonical, keyed_sm3
+from exchange.digest import LARGEST_INTEGER, canonical, keyed_sm3
 
 MaskKind = Literal["keep_ends", "digest", "generalise", "drop"]
 KINDS: tuple[MaskKind, ...] = ("keep_ends", "digest", "generalise", "drop")
@@ -110,8 +111,16 @@ def _generalise(value: Any, mask: Mask) -> Any:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return int(value // mask.step) * mask.step if mask.step else None
+        return _down(value, mask.step) if mask.step else None
     return _text(value)[: DATED[mask.to] if mask.to else mask.head]
+
+
+def _down(value: float, step: int) -> float:
+    """The multiple of `step` at or below, of the value's own kind: a float may lie where integers may not."""
+    if isinstance(value, int):
+        return max(value // step * step, -LARGEST_INTEGER)  # the lowest step begins where integers do
+    over = math.fmod(value, step)  # exact, and never leads out of the floats as `//` and `*` would
+    return value - over - (step if over < 0 else 0)
 
 
 def _text(value: Any) -> str:

@@ -14,14 +14,13 @@ import jsonschema_rs
 from stdnum.cn import ric, uscc
 from stdnum.exceptions import ValidationError
 
-from exchange.digest import canonical
+from exchange.digest import LARGEST_INTEGER, canonical
 from exchange.masking import BadMask, Mask, check_mask, read_mask
 
 SENSITIVITIES = ("public", "internal", "personal", "sensitive")
 PERSONAL = ("personal", "sensitive")
 MAX_RECORD_BYTES = 900_000
 MAX_ITEMS = 500
-LARGEST_INTEGER = 2**53 - 1  # RFC 8785: beyond it JSON numbers are not exact, 9007199254740993.0 neither
 
 RESIDENT_ID = re.compile(r"[1-9][0-9]{16}[0-9X]")
 USCC = re.compile(r"[0-9A-HJ-NPQRTUWXY]{18}")

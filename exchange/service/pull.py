@@ -17,7 +17,15 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from exchange.broker.driver import Broker, LogRecord
-from exchange.digest import canonical, chain_by_partition, combine, keyed_sm3, record_digest, sm3
+from exchange.digest import (
+    canonical,
+    chain_by_partition,
+    combine,
+    keyed_sm3,
+    read_canonical,
+    record_digest,
+    sm3,
+)
 from exchange.errors import CursorInvalid, NotEntitled, SubscriptionInvalid
 from exchange.masking import Mask, apply_masks
 from exchange.models import Batch, Delivery, Subscription
@@ -235,7 +243,7 @@ def _read_generation(
 
 def _show(record: LogRecord, view: _View) -> DeliveredRecord:
     delete = record.value is None
-    value = json.loads(record.key if record.value is None else record.value)
+    value = read_canonical(record.key if record.value is None else record.value)
     seen = apply_masks(value, items=view.items, masks=view.masks, key=view.key)
     return DeliveredRecord(
         partition=record.partition,

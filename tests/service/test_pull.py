@@ -169,6 +169,18 @@ def test_masks_and_selection_hold_for_all_that_is_delivered(desk: Desk) -> None:
         assert "13800138000" not in text
 
 
+@pytest.mark.parametrize("mask", [None, Mask("generalise", step=10)], ids=["open", "generalised"])
+def test_a_number_beyond_the_integers_does_not_stop_its_subscriber(desk: Desk, mask: Mask | None) -> None:
+    desk.catalogue(items=(Item("id", "text"), Item("n", "number", mask=mask)))
+    desk.subscribe("id", "n")
+    desk.publish(*(Change({"id": id, "n": n}) for id, n in (("a", 10.0), ("b", 1e16), ("c", -1.7e308))))
+    assert [(r.value["id"], r.value["n"]) for r in desk.pull_all()] == [
+        ("a", 10),
+        ("b", 1e16),
+        ("c", -1.7e308),
+    ]
+
+
 def test_a_new_item_is_not_seen_until_it_is_released(desk: Desk) -> None:
     desk.catalogue()
     desk.subscribe("id", "name")

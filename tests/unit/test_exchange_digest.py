@@ -1,7 +1,7 @@
 """Digests: canonical JSON, SM3, chains."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exchange import digest
@@ -11,7 +11,7 @@ JSON_VALUES = st.recursive(
     | st.booleans()
     | st.integers(-(2**53) + 1, 2**53 - 1)
     | st.text(max_size=5)
-    | st.floats(-1e9, 1e9),
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=8,
 )
@@ -31,6 +31,14 @@ def test_hmac_sm3_is_that_of_rfc_2104(key: bytes, data: bytes) -> None:
 def test_canonical_json_is_that_of_rfc_8785() -> None:
     value = {"𠮷": 1.0, "a": [True, None], "1": "é\n", "é": 1e21}
     assert digest.canonical(value).decode() == '{"1":"é\\n","a":[true,null],"é":1e+21,"𠮷":1}'
+
+
+@given(JSON_VALUES)
+@example(1e16)
+@example(-(2.0**53))
+def test_what_was_written_as_canonical_json_is_read_so_that_it_is_written_so_again(value: object) -> None:
+    written = digest.canonical(value)
+    assert digest.canonical(digest.read_canonical(written)) == written
 
 
 @given(st.dictionaries(st.text(max_size=4), JSON_VALUES, max_size=5))

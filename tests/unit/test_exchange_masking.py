@@ -3,14 +3,35 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from exchange.digest import keyed_sm3
-from exchange.masking import BadMask, Mask, apply_masks, check_mask, masked, read_mask
+from exchange.digest import LARGEST_INTEGER, canonical, keyed_sm3, read_canonical
+from exchange.masking import DATED, KINDS, BadMask, Mask, apply_masks, check_mask, masked, read_mask
+from exchange.schema import TYPES, Item, RecordRules
 
 KEY = b"k" * 32
 ENDS = Mask("keep_ends", head=1, tail=1)
+INTEGERS = st.integers(-LARGEST_INTEGER, LARGEST_INTEGER)
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+CANDIDATES: dict[str, st.SearchStrategy[Any]] = {
+    "text": st.text(),
+    "integer": INTEGERS | INTEGERS.map(float),
+    "number": INTEGERS | FINITE,
+    "boolean": st.booleans(),
+    "date": st.dates().map(str),
+    "datetime": st.datetimes().map(lambda at: at.isoformat() + "Z"),
+    "resident_id": st.sampled_from(["11010519491231002X"]),
+    "uscc": st.just("91350100M000100Y43"),
+    "division_code": st.from_regex(r"1306([0-9]{2}([0-9]{3}([0-9]{3})?)?)?", fullmatch=True),
+    "mobile": st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True),
+    "money": st.from_regex(r"-?[1-9][0-9]{0,17}(\.[0-9]{1,2})?", fullmatch=True),
+}
+"""By type, values of which most are acceptable to a dataset."""
+COUNTS = st.integers(0, 20) | st.integers(0, 10**9)
+MASKS = st.builds(
+    Mask, st.sampled_from(KINDS), head=COUNTS, tail=COUNTS, step=COUNTS, to=st.sampled_from(["", *DATED])
+)
 
 
 @pytest.mark.parametrize(
@@ -36,12 +57,41 @@ ENDS = Mask("keep_ends", head=1, tail=1)
         (1234, Mask("generalise", step=100), 1200),
         (-1, Mask("generalise", step=100), -100),
         (12.5, Mask("generalise", step=5), 10),
+        (-12.3, Mask("generalise", step=5), -15),
+        (-15.0, Mask("generalise", step=5), -15),
+        (-0.1, Mask("generalise", step=5), -5),
+        (1e16, Mask("generalise", step=10), 1e16),
+        (-1.7e308, Mask("generalise", step=7), -1.7e308),
+        (-LARGEST_INTEGER, Mask("generalise", step=10), -LARGEST_INTEGER),
+        (LARGEST_INTEGER, Mask("generalise", step=10), LARGEST_INTEGER - 1),
         (12.5, Mask("generalise", head=5), None),
         (True, Mask("generalise", step=5), None),
     ],
 )
 def test_a_value_under_its_mask(value: object, mask: Mask, shown: object) -> None:
     assert masked(value, mask, key=KEY) == shown
+
+
+@pytest.mark.parametrize("item_type", TYPES)
+@given(st.data())
+def test_whatever_is_acceptable_has_canonical_json_under_every_mask(
+    item_type: str, data: st.DataObject
+) -> None:
+    """Else nobody could be given the record, nor any record behind it."""
+    value = data.draw(CANDIDATES[item_type])
+    rules = RecordRules([Item("id", "text"), Item("value", item_type)], ["id"])
+    record = {"id": "1", "value": value}
+    assume(not rules.check(record, encoded=canonical(record)))
+    stored = read_canonical(canonical(value))
+    assert canonical(masked(stored, data.draw(MASKS), key=KEY))
+
+
+@given(INTEGERS | FINITE, st.integers(1, 10**9))
+def test_a_number_is_generalised_down_by_less_than_a_step(value: float, step: int) -> None:
+    shown = masked(value, Mask("generalise", step=step), key=KEY)
+    assert shown <= value
+    assert value - shown < step or shown == value - step  # rounded: -1e-20 lies in the step that begins at -5
+    assert abs(value) > LARGEST_INTEGER - step or shown % step == 0
 
 
 @given(st.text(), st.integers(0, 5), st.integers(0, 5))
