@@ -102,7 +102,11 @@ class Broker(Protocol):
         """Spans by partition of the batch with that marker, None if it is not in the log."""
 
     def read(self, topic: str, *, partition: int, offset: int, limit: int) -> Slice:
-        """At most `limit` committed records from the first one at or after `offset`; maybe none."""
+        """At most `limit` committed records from the first one at or after `offset`.
+
+        Fewer, or none, does not mean that no more are there. `next_offset` lies behind all that was read or
+        passed over, is never below `offset`, and reaches the partition's end offset when nothing is left.
+        """
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """For each partition an offset above all of its committed records."""

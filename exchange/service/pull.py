@@ -216,7 +216,7 @@ def _read_on(broker: Broker, view: _View, place: _Place, limit: int) -> tuple[li
         if len(found) >= limit:
             turn = (partition + 1) % view.partitions
             break
-    ends = broker.end_offsets(view.topic) if len(found) >= limit else {}
+    ends = broker.end_offsets(view.topic)
     complete = all(positions.get(partition, 0) >= end for partition, end in ends.items())
     return found, _Place(positions, turn), complete
 
@@ -230,9 +230,8 @@ def _read_generation(
         position = start
         while position <= last and len(found) < limit:
             part = broker.read(view.topic, partition=partition, offset=position, limit=limit - len(found))
-            if not part.records:
-                position = last + 1
-                break
+            if part.next_offset <= position:
+                break  # nothing was given, yet more may be there: it is asked for again
             own = [r for r in part.records if r.offset <= last and r.headers.get("batch") == batch.marker]
             found += own
             position = part.next_offset

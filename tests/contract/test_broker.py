@@ -173,6 +173,7 @@ def test_reading_goes_on_in_pages(broker: Broker) -> None:
     end = broker.read("t", partition=0, offset=second.next_offset, limit=100)
     assert end.records == ()
     assert end.next_offset >= second.next_offset
+    assert broker.end_offsets("t")[0] <= end.next_offset
 
 
 def test_a_topic_is_made_once(broker: Broker) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select
 
 from exchange import digest
 from exchange.batch import Change
-from exchange.broker.driver import BrokerRetryable
+from exchange.broker.driver import BrokerRetryable, Slice
 from exchange.broker.embedded import EmbeddedLog
 from exchange.errors import SubscriptionInvalid
 from exchange.masking import Mask
@@ -276,6 +276,40 @@ def test_batches_of_several_writers_may_interleave(desk: Desk, monkeypatch: pyte
     monkeypatch.setattr(desk.log, "read", with_a_foreign_one)
     page = desk.pull()
     assert (page.generation, [r.value["id"] for r in page.records]) == (receipt.id, ["a", "c"])
+
+
+@pytest.mark.parametrize("update_mode", ["full", "incremental"])
+def test_a_read_that_gives_nothing_for_once_loses_nothing(
+    desk: Desk, update_mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a poll of Kafka that runs out of time: the log says neither that it ended nor what comes next."""
+    desk.catalogue(update_mode=update_mode)
+    desk.subscribe("id")
+    desk.publish(*upserts(*"abcdefghij"))
+    begun = desk.pull(limit=4)
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.log, "read", lambda _topic, *, partition, offset, limit: Slice((), offset))
+        nothing = desk.pull(begun.cursor)
+    assert (nothing.records, nothing.complete) == ((), False)
+    rest = desk.pull(nothing.cursor)
+    assert [r.value["id"] for r in (*begun.records, *rest.records)] == list("abcdefghij")
+    assert rest.complete
+
+
+def test_a_stretch_without_records_is_passed_over(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an aborted transaction of Kafka is, which a read may end in."""
+    desk.catalogue(update_mode="full")
+    desk.subscribe("id")
+    desk.publish(*upserts("a", "b", "c"))
+    read = desk.log.read
+
+    def without_the_second(topic: str, *, partition: int, offset: int, limit: int) -> Slice:
+        part = read(topic, partition=partition, offset=offset, limit=1)
+        return part if offset != 1 else Slice((), part.next_offset)
+
+    monkeypatch.setattr(desk.log, "read", without_the_second)
+    page = desk.pull()
+    assert ([r.value["id"] for r in page.records], page.complete) == (["a", "c"], True)
 
 
 def test_an_empty_topic_has_nothing_to_pull(desk: Desk) -> None:
