@@ -155,10 +155,14 @@ def find_batch(session: Session, *, dataset_id: int, publisher_id: int, key: str
     return session.scalars(query).one_or_none()
 
 
-def get_batch(session: Session, *, batch_id: int, lock: bool = False) -> Batch:
-    """The batch, its row locked and as last committed if asked; NotFound."""
-    held = locked(select(Batch).where(Batch.id == batch_id))
-    found = session.scalar(held) if lock else session.get(Batch, batch_id)
+def find_claim(session: Session, *, batch_id: int) -> Batch | None:
+    """The batch, its row locked and as last committed; None if it was given up."""
+    return session.scalar(locked(select(Batch).where(Batch.id == batch_id)))
+
+
+def get_batch(session: Session, *, batch_id: int) -> Batch:
+    """The batch; NotFound."""
+    found = session.get(Batch, batch_id)
     if found is None:
         raise NotFound(what_zh="批次回执", what_en="receipt", key=batch_id)
     return found

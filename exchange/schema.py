@@ -20,6 +20,8 @@ from exchange.masking import BadMask, Mask, check_mask, read_mask
 SENSITIVITIES = ("public", "internal", "personal", "sensitive")
 PERSONAL = ("personal", "sensitive")
 MAX_RECORD_BYTES = 900_000
+MAX_KEY_BYTES = 4_096
+"""The log holds a record beside its key, in a message of about 1,000,000 bytes (Kafka's default)."""
 MAX_ITEMS = 500
 
 RESIDENT_ID = re.compile(r"[1-9][0-9]{16}[0-9X]")
@@ -180,7 +182,7 @@ class RecordRules:
             return unfit
         validator = self._key if delete else self._whole
         if validator.is_valid(value):
-            return []
+            return self._key_reasons(value, encoded)
         reasons = {reason for error in validator.iter_errors(value) for reason in self._explain(error, value)}
         order = {name: place for place, name in enumerate(self._items)}
         return sorted(reasons, key=lambda r: (order.get(r.item or "", -1), r.code))
@@ -201,6 +203,17 @@ class RecordRules:
             en = f"the record has {len(encoded)} bytes and may have {MAX_RECORD_BYTES}"
             return [Reason("too_large", None, zh, en)]
         return []
+
+    def _key_reasons(self, value: dict[str, Any], encoded: bytes | None) -> list[Reason]:
+        if (
+            encoded is None
+            or len(encoded) <= MAX_KEY_BYTES
+            or (size := len(self.key(value))) <= MAX_KEY_BYTES
+        ):
+            return []  # a key is part of its record, and seldom needs to be measured
+        zh = f"主键信息项共 {size} 字节，超过上限 {MAX_KEY_BYTES} 字节"
+        en = f"the key items have {size} bytes and may have {MAX_KEY_BYTES}"
+        return [Reason("key_too_large", None, zh, en)]
 
     def _not_canonical(self, name: Any) -> Reason:
         known = name in self._items

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from exchange.batch import Change, Sorted, encode, request_digest, sort_batch
-from exchange.broker.driver import Broker, BrokerConflict, NewRecord, Span
+from exchange.broker.driver import Broker, BrokerConflict, BrokerPermanent, NewRecord, Span
 from exchange.digest import sm3
 from exchange.errors import BatchInProgress, BatchRefused, BatchTooLarge, KeyReused, NotProvider
 from exchange.models import Batch, Dataset, QuarantinedRecord
-from exchange.queries import find_batch, get_batch, get_dataset, get_items, list_claims
+from exchange.queries import find_batch, find_claim, get_batch, get_dataset, get_items, list_claims
 from exchange.schema import RecordRules
 from exchange.service.catalogue import make_topic
 from identity.models import System
@@ -64,7 +64,8 @@ def publish_batch(
 
     Bad records go to quarantine. A full batch whose records are all bad replaces nothing. Raises
     BatchTooLarge, BatchRefused, NotProvider, KeyReused, BatchInProgress, NotFound and the broker's failures;
-    after one that is retryable, send the same again.
+    after one that is retryable, send the same again. What the log refuses for good is BatchRefused: nothing
+    of it is left, and the key may be used for something else.
     """
     if len(changes) > MAX_BATCH_RECORDS:
         raise BatchTooLarge(limit=MAX_BATCH_RECORDS)
@@ -89,9 +90,11 @@ def publish_batch(
             return receipt
         if claim.version != version:  # claimed by another process, just after the items changed
             raise BatchInProgress(key=key, dataset=dataset.code)
-    make_topic(engine, broker, dataset_id=dataset_id, at=at)
-    spans = _append(broker, dataset, claim, batch)
-    return _settle(engine, batch_id=claim.id, spans=spans, at=at)
+    spans = _store(engine, broker, dataset, claim, batch, at=at)
+    receipt = _settle(engine, batch_id=claim.id, spans=spans, at=at)
+    if receipt is None:  # given up by another process that the log refused
+        raise BatchInProgress(key=key, dataset=dataset.code)
+    return receipt
 
 
 def settle_claims(engine: Engine, broker: Broker, *, at: datetime) -> int:
@@ -103,11 +106,8 @@ def settle_claims(engine: Engine, broker: Broker, *, at: datetime) -> int:
         claims = list_claims(session, claimed_before=at - CLAIM_PATIENCE)
     settled = 0
     for batch_id, topic, marker in claims:
-        if broker.partitions(topic) is None:
-            continue
-        spans = broker.find_batch(topic, marker=marker)
-        if spans is not None:
-            _settle(engine, batch_id=batch_id, spans=spans, at=at)
+        spans = _stored(broker, topic, marker)
+        if spans is not None and _settle(engine, batch_id=batch_id, spans=spans, at=at):
             settled += 1
     return settled
 
@@ -154,12 +154,15 @@ def _claim(
     digest: str,
     at: datetime,
 ) -> Batch:
-    """Transaction 1: all of the receipt but the offsets; or the claim that another process made meanwhile."""
+    """Transaction 1: all of the receipt but the offsets; or the claim that another process made meanwhile.
+
+    The marker stands for the content too: a key that was given up may come again with other records.
+    """
     claim = Batch(
         dataset_id=dataset.id,
         publisher_id=publisher_id,
         key=key,
-        marker=sm3(f"{publisher_id}\n{key}".encode()).hex(),
+        marker=sm3(f"{publisher_id}\n{version}\n{digest}\n{key}".encode()).hex(),
         request_digest=digest,
         update_mode=dataset.update_mode,
         version=version,
@@ -196,6 +199,25 @@ def _claim(
     return claim
 
 
+def _store(
+    engine: Engine, broker: Broker, dataset: Dataset, claim: Batch, batch: Sorted, *, at: datetime
+) -> dict[int, Span]:
+    """Between the transactions: the batch in the log, or, if the log refuses it for good, no claim on it."""
+    try:
+        make_topic(engine, broker, dataset_id=dataset.id, at=at)
+        return _append(broker, dataset, claim, batch)
+    except BrokerPermanent as error:
+        spans = _stored(broker, dataset.topic, claim.marker)
+        if spans is not None:  # by an earlier attempt, or by another process
+            return spans
+        _give_up(engine, batch_id=claim.id)
+        raise BatchRefused(
+            dataset=dataset.code,
+            why_zh=f"数据交换日志拒绝写入：{error.facts['why_zh']}",
+            why_en=f"the exchange's log refuses it: {error.facts['why_en']}",
+        ) from error
+
+
 def _append(broker: Broker, dataset: Dataset, claim: Batch, batch: Sorted) -> dict[int, Span]:
     headers = {
         "batch": claim.marker,
@@ -213,10 +235,26 @@ def _append(broker: Broker, dataset: Dataset, claim: Batch, batch: Sorted) -> di
         return spans
 
 
-def _settle(engine: Engine, *, batch_id: int, spans: dict[int, Span], at: datetime) -> Receipt:
-    """Transaction 2: the offsets; whoever comes second finds it done."""
+def _stored(broker: Broker, topic: str, marker: str) -> dict[int, Span] | None:
+    """Where the batch lies in the log, None if it does not; also of a topic that nobody has made yet."""
+    return None if broker.partitions(topic) is None else broker.find_batch(topic, marker=marker)
+
+
+def _give_up(engine: Engine, *, batch_id: int) -> None:
+    """Instead of transaction 2: nothing is left of a claim that the log refused, and its key is free."""
     with transaction(engine) as session:
-        batch = get_batch(session, batch_id=batch_id, lock=True)
+        batch = find_claim(session, batch_id=batch_id)
+        if batch and batch.state == "claimed":
+            session.execute(delete(QuarantinedRecord).where(QuarantinedRecord.batch_id == batch_id))
+            session.delete(batch)
+
+
+def _settle(engine: Engine, *, batch_id: int, spans: dict[int, Span], at: datetime) -> Receipt | None:
+    """Transaction 2: the offsets; whoever comes second finds it done. None if the claim was given up."""
+    with transaction(engine) as session:
+        batch = find_claim(session, batch_id=batch_id)
+        if batch is None:
+            return None
         if batch.state == "claimed":
             batch.state, batch.settled_at = "settled", at
             batch.spans = {str(p): [span.first, span.last, span.count] for p, span in spans.items()}

@@ -246,6 +246,73 @@ def test_a_fenced_writer_takes_what_the_other_stored_or_is_told_to_come_back(
     assert len(stored(log, database, dataset_id)) == 5
 
 
+def test_a_long_key_is_quarantined_and_the_rest_of_its_batch_stored(
+    database: Engine, log: EmbeddedLog, place: Exchange, at: datetime
+) -> None:
+    dataset_id = catalogue(database, place, at=at)
+    changes = [Change({"id": "x" * 600_000}), Change({"id": "x" * 600_000}, delete=True), *people(1)]
+    receipt = publish_batch(
+        database, log, dataset_id=dataset_id, publisher_id=place.publisher_id, key="k", changes=changes, at=at
+    )
+    assert (receipt.state, receipt.upserts, receipt.quarantined) == ("settled", 1, 2)
+    with reading(database) as session:
+        found = list_quarantined(session, batch_id=receipt.id)
+    assert [bad.reasons[0]["code"] for bad in found] == ["key_too_large"] * 2
+
+
+@pytest.mark.parametrize("operation", ["append", "create_topic"])
+def test_what_the_log_refuses_for_good_leaves_nothing_and_frees_its_key(
+    database: Engine, log: EmbeddedLog, place: Exchange, at: datetime, operation: str
+) -> None:
+    dataset_id = catalogue(database, place, at=at)
+    who: dict[str, Any] = {"dataset_id": dataset_id, "publisher_id": place.publisher_id, "key": "k"}
+    log.inject(operation, "refused")
+    with pytest.raises(BatchRefused) as refusal:
+        publish_batch(database, log, changes=[Change({"id": 1}), *people(2)], at=at, **who)
+    assert "无权限" in refusal.value.message("zh")
+    assert "not authorised" in refusal.value.message("en")
+    with reading(database) as session:
+        assert session.scalars(select(Batch.id)).all() == []
+        assert session.scalars(select(QuarantinedRecord.id)).all() == []
+    assert publish_batch(database, log, changes=people(3), at=at, **who).state == "settled"
+    assert len(stored(log, database, dataset_id)) == 3
+
+
+def test_a_batch_that_lies_in_the_log_is_settled_though_the_log_refuses_it_now(
+    database: Engine, log: EmbeddedLog, place: Exchange, at: datetime
+) -> None:
+    dataset_id = catalogue(database, place, at=at)
+    who: dict[str, Any] = {"dataset_id": dataset_id, "publisher_id": place.publisher_id, "key": "k"}
+    log.inject("append", "done_but_unanswered")
+    with pytest.raises(BrokerRetryable):
+        publish_batch(database, log, changes=people(2), at=at, **who)
+    log.inject("append", "refused")
+    assert publish_batch(database, log, changes=people(2), at=at, **who).state == "settled"
+    assert len(stored(log, database, dataset_id)) == 2
+
+
+def test_a_batch_stored_while_another_process_gave_it_up_is_settled_when_it_is_sent_again(
+    database: Engine, log: EmbeddedLog, place: Exchange, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset_id = catalogue(database, place, at=at)
+    who: dict[str, Any] = {"dataset_id": dataset_id, "publisher_id": place.publisher_id, "key": "k"}
+    append = log.append
+
+    def overtaken(*args: Any, **named: Any) -> Any:
+        monkeypatch.undo()
+        log.inject("append", "refused")
+        with pytest.raises(BatchRefused):
+            publish_batch(database, log, changes=people(2), at=at, **who)
+        return append(*args, **named)
+
+    monkeypatch.setattr(log, "append", overtaken)
+    with pytest.raises(BatchInProgress):
+        publish_batch(database, log, changes=people(2), at=at, **who)
+    receipt = publish_batch(database, log, changes=people(2), at=at, **who)
+    assert (receipt.state, receipt.spans and receipt.spans[0].count) == ("settled", 2)
+    assert len(stored(log, database, dataset_id)) == 2
+
+
 def test_the_sweep_settles_what_reached_the_log_and_makes_missing_topics(
     database: Engine, log: EmbeddedLog, place: Exchange, at: datetime
 ) -> None:

@@ -134,6 +134,20 @@ def test_a_key_is_not_empty() -> None:
     assert rules.key({"v": "x", "k": "吉"}) == '{"k":"吉"}'.encode()
 
 
+def test_a_key_has_a_greatest_size() -> None:
+    rules = RecordRules([Item("k", "text"), Item("l", "text"), Item("v", "text")], ["k", "l"])
+    fits = {"k": "证" * 1_000, "l": "x" * 1_081}
+    assert len(rules.key(fits)) == 4_096
+    for short in ({**fits, "v": "x" * 5_000}, fits):
+        assert check(short, rules=rules, delete="v" not in short) == []
+    long = {**fits, "l": "x" * 1_082}
+    for delete in (False, True):
+        reasons = check(long, rules=rules, delete=delete)
+        assert [(reason.code, reason.item) for reason in reasons] == [("key_too_large", None)]
+        assert "4097" in reasons[0].zh
+        assert "4097" in reasons[0].en
+
+
 def test_what_has_no_canonical_json_is_named_by_its_item() -> None:
     assert codes({"id": RESIDENT, "姓名": "甲", "n": 2**53}) == [("not_canonical", "n")]
     assert codes({"id": RESIDENT, "姓名": "\ud800"}) == [("not_canonical", "姓名")]
