@@ -146,6 +146,18 @@ class SubscriptionsHeld(SijiError):
     )
 
 
+class AnswersOwed(SijiError):
+    """A provider that is merged while subscriptions to its datasets wait for its answer."""
+
+    kind = Kind.conflict
+    code = "answers_owed"
+    zh = "该单位提供的数据集仍有待答复的共享申请（{subscriptions}），不能并入其他单位；请先答复"
+    en = (
+        "Subscriptions to the unit's datasets wait for its answer ({subscriptions}), so it cannot be merged: "
+        "answer them first"
+    )
+
+
 class Unreadable(SijiError):
     """What was sent is not what can be read in one way only; nothing of it is stored."""
 

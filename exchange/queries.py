@@ -47,6 +47,14 @@ def get_dataset(session: Session, *, dataset_id: int, lock: bool = False) -> Dat
     return found
 
 
+def hold_dataset(session: Session, *, dataset_id: int) -> Dataset:
+    """The dataset as last committed; nobody edits it or hands it over until the commit. NotFound."""
+    found = session.scalar(locked(select(Dataset).where(Dataset.id == dataset_id), read=True))
+    if found is None:
+        raise NotFound(what_zh="数据集", what_en="dataset", key=dataset_id)
+    return found
+
+
 def get_items(session: Session, *, dataset_id: int, version: int) -> tuple[Item, ...]:
     """The items of one version of a dataset; NotFound."""
     found = session.scalars(

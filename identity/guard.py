@@ -36,6 +36,14 @@ class TreeGuard(Protocol):
     ) -> None:
         """Follow a move, already written but not committed; may refuse it by raising a SijiError."""
 
+    def on_merge(
+        self, session: Session, *, bureau_id: int, successor_id: int, at: datetime, actor: str
+    ) -> None:
+        """Hand over what the bureau has, before it is abolished; may refuse by raising a SijiError.
+
+        Its children, persons and systems are the successor's already.
+        """
+
 
 class SystemGuard(Protocol):
     """Called in the transaction of the change, which has locked the system's row."""
@@ -91,6 +99,11 @@ class IdentityGuard:
         actor: str,
     ) -> None:
         """Nothing of identity's depends on where a bureau stands."""
+
+    def on_merge(
+        self, session: Session, *, bureau_id: int, successor_id: int, at: datetime, actor: str
+    ) -> None:
+        """The merger itself hands over what is identity's."""
 
 
 def all_holdings(

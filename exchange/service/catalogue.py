@@ -16,6 +16,7 @@ from exchange.errors import CatalogueInvalid, DatasetExists, Incompatible
 from exchange.models import SHARE_TYPES, UPDATE_MODES, Dataset, DatasetVersion
 from exchange.queries import find_dataset, get_dataset, get_items
 from exchange.schema import BadItems, Item, check_items
+from identity.service.systems import hold_bureau
 from infra.database import reading, transaction
 from infra.errors import Stale
 from infra.jobs import enqueue
@@ -65,8 +66,12 @@ class Entry:
 
 
 def create_dataset(session: Session, entry: Entry, *, actor: str, at: datetime) -> Dataset:
-    """Catalogue a dataset, version 1; a worker makes its topic. CatalogueInvalid, DatasetExists."""
+    """Catalogue a dataset, version 1; a worker makes its topic.
+
+    Raises CatalogueInvalid, DatasetExists, and NotFound or BureauAbolished for a bureau that is not living.
+    """
     _check_entry(entry)
+    hold_bureau(session, entry.bureau_id)
     if find_dataset(session, code=entry.code):
         raise DatasetExists(dataset=entry.code)
     slug = re.sub(r"[^a-z0-9]+", "-", entry.code.lower()).strip("-")

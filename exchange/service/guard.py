@@ -1,7 +1,8 @@
 """What the exchange says to changes of the tree and of systems' owners (identity.guard).
 
-A bureau with live subscriptions is not abolished, nor one whose data others still receive: they would stop
-without a word. A system does not take data to another bureau that was released to the one it leaves.
+A bureau with live subscriptions is not abolished, nor one with datasets, whose data others may receive: they
+would stop without a word. A merger hands the datasets to the successor. A system does not take data to
+another bureau that was released to the one it leaves.
 """
 
 from collections import defaultdict
@@ -11,17 +12,21 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from exchange.errors import SubscriptionsHeld
+from exchange.errors import AnswersOwed, SubscriptionsHeld
 from exchange.models import LIVE_STATES, Dataset, Subscription
 from identity.guard import chunks
 from identity.models import System
+from infra.database import locked
+from infra.journal import append
 
 
 class SharingGuard:
     """The exchange's word (identity.guard.TreeGuard and SystemGuard)."""
 
     def holdings(self, session: Session, *, bureau_ids: Collection[int]) -> dict[int, list[str]]:
-        """'subscriptions' of bureaus that hold live ones, 'subscribers' where others hold some to theirs."""
+        """'subscriptions' of bureaus that hold live ones, 'subscribers' where others hold some to theirs,
+        'datasets' of those that provide any.
+        """
         held: dict[int, list[str]] = defaultdict(list)
         for some in chunks(sorted(bureau_ids)):
             live = Subscription.state.in_(LIVE_STATES)
@@ -31,7 +36,8 @@ class SharingGuard:
                 .join(Subscription, Subscription.dataset_id == Dataset.id)
                 .where(Dataset.bureau_id.in_(some), live)
             )
-            for kind, query in (("subscriptions", own), ("subscribers", theirs)):
+            provided = select(Dataset.bureau_id).where(Dataset.bureau_id.in_(some))
+            for kind, query in (("subscriptions", own), ("subscribers", theirs), ("datasets", provided)):
                 for bureau_id in sorted(session.scalars(query.distinct())):
                     held[bureau_id].append(kind)
         return dict(held)
@@ -47,6 +53,36 @@ class SharingGuard:
         actor: str,
     ) -> None:
         """A bureau keeps its datasets and subscriptions wherever it stands."""
+
+    def on_merge(
+        self, session: Session, *, bureau_id: int, successor_id: int, at: datetime, actor: str
+    ) -> None:
+        """The successor provides the bureau's datasets from now on, to those who receive them now.
+
+        Raises `AnswersOwed`: a subscription that waits has its case before the bureau's own people.
+        """
+        provided = select(Dataset).where(Dataset.bureau_id == bureau_id).order_by(Dataset.id)
+        datasets = session.scalars(locked(provided)).all()
+        for some in chunks([dataset.id for dataset in datasets]):
+            waiting = select(Subscription.id).where(
+                Subscription.dataset_id.in_(some), Subscription.state == "pending"
+            )
+            if ids := session.scalars(waiting.order_by(Subscription.id)).all():
+                raise AnswersOwed(subscriptions=", ".join(map(str, ids)))
+        for dataset in datasets:
+            dataset.bureau_id = successor_id
+            dataset.revision += 1
+            append(
+                session,
+                actor=actor,
+                act="dataset.handed_over",
+                subject=f"dataset:{dataset.id}",
+                bureau_id=successor_id,
+                at=at,
+                before={"bureau_id": bureau_id},
+                after={"bureau_id": successor_id},
+            )
+        session.flush()
 
     def system_holdings(self, session: Session, *, system_ids: Collection[int]) -> dict[int, list[str]]:
         """'subscriptions' of systems that hold live ones."""

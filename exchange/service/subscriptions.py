@@ -20,6 +20,7 @@ from exchange.queries import (
     find_subscription_of_case,
     get_dataset,
     get_subscription,
+    hold_dataset,
     lock_live_subscription,
 )
 from exchange.service.standing import (
@@ -36,6 +37,7 @@ from exchange.service.standing import (
     record,
 )
 from identity.models import System
+from identity.service.tree import TREE_LOCK
 from infra.clock import city_date
 from infra.database import locked, serialise
 from infra.errors import NotFound
@@ -66,8 +68,9 @@ def request_subscription(
     the items alone that the catalogue masks. Raises NotFound, NotShared, SubscriptionInvalid and
     SubscriptionExists.
     """
+    serialise(session, TREE_LOCK, shared=True)  # a merger locks it first, then bureaus, systems and datasets
     serialise(session, f"exchange.subscription:{dataset_id}:{system_id}")
-    dataset = get_dataset(session, dataset_id=dataset_id)
+    dataset = hold_dataset(session, dataset_id=dataset_id)
     held = locked(select(System).where(System.id == system_id), read=True)  # nobody retires it meanwhile
     system = session.scalar(held)
     if system is None or system.retired_at is not None:

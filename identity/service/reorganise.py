@@ -98,10 +98,10 @@ def merge(
     system_guards: Sequence[SystemGuard] = (),
     revision: int | None = None,
 ) -> Bureau:
-    """Hand the unit's persons, systems and living children to the successor, then abolish it; returns it.
+    """Hand the unit's persons, systems, living children and what guards know of to the successor; abolish it.
 
     Roles held at the unit end and are not carried over: nobody gains power over the successor by a merger.
-    Raises: what `move` and `abolish` raise, and what a system guard refuses with.
+    Returns it. Raises: what `move` and `abolish` raise, and what a guard refuses with.
     """
     bureau = _lock(session, bureau_id, revision)
     successor = _lock(session, successor_id, None)
@@ -119,6 +119,8 @@ def merge(
         update(Person).where(there).values(bureau_id=successor.id, revision=Person.revision + 1),
         execution_options={"synchronize_session": "fetch"},
     )
+    for guard in guards:
+        guard.on_merge(session, bureau_id=bureau.id, successor_id=successor.id, at=at, actor=actor)
     journal.append(
         session,
         actor=actor,

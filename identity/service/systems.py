@@ -49,7 +49,7 @@ def register_system(
 
     Raises: NotFound, BureauAbolished, SystemFault, MlpsGradeRefused (grade 4 and above), CodeTaken.
     """
-    _lock_bureau(session, bureau_id)
+    hold_bureau(session, bureau_id)
     code, name = code.strip(), name.strip()
     _refuse(code_fault(code))
     _check(name=name, purpose=purpose, contacts=contacts, mlps_grade=mlps_grade, zone=zone)
@@ -126,7 +126,7 @@ def transfer_system(
     system = _lock_system(session, system_id, revision)
     if system.bureau_id == bureau_id:
         return system
-    _lock_bureau(session, bureau_id)
+    hold_bureau(session, bureau_id)
     hand_over(session, system=system, bureau_id=bureau_id, at=at, actor=actor, guards=guards)
     return system
 
@@ -194,8 +194,8 @@ def hand_over(
             )
 
 
-def _lock_bureau(session: Session, bureau_id: int) -> None:
-    """Hold a living bureau until the commit: nobody abolishes it meanwhile."""
+def hold_bureau(session: Session, bureau_id: int) -> None:
+    """Hold a living bureau until the commit: nobody abolishes it meanwhile. NotFound, BureauAbolished."""
     query = select(Bureau).where(Bureau.id == bureau_id).with_for_update(read=True)
     bureau = session.scalar(query.execution_options(populate_existing=True))
     if bureau is None:

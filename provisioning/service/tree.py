@@ -71,6 +71,11 @@ class QuotaGuard:
                 _move_in(session, region, moved, old_parent_id, new_parent_id)
                 _journal(session, moved, before=old_parent_id, after=new_parent_id, at=at, actor=actor)
 
+    def on_merge(
+        self, session: Session, *, bureau_id: int, successor_id: int, at: datetime, actor: str
+    ) -> None:
+        """Grants are not handed over: who granted them takes them back and grants the successor its own."""
+
     def system_holdings(self, session: Session, *, system_ids: Collection[int]) -> dict[int, list[str]]:
         """'allocations' of systems that use something."""
         serialise(session, TREE_LOCK)

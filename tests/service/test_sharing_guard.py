@@ -1,24 +1,32 @@
 """The exchange's word when bureaus are abolished and systems are retired or handed over."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from exchange.errors import SubscriptionsHeld
-from exchange.queries import get_subscription
+from approval.models import CaseStep
+from exchange.broker.embedded import EmbeddedLog
+from exchange.errors import AnswersOwed, SubscriptionsHeld
+from exchange.queries import get_dataset, get_dataset_by_code, get_subscription
 from exchange.service.entitlements import revoke_subscription
 from exchange.service.guard import SharingGuard
 from exchange.service.subscriptions import request_subscription
-from identity.errors import StillHolding
-from identity.queries import get_system_by_id
+from identity.errors import BureauAbolished, StillHolding
+from identity.models import Bureau, BureauVersion
+from identity.queries import get_bureau_by_id, get_system_by_id
+from identity.service.reorganise import abolish, merge
 from identity.service.systems import retire_system, transfer_system
 from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import NotFound
-from portal.guards import SYSTEM_GUARDS
-from tests.factories import Exchange, make_dataset, make_exchange
+from infra.journal import JournalEntry
+from portal.guards import SYSTEM_GUARDS, TREE_GUARDS
+from tests.factories import LONG_AGO, Exchange, make_bureau, make_dataset, make_exchange
+from tests.service.desk import Desk, upserts
+from tests.waiting import held_up
 
 GUARD = SharingGuard()
 
@@ -37,7 +45,7 @@ def subscribe(session: Session, place: Exchange, dataset_id: int, at: datetime) 
         person_id=place.hall.applicant,
         items=["id"],
         purpose="核验",
-        basis="",
+        basis="依据",
         until_on=city_date(at) + timedelta(days=300),
         at=at,
     )
@@ -69,12 +77,118 @@ def revoke(engine: Engine, subscription_id: int, at: datetime) -> None:
         )
 
 
+def merge_provider(session: Session, place: Exchange, successor_id: int, at: datetime) -> None:
+    merge(
+        session,
+        bureau_id=place.hall.provider,
+        successor_id=successor_id,
+        at=at,
+        actor="person:1",
+        guards=TREE_GUARDS,
+        system_guards=SYSTEM_GUARDS,
+    )
+
+
+@pytest.fixture
+def successor_id(database: Engine, place: Exchange, at: datetime) -> int:
+    """Another bureau of the city, into which the provider can be merged."""
+    with transaction(database) as session:
+        session.add(
+            BureauVersion(
+                bureau_id=place.hall.provider,
+                code="H-P",
+                name="单位 H-P",
+                level="city",
+                parent_id=place.hall.city,
+                valid_from=LONG_AGO,
+            )
+        )
+        city = session.get_one(Bureau, place.hall.city)
+        return make_bureau(session, parent=city, code="N-1", level="city").id
+
+
+def test_a_merger_hands_datasets_to_the_successor_and_stops_nobody(
+    database: Engine, place: Exchange, subscription_id: int, successor_id: int, at: datetime, tmp_path: Path
+) -> None:
+    with transaction(database) as session:
+        merge_provider(session, place, successor_id, at)
+    with reading(database) as session:
+        dataset = get_dataset_by_code(session, code="people")
+        assert (dataset.bureau_id, dataset.revision) == (successor_id, 2)
+        entry = session.scalars(select(JournalEntry).where(JournalEntry.act == "dataset.handed_over")).one()
+        assert (entry.subject, entry.bureau_id) == (f"dataset:{dataset.id}", successor_id)
+        assert get_bureau_by_id(session, bureau_id=place.hall.provider).abolished_at == at
+    log = EmbeddedLog(tmp_path / "log.sqlite")
+    desk = Desk(database, log, place, at)
+    desk.dataset_id, desk.subscription_id = dataset.id, subscription_id
+    desk.publish(*upserts("a"))
+    assert [record.value for record in desk.pull_all()] == [{"id": "a"}]
+    log.close()
+
+
+def test_a_provider_that_owes_an_answer_is_not_merged(
+    database: Engine, place: Exchange, successor_id: int, at: datetime
+) -> None:
+    with transaction(database) as session:
+        dataset = make_dataset(session, place, at=at, share_type="conditional", share_condition="核验")
+        waiting = subscribe(session, place, dataset.id, at)
+    with pytest.raises(AnswersOwed) as refused, transaction(database) as session:
+        merge_provider(session, place, successor_id, at)
+    assert f"（{waiting}）" in refused.value.message("zh")
+    assert f"({waiting})" in refused.value.message("en")
+    assert held(database, place)[place.hall.provider] == ["subscribers", "datasets"]
+
+
+def test_a_provider_with_a_dataset_is_not_abolished(
+    database: Engine, place: Exchange, successor_id: int, at: datetime
+) -> None:
+    with transaction(database) as session:
+        make_dataset(session, place, at=at)
+    with pytest.raises(StillHolding) as refused, transaction(database) as session:
+        abolish(session, bureau_id=place.hall.provider, at=at, actor="person:1", guards=TREE_GUARDS)
+    assert "datasets" in refused.value.facts["held"]["H-P"]
+
+
+def test_nothing_is_catalogued_for_a_bureau_that_ends_meanwhile(
+    database: Engine, place: Exchange, successor_id: int, at: datetime
+) -> None:
+    def catalogue() -> None:
+        with transaction(database) as session:
+            seen = get_bureau_by_id(session, bureau_id=place.hall.provider)
+            with pytest.raises(BureauAbolished):
+                make_dataset(session, place, bureau_id=seen.id, at=at)
+
+    with held_up(database, catalogue) as session:
+        merge_provider(session, place, successor_id, at)
+
+
+def test_a_request_that_comes_during_a_merger_is_the_successors_to_answer(
+    database: Engine, place: Exchange, successor_id: int, at: datetime
+) -> None:
+    with transaction(database) as session:
+        dataset = make_dataset(session, place, at=at, share_type="conditional", share_condition="核验")
+
+    def ask() -> None:
+        with transaction(database) as session:
+            seen = get_dataset(session, dataset_id=dataset.id)
+            subscribe(session, place, seen.id, at)
+
+    with held_up(database, ask) as session:
+        merge_provider(session, place, successor_id, at)
+    with reading(database) as session:
+        steps = session.scalars(select(CaseStep).where(CaseStep.key == "decide")).all()
+        assert [step.bureau_id for step in steps] == [successor_id]
+
+
 def test_live_subscriptions_hold_the_subscriber_and_the_provider(
     database: Engine, place: Exchange, subscription_id: int, at: datetime
 ) -> None:
-    assert held(database, place) == {place.hall.town: ["subscriptions"], place.hall.provider: ["subscribers"]}
+    assert held(database, place) == {
+        place.hall.town: ["subscriptions"],
+        place.hall.provider: ["subscribers", "datasets"],
+    }
     revoke(database, subscription_id, at)
-    assert held(database, place) == {}
+    assert held(database, place) == {place.hall.provider: ["datasets"]}
 
 
 def test_a_system_is_retired_when_nothing_is_released_to_it_any_more(

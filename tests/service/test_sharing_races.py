@@ -1,14 +1,12 @@
 """Acts on one subscription or dataset at the same time, over real connections: none is lost or undone."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from exchange.broker.embedded import EmbeddedLog
@@ -26,11 +24,7 @@ from infra.database import reading, transaction
 from infra.errors import Stale
 from tests.factories import make_entry, make_exchange
 from tests.service.desk import UNTIL, Desk
-from tests.waiting import wait_until
-
-WAITS_FOR_A_ROW = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
+from tests.waiting import held_up
 
 
 @pytest.fixture
@@ -43,18 +37,6 @@ def desk(database: Engine, tmp_path: Path, at: datetime) -> Iterator[Desk]:
     desk.subscribe("id")
     yield desk
     log.close()
-
-
-@contextmanager
-def held_up(desk: Desk, act: Callable[[], object]) -> Iterator[Session]:
-    """Gives a transaction and commits it once `act`, in another thread, waits for a row that it holds."""
-    with ThreadPoolExecutor(1) as pool:
-        with transaction(desk.engine) as session:
-            yield session
-            waiting = pool.submit(act)
-            wait_until(lambda: waiting.done() or _waits(desk))
-            assert not waiting.done()
-        waiting.result()
 
 
 def revoke(session: Session, desk: Desk, *, revision_seen: int) -> None:
@@ -93,7 +75,7 @@ def test_what_was_revoked_while_one_waited_does_not_come_back(desk: Desk) -> Non
                     session, subscription_id=found.id, revision_seen=3, actor="person:3", at=desk.at
                 )
 
-    with held_up(desk, resume) as session:
+    with held_up(desk.engine, resume) as session:
         revoke(session, desk, revision_seen=3)
     left = subscription(desk)
     assert (left.state, left.reason, left.revision) == ("revoked", "数据外泄", 4)
@@ -106,7 +88,7 @@ def test_the_sweep_leaves_alone_what_was_revoked_while_it_waited(desk: Desk) -> 
         with transaction(desk.engine) as session:
             expired.append(expire_subscriptions(session, at=desk.at + timedelta(days=400)))
 
-    with held_up(desk, sweep) as session:
+    with held_up(desk.engine, sweep) as session:
         revoke(session, desk, revision_seen=2)
     left = subscription(desk)
     assert (left.state, left.reason, expired) == ("revoked", "数据外泄", [0])
@@ -114,7 +96,7 @@ def test_the_sweep_leaves_alone_what_was_revoked_while_it_waited(desk: Desk) -> 
 
 def test_a_new_request_leaves_alone_what_was_revoked_while_it_waited(desk: Desk, at: datetime) -> None:
     first, desk.at = desk.subscription_id, at + timedelta(days=400)
-    with held_up(desk, lambda: desk.subscribe("id", until_on=UNTIL + timedelta(days=400))) as session:
+    with held_up(desk.engine, lambda: desk.subscribe("id", until_on=UNTIL + timedelta(days=400))) as session:
         revoke(session, desk, revision_seen=2)
     assert desk.subscription_id != first
     desk.subscription_id = first
@@ -134,13 +116,8 @@ def test_of_two_edits_of_one_revision_the_second_is_stale(desk: Desk) -> None:
             with pytest.raises(Stale):
                 add_version(session, dataset_id=found.id, **act, items=items)
 
-    with held_up(desk, edit_too) as session:
+    with held_up(desk.engine, edit_too) as session:
         edit_dataset(session, dataset_id=desk.dataset_id, **act, changes={"name": "甲"})
     with reading(desk.engine) as session:
         found = get_dataset(session, dataset_id=desk.dataset_id)
     assert (found.name, found.revision, found.version) == ("甲", 2, 1)
-
-
-def _waits(desk: Desk) -> bool:
-    with reading(desk.engine) as session:
-        return bool(session.scalar(WAITS_FOR_A_ROW))

@@ -62,6 +62,12 @@ class Watcher:
             raise SijiError()
         self.moves.append((bureau_id, old_parent_id, new_parent_id))
 
+    def on_merge(
+        self, session: Session, *, bureau_id: int, successor_id: int, at: datetime, actor: str
+    ) -> None:
+        """An import merges nobody."""
+        raise AssertionError
+
 
 def load(engine: Engine, text: str | bytes, at: datetime, **options: Any) -> ImportReport:
     raw = text if isinstance(text, bytes) else text.encode()
