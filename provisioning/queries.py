@@ -11,6 +11,7 @@ from approval.flow import State
 from approval.models import Case
 from identity.models import Bureau, Person
 from identity.queries import subtree_ids
+from infra.database import locked
 from infra.errors import NotFound
 from provisioning.errors import NoSuchRegion
 from provisioning.models import (
@@ -101,7 +102,7 @@ def get_request(session: Session, request_id: int, *, lock: bool = False) -> Req
     """The request, locked and as last committed if asked. Raises: NotFound."""
     query = select(Request).where(Request.id == request_id)
     if lock:
-        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+        query = locked(query, key_share=True)
     found = session.scalar(query)
     if found is None:
         raise NotFound(what_zh="申请", what_en="request", key=request_id)
@@ -214,7 +215,7 @@ def get_server(session: Session, server_id: int, *, lock: bool = False) -> Serve
     """The server's row, locked and as last committed if asked. Raises: NotFound."""
     query = select(Server).where(Server.id == server_id)
     if lock:
-        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+        query = locked(query, key_share=True)
     found = session.scalar(query)
     if found is None:
         raise NotFound(what_zh="云服务器", what_en="server", key=server_id)

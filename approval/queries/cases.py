@@ -21,6 +21,7 @@ from approval.models import (
 )
 from approval.queries.clocks import ClockView, suspensions_of, view_clock
 from approval.queries.sight import Sight, is_seen
+from infra.database import locked
 from infra.errors import NotFound
 
 
@@ -58,7 +59,7 @@ def list_items(session: Session) -> Sequence[Item]:
 def get_case(session: Session, case_id: int, *, lock: bool = False) -> Case:
     """The case, with its row locked until the transaction ends if `lock`; NotFound."""
     query = select(Case).where(Case.id == case_id).execution_options(populate_existing=True)
-    case = session.scalar(query.with_for_update() if lock else query)
+    case = session.scalar(locked(query) if lock else query)
     if case is None:
         raise NotFound(what_zh="办件", what_en="case", key=case_id)
     return case

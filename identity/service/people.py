@@ -27,7 +27,7 @@ from identity.queries import list_chain_ids, list_tops
 from identity.roles import GIVES, ROLE_NAMES, SEPARATED, Permission, Role
 from identity.service.access import authorise, get_standing_bureau, load_roles
 from infra import journal
-from infra.database import serialise
+from infra.database import locked, serialise
 from infra.errors import NotFound
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}")
@@ -214,8 +214,7 @@ def find_person_by_login(session: Session, *, login: str) -> Person | None:
 
 def lock_person(session: Session, *, person_id: int) -> Person:
     """The person's row, fresh and held until the transaction's end; raises NotFound."""
-    query = select(Person).where(Person.id == person_id).with_for_update(key_share=True)
-    person = session.scalar(query.execution_options(populate_existing=True))
+    person = session.scalar(locked(select(Person).where(Person.id == person_id), key_share=True))
     if person is None:
         raise NotFound(what_zh="人员", what_en="person", key=person_id)
     return person

@@ -18,7 +18,7 @@ from identity.service.history import as_recorded, turn_over
 from identity.service.systems import hand_over
 from identity.service.tree import TREE_LOCK
 from infra import journal
-from infra.database import serialise
+from infra.database import locked, serialise
 from infra.errors import NotFound, Stale
 
 
@@ -110,8 +110,8 @@ def merge(
         _move(
             session, _lock(session, child.id, None), successor, level=None, at=at, actor=actor, guards=guards
         )
-    owned = select(System).where(System.bureau_id == bureau.id).order_by(System.id).with_for_update()
-    for system in session.scalars(owned).all():
+    owned = select(System).where(System.bureau_id == bureau.id).order_by(System.id)
+    for system in session.scalars(locked(owned)).all():
         hand_over(session, system=system, bureau_id=successor.id, at=at, actor=actor, guards=system_guards)
     there = (Person.bureau_id == bureau.id) & Person.departed_at.is_(None)
     persons = session.scalars(select(Person.id).where(there).order_by(Person.id)).all()
@@ -156,8 +156,7 @@ def abolish(
 def _lock(session: Session, bureau_id: int, revision: int | None) -> Bureau:
     """The living unit, its row and the tree locked, as the person saw it."""
     serialise(session, TREE_LOCK)
-    query = select(Bureau).where(Bureau.id == bureau_id).with_for_update()
-    bureau = session.scalar(query.execution_options(populate_existing=True))
+    bureau = session.scalar(locked(select(Bureau).where(Bureau.id == bureau_id)))
     if bureau is None:
         raise NotFound(what_zh="单位", what_en="bureau", key=bureau_id)
     if revision is not None and revision != bureau.revision:

@@ -23,7 +23,7 @@ from identity.names import code_fault, shown, text_fault
 from identity.queries import find_system
 from identity.service.tree import TREE_LOCK
 from infra import journal
-from infra.database import serialise
+from infra.database import locked, serialise
 from infra.errors import NotFound, Stale
 
 MLPS_GRADES = (1, 2, 3)
@@ -196,8 +196,7 @@ def hand_over(
 
 def hold_bureau(session: Session, bureau_id: int) -> None:
     """Hold a living bureau until the commit: nobody abolishes it meanwhile. NotFound, BureauAbolished."""
-    query = select(Bureau).where(Bureau.id == bureau_id).with_for_update(read=True)
-    bureau = session.scalar(query.execution_options(populate_existing=True))
+    bureau = session.scalar(locked(select(Bureau).where(Bureau.id == bureau_id), read=True))
     if bureau is None:
         raise NotFound(what_zh="单位", what_en="bureau", key=bureau_id)
     if bureau.abolished_at is not None:
@@ -207,8 +206,7 @@ def hold_bureau(session: Session, bureau_id: int) -> None:
 
 
 def _lock_system(session: Session, system_id: int, revision: int | None) -> System:
-    query = select(System).where(System.id == system_id).with_for_update()
-    system = session.scalar(query.execution_options(populate_existing=True))
+    system = session.scalar(locked(select(System).where(System.id == system_id)))
     if system is None:
         raise NotFound(what_zh="信息系统", what_en="information system", key=system_id)
     if revision is not None and revision != system.revision:

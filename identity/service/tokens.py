@@ -26,6 +26,7 @@ from identity.service.people import clean_name
 from identity.service.presenting import PREFIX, digest_of, is_good
 from infra import journal
 from infra.clock import city_date
+from infra.database import locked
 from infra.errors import NotFound
 
 SECRET_BYTES = 32
@@ -184,8 +185,7 @@ def _get_system(session: Session, system_id: int) -> System:
 
 
 def _lock_token(session: Session, token_id: int) -> Token:
-    query = select(Token).where(Token.id == token_id).with_for_update(key_share=True)
-    token = session.scalar(query.execution_options(populate_existing=True))
+    token = session.scalar(locked(select(Token).where(Token.id == token_id), key_share=True))
     if token is None:
         raise NotFound(what_zh="令牌", what_en="token", key=token_id)
     return token

@@ -17,7 +17,7 @@ from identity.service.abolition import abolish_all
 from identity.service.history import as_recorded, begin, turn_over
 from identity.tree_plan import Change, Plan, Step, Unit, make_plan
 from infra import journal
-from infra.database import serialise, transaction
+from infra.database import locked, serialise, transaction
 from infra.textfile import check_size, decode
 
 TREE_LOCK = "identity.tree"
@@ -243,9 +243,8 @@ def _load(session: Session, ids: Sequence[int]) -> list[Bureau]:
     """The bureaus in the order of `ids`, locked."""
     found: dict[int, Bureau] = {}
     for some in chunks(ids):
-        query = select(Bureau).where(Bureau.id.in_(some)).order_by(Bureau.id).with_for_update()
-        query = query.execution_options(populate_existing=True)
-        found.update((bureau.id, bureau) for bureau in session.scalars(query))
+        query = select(Bureau).where(Bureau.id.in_(some)).order_by(Bureau.id)
+        found.update((bureau.id, bureau) for bureau in session.scalars(locked(query)))
     return [found[bureau_id] for bureau_id in ids]
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, aliased
 
 from identity.models import Bureau
 from identity.service.tree import TREE_LOCK
-from infra.database import serialise
+from infra.database import locked, serialise
 from provisioning.errors import CapacityExceeded, NoSuchRegion, QuotaExceeded, describe
 from provisioning.models import Grant, QuotaAccount, Region
 from provisioning.quota import DIMENSIONS, Limits, Resources, Room, Shortfall, headroom
@@ -41,7 +41,7 @@ def _make_pooled_above() -> Select[QuotaAccount]:
 def _for_update(query: Select[E]) -> Select[E]:
     """Lock what `query` selects (not against foreign keys to it), and read it anew in any case."""
     entity = query.column_descriptions[0]["entity"]
-    return query.with_for_update(key_share=True, of=entity).execution_options(populate_existing=True)
+    return locked(query, key_share=True, of=entity)
 
 
 ACCOUNT = select(QuotaAccount).where(

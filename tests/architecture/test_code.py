@@ -1,4 +1,4 @@
-"""Habits that no linter knows: one place commits, one reads the clock, one the environment."""
+"""Habits that no linter knows: one place commits, one locks rows, one knows the time and the environment."""
 
 import ast
 from functools import cache
@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("infra", "identity", "approval", "provisioning", "exchange", "metrics", "portal")
 COMMITTERS = {"infra/database.py"}
+LOCKERS = {"infra/database.py"}
 CLOCK_READERS = {"infra/clock.py"}
 ENVIRONMENT_READERS = {"infra/settings.py", "portal/cli/speech.py"}
 
@@ -32,10 +33,11 @@ def tree_of(path: Path) -> ast.AST:
     ("endings", "allowed"),
     [
         ((".commit",), COMMITTERS),
+        ((".with_for_update",), LOCKERS),
         (("datetime.now", "date.today", "datetime.utcnow", "time.time"), CLOCK_READERS),
         (("os.environ", "os.getenv"), ENVIRONMENT_READERS),
     ],
-    ids=["commits", "clock", "environment"],
+    ids=["commits", "locks", "clock", "environment"],
 )
 def test_only_its_own_room_does_it(endings: tuple[str, ...], allowed: set[str]) -> None:
     found = {
