@@ -20,11 +20,14 @@ from exchange.service.entitlements import (
     resume_subscription,
     revoke_subscription,
 )
+from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import Stale
 from tests.factories import make_entry, make_exchange
-from tests.service.desk import UNTIL, Desk
+from tests.service.desk import Desk
 from tests.waiting import held_up
+
+MONTH, YEAR = timedelta(days=30), timedelta(days=365)
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def desk(database: Engine, tmp_path: Path, at: datetime) -> Iterator[Desk]:
         place = make_exchange(session, at=at)
     desk = Desk(database, log, place, at)
     desk.catalogue()
-    desk.subscribe("id")
+    desk.subscribe("id", until_on=city_date(at) + MONTH)
     yield desk
     log.close()
 
@@ -86,7 +89,7 @@ def test_the_sweep_leaves_alone_what_was_revoked_while_it_waited(desk: Desk) -> 
 
     def sweep() -> None:
         with transaction(desk.engine) as session:
-            expired.append(expire_subscriptions(session, at=desk.at + timedelta(days=400)))
+            expired.append(expire_subscriptions(session, at=desk.at + YEAR))
 
     with held_up(desk.engine, sweep) as session:
         revoke(session, desk, revision_seen=2)
@@ -95,8 +98,8 @@ def test_the_sweep_leaves_alone_what_was_revoked_while_it_waited(desk: Desk) -> 
 
 
 def test_a_new_request_leaves_alone_what_was_revoked_while_it_waited(desk: Desk, at: datetime) -> None:
-    first, desk.at = desk.subscription_id, at + timedelta(days=400)
-    with held_up(desk.engine, lambda: desk.subscribe("id", until_on=UNTIL + timedelta(days=400))) as session:
+    first, desk.at = desk.subscription_id, at + YEAR
+    with held_up(desk.engine, lambda: desk.subscribe("id", until_on=city_date(desk.at) + MONTH)) as session:
         revoke(session, desk, revision_seen=2)
     assert desk.subscription_id != first
     desk.subscription_id = first
