@@ -23,7 +23,7 @@ BATCH = 1000
 BEGINNING = "0" * DIGEST_CHARACTERS
 LARGEST_EXACT_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles
 
-Why = Literal["changed", "missing", "tail_cut", "head_mismatch"]
+Why = Literal["changed", "missing", "unqueued", "tail_cut", "head_mismatch"]
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ def verify(engine: Engine, heads: Iterable[Head] = ()) -> Verification:
             forged = forged or next((head.line for head in batch if not head.genuine), None)
             breaks.append(_first_break_by_heads(session, [head for head in batch if head.genuine], last=last))
         found = [one for one in breaks if one is not None]
-        sealed_too = select(JournalSeal.seq).where(JournalSeal.entry_id == JournalEntry.id).exists()
-        unsealed = select(func.count()).select_from(JournalEntry).where(~sealed_too)
+        unsealed = select(func.count()).select_from(JournalEntry).where(~_is_sealed())
         return Verification(
             sealed=session.scalar(select(func.count()).select_from(JournalSeal)) or 0,
             unsealed=session.scalar(unsealed) or 0,
             heads=count,
             broken=min(found, key=lambda one: one.seq or last + 1, default=None)
-            or _lost_while_waiting(session),
+            or _lost_while_waiting(session)
+            or _left_out(session),
             forged_head_line=forged,
         )
 
@@ -173,6 +173,17 @@ def _lost_while_waiting(session: Session) -> Break | None:
     )
     entry_id = session.scalar(lost)
     return None if entry_id is None else Break("missing", None, entry_id)
+
+
+def _left_out(session: Session) -> Break | None:
+    """An entry that is neither sealed nor queued: no pass chains it, and nothing would show its change."""
+    is_queued = select(UnsealedEntry.entry_id).where(UnsealedEntry.entry_id == JournalEntry.id).exists()
+    entry_id = session.scalar(select(func.min(JournalEntry.id)).where(~_is_sealed(), ~is_queued))
+    return None if entry_id is None else Break("unqueued", None, entry_id)
+
+
+def _is_sealed() -> ColumnElement[bool]:
+    return select(JournalSeal.seq).where(JournalSeal.entry_id == JournalEntry.id).exists()
 
 
 def _content(session: Session) -> list[ColumnElement[Any]]:

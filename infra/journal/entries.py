@@ -1,7 +1,7 @@
 """The journal's tables and the one way to add to it. How rows are chained lives in chain.py.
 
-A trigger of the database refuses to change or delete entries and seals, and another one queues each new
-entry for the sealer, whoever inserts it.
+Triggers of the database refuse to change, delete or truncate entries and seals, queue each new entry for the
+sealer, whoever inserts it, and let it leave the queue only once it is sealed.
 """
 
 import math
@@ -48,7 +48,10 @@ class JournalSeal(Base):
 
 
 class UnsealedEntry(Base):
-    """An entry that waits for the sealer; a trigger puts it here: a pass costs what waits and no more."""
+    """An entry that waits for the sealer: a pass costs what waits and no more.
+
+    A trigger puts it here, and another one keeps it here until it has its seal.
+    """
 
     __tablename__ = "journal_unsealed"
 

@@ -17,6 +17,11 @@ BREAKS: dict[str, Pair] = {
         "首处破坏：第 {seq} 条（记录 {entry_id}）缺失",
         "First broken row: number {seq} (entry {entry_id}) is missing",
     ),
+    "unqueued": (
+        "首处破坏：记录 {entry_id} 既未封存，也不在待封存队列中，已脱离链条，改动无从察觉",
+        "First broken row: entry {entry_id} is neither sealed nor queued for the sealer: it was left out of "
+        "the chain, and nothing would show a change of it",
+    ),
     "tail_cut": (
         "首处破坏：自第 {seq} 条起的尾部被截去，而签名证明其存在过",
         "First broken row: from number {seq} on the tail was cut off; a signed head shows it",

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import DatabaseError
 
 from infra.clock import CITY_ZONE
 from infra.database import reading, transaction
 from infra.journal import Break, JournalEntry, JournalSeal, Verification, append, seal, verify
+from infra.journal.wording import breaks_of
 from tests.service.journalling import Heads, meddle, write
 
 
@@ -132,32 +132,17 @@ def test_values_of_every_kind_can_be_journalled(engine: Engine, at: datetime) ->
         assert (entry.at, entry.subject, entry.personal) == (at, "s\ufffd?", True)
 
 
-@pytest.mark.parametrize("table", ["journal_entries", "journal_seals"])
-@pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {} WHERE {} = {}"])
-def test_the_database_refuses_to_change_what_was_written(
-    engine: Engine, at: datetime, table: str, statement: str
-) -> None:
+def test_an_entry_taken_out_of_the_queue_is_told(engine: Engine, at: datetime) -> None:
+    """The sealer passes it by, and later seals do not cover it: it must not count as waiting for ever."""
     write(engine, at, 2)
-    seal(engine, at=at)
-    column = "bureau_id" if table == "journal_entries" else "entry_id"
-    with pytest.raises(DatabaseError, match=f"{table} is append-only"), engine.begin() as connection:
-        connection.exec_driver_sql(statement.format(table, column, 1))
-    assert verify(engine) == Verification(2, 0, 0, None, None)
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "REPLACE INTO journal_entries SELECT id, at, actor, 'x', '', 1, NULL, NULL, 0 FROM journal_entries",
-        "INSERT OR REPLACE INTO journal_seals SELECT seq, entry_id, 'x', sealed_at FROM journal_seals",
-        "INSERT OR REPLACE INTO journal_seals SELECT seq + 9, entry_id, 'x', sealed_at FROM journal_seals",
-    ],
-)
-def test_sqlite_refuses_to_replace(sqlite_database: Engine, at: datetime, statement: str) -> None:
-    write(sqlite_database, at, 2)
-    seal(sqlite_database, at=at)
-    with pytest.raises(DatabaseError, match="append-only"), sqlite_database.begin() as connection:
-        connection.exec_driver_sql(statement)
+    meddle(engine, "DELETE FROM journal_unsealed WHERE entry_id = 1")
+    assert seal(engine, at=at) == 1
+    found = verify(engine)
+    assert found == Verification(1, 1, 0, Break("unqueued", None, 1), None)
+    assert not found.whole
+    ((zh, en),) = breaks_of(found)
+    assert "记录 1 既未封存，也不在待封存队列中" in zh
+    assert "entry 1 is neither sealed nor queued" in en
 
 
 @pytest.mark.parametrize(

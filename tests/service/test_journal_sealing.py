@@ -46,7 +46,7 @@ def test_an_append_waits_for_no_sealer(database: Engine, at: datetime) -> None:
     write(database, at, 3)
     with database.connect() as sealer:
         sealer.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended('siji.journal.seal', 0))")
-        sealer.exec_driver_sql("INSERT INTO journal_seals SELECT 1, 1, 'x', now()")
+        sealer.exec_driver_sql("INSERT INTO journal_seals SELECT id, id, 'x', now() FROM journal_entries")
         sealer.exec_driver_sql("DELETE FROM journal_unsealed")
         with ThreadPoolExecutor(1) as pool:
             pool.submit(write, database, at, 3).result(WAIT_S)

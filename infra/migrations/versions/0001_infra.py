@@ -77,12 +77,30 @@ POSTGRESQL = (
     END $$
     """,
     """
-    CREATE TRIGGER journal_entries_append_only BEFORE UPDATE OR DELETE ON journal_entries
+    CREATE FUNCTION journal_keep_queued() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF EXISTS (SELECT FROM gone WHERE NOT EXISTS
+                   (SELECT FROM journal_seals WHERE journal_seals.entry_id = gone.entry_id)) THEN
+            RAISE EXCEPTION 'journal_unsealed keeps what is not sealed: DELETE refused';
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER journal_entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON journal_entries
     FOR EACH STATEMENT EXECUTE FUNCTION journal_refuse()
     """,
     """
-    CREATE TRIGGER journal_seals_append_only BEFORE UPDATE OR DELETE ON journal_seals
+    CREATE TRIGGER journal_seals_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON journal_seals
     FOR EACH STATEMENT EXECUTE FUNCTION journal_refuse()
+    """,
+    """
+    CREATE TRIGGER journal_unsealed_append_only BEFORE UPDATE OR TRUNCATE ON journal_unsealed
+    FOR EACH STATEMENT EXECUTE FUNCTION journal_refuse()
+    """,
+    """
+    CREATE TRIGGER journal_unsealed_keep AFTER DELETE ON journal_unsealed
+    REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION journal_keep_queued()
     """,
     """
     CREATE TRIGGER journal_entries_queue AFTER INSERT ON journal_entries
@@ -118,6 +136,15 @@ SQLITE = (
     BEGIN SELECT RAISE(ABORT, 'journal_seals is append-only: REPLACE refused'); END
     """,
     """
+    CREATE TRIGGER journal_unsealed_no_update BEFORE UPDATE ON journal_unsealed
+    BEGIN SELECT RAISE(ABORT, 'journal_unsealed is append-only: UPDATE refused'); END
+    """,
+    """
+    CREATE TRIGGER journal_unsealed_keep BEFORE DELETE ON journal_unsealed
+    WHEN NOT EXISTS (SELECT 1 FROM journal_seals WHERE entry_id = OLD.entry_id)
+    BEGIN SELECT RAISE(ABORT, 'journal_unsealed keeps what is not sealed: DELETE refused'); END
+    """,
+    """
     CREATE TRIGGER journal_entries_queue AFTER INSERT ON journal_entries
     BEGIN INSERT OR IGNORE INTO journal_unsealed (entry_id) VALUES (NEW.id); END
     """,
@@ -125,6 +152,6 @@ SQLITE = (
 
 
 def by_hand() -> None:
-    """The journal is append-only, and what is added to it waits for the sealer."""
+    """The journal is append-only, and what is added to it waits for the sealer until it is sealed."""
     for statement in POSTGRESQL if op.get_bind().dialect.name == "postgresql" else SQLITE:
         op.execute(statement)
