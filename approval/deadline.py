@@ -20,6 +20,11 @@ class Procedure(StrEnum):
     expert_review = "expert_review"
 
 
+LONGEST_FORESEEN_DAYS = 60
+"""How many days ahead the end of a special procedure may be told; a longer one is ended when it ends.
+
+Source: 《行政许可法》 article 42: the longest limit of a whole case is 45 days and 15 more.
+"""
 SPECIAL_PROCEDURES = tuple(procedure.value for procedure in Procedure)
 
 

@@ -98,18 +98,27 @@ class NoSuspension(SijiError):
     en = "No procedure '{procedure_en}' of case {number} is running"
 
 
-class SuspensionDates(SijiError):
-    """The days of a suspension are out of order or before the case was accepted."""
+class SuspensionStart(SijiError):
+    """A special procedure begins on the day on which it is told, neither before nor after."""
 
     kind = Kind.invalid
-    code = "suspension_dates"
-    zh = (
-        "办件 {number} 的特别程序日期无效：首日 {first_on}，末日 {last_on}；"
-        "首日不得早于受理日 {accepted_on}，末日不得早于首日"
-    )
+    code = "suspension_start"
+    zh = "办件 {number} 的特别程序须自启动当日（{today}）起算，首日不能填 {first_on}"
     en = (
-        "The days of the special procedure of case {number} are invalid: first {first_on}, last {last_on}; "
-        "it cannot begin before acceptance on {accepted_on} nor end before it begins"
+        "A special procedure of case {number} begins on the day on which it is told ({today}), "
+        "so its first day cannot be {first_on}"
+    )
+
+
+class SuspensionEnd(SijiError):
+    """The last day of a special procedure is before its first one, or farther ahead than may be told now."""
+
+    kind = Kind.invalid
+    code = "suspension_end"
+    zh = "办件 {number} 的特别程序末日 {last_on} 无效：不得早于首日 {first_on}，也不得晚于 {latest_on}"
+    en = (
+        "The last day {last_on} of the special procedure of case {number} is invalid: it cannot be before "
+        "its first day {first_on}, nor after {latest_on}"
     )
 
 

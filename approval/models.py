@@ -150,7 +150,10 @@ class Supplement(Base):
 
 
 class CaseClock(Base):
-    """A limit that runs on a case or one of its branches: its budget in work days, never a target instant."""
+    """A limit that runs on a case or one of its branches: its budget in work days, never a target instant.
+
+    `missed_due_on`: the due date that passed while it ran, which gave it a red card for good.
+    """
 
     __tablename__ = "clocks"
     __table_args__ = (
@@ -168,6 +171,7 @@ class CaseClock(Base):
     budget_days: Mapped[int]
     start_on: Mapped[date]
     ended_at: Mapped[datetime | None]
+    missed_due_on: Mapped[date | None]
 
 
 class CaseSuspension(Base):

@@ -64,16 +64,17 @@ def view_clock(
     calendar: WorkCalendar,
     on: date,
 ) -> ClockView:
-    """A clock as it stands on `on`, or stood when it ended."""
+    """A clock as it stands on `on`, or stood when it ended; a red card on record stays."""
     stands = clock_stands(clock, suspensions, calendar)
     judged_on = on if clock.ended_at is None else city_date(clock.ended_at)
+    shown = card(stands, on=judged_on, budget_days=clock.budget_days, calendar=calendar)
     return ClockView(
         kind=clock.kind,
         step_key=step_key,
         budget_days=clock.budget_days,
         start_on=clock.start_on,
         stands=stands,
-        card=card(stands, on=judged_on, budget_days=clock.budget_days, calendar=calendar),
+        card=shown if clock.missed_due_on is None else Card.red,
         ended_at=clock.ended_at,
     )
 

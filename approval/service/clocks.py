@@ -1,15 +1,17 @@
-"""Start and stop the clocks of cases; raise the alarm that a year's calendar is missing, and clear it."""
+"""Start and stop the clocks of cases, note their red cards; raise and clear the alarm for a missing year."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from approval.deadline import WorkCalendar
+from approval.deadline import NotYetPublished, Standing, WorkCalendar
 from approval.models import Alarm, Case, CaseClock, CaseStep, CaseSuspension
-from approval.queries import find_missing_year, running_clocks, suspensions_of
+from approval.queries import clock_stands, find_missing_year, running_clocks, suspensions_of
+from identity.actor import INSTALLATION
 from infra.clock import city_date
 from infra.database import insert_once
+from infra.journal import append
 from infra.workdays import load_calendar
 
 
@@ -46,12 +48,44 @@ def find_running_clock(session: Session, case: Case, kind: str) -> CaseClock | N
 
 
 def stop_clocks(session: Session, case: Case, *, at: datetime, kinds: tuple[str, ...]) -> None:
-    """Stop the case's clocks of `kinds`, and clear their alarms."""
+    """Stop the case's clocks of `kinds`, note the red cards they got, and clear their alarms."""
+    note_red_cards(session, case, at=at)
     mine = CaseClock.case_id == case.id, CaseClock.kind.in_(kinds), CaseClock.ended_at.is_(None)
     for clock in session.scalars(select(CaseClock).where(*mine)):
         clock.ended_at = at
         _clear_alarm(session, clock, at)
     session.flush()
+
+
+def note_red_cards(session: Session, case: Case, *, at: datetime) -> None:
+    """Put on record which running clocks of the case show a red card, before an act that may move dates."""
+    running = CaseClock.case_id == case.id, CaseClock.ended_at.is_(None), CaseClock.missed_due_on.is_(None)
+    clocks = session.scalars(select(CaseClock).where(*running).order_by(CaseClock.id))
+    late = [each for each in clocks if each.start_on + timedelta(days=each.budget_days) < city_date(at)]
+    if not late:  # a limit in work days never ends sooner than in days: most acts need no calendar here
+        return
+    calendar, suspensions = load_calendar(session), suspensions_of(session, [case.id])[case.id]
+    for clock in late:
+        note_red_card(session, case, clock, clock_stands(clock, suspensions, calendar), at=at)
+
+
+def note_red_card(session: Session, case: Case, clock: CaseClock, stands: Standing, *, at: datetime) -> None:
+    """If the clock stands past its due date: keep that, once and for good, in its row and in the journal."""
+    if not isinstance(stands, date) or city_date(at) <= stands:
+        return
+    unnoted = CaseClock.id == clock.id, CaseClock.missed_due_on.is_(None)
+    note = update(CaseClock).where(*unnoted).values(missed_due_on=stands).returning(CaseClock.id)
+    if session.execute(note).first() is None:
+        return
+    append(
+        session,
+        actor=INSTALLATION.journal_id,
+        act="case.red_card",
+        subject=f"case:{case.id}",
+        bureau_id=case.bureau_id,
+        at=at,
+        after={"clock": clock.kind, "clock_id": clock.id, "due_on": stands},
+    )
 
 
 def end_suspensions(session: Session, case: Case, *, at: datetime) -> None:

@@ -9,6 +9,7 @@ from approval.deadline import Card, card, reminders_due
 from approval.flow import State, StepRule
 from approval.models import Case, CaseClock
 from approval.queries import clock_stands, find_active_step, get_notice, item_of, running_clocks
+from approval.service.clocks import note_red_card
 from approval.service.record import notify
 from approval.service.steps import rules_of, step_facts, tell_step
 from infra.clock import city_date
@@ -20,6 +21,7 @@ def send_reminders(session: Session, *, at: datetime) -> int:
     calendar, today, sent = load_calendar(session), city_date(at), 0
     for clock, case, suspensions in running_clocks(session):
         stands = clock_stands(clock, suspensions, calendar)
+        note_red_card(session, case, clock, stands, at=at)
         shown = card(stands, on=today, budget_days=clock.budget_days, calendar=calendar)
         if shown is not Card.none and isinstance(stands, date):
             sent += sum(_remind(session, case, clock, code, stands, at) for code in reminders_due(shown))

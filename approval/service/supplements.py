@@ -10,7 +10,7 @@ from approval.errors import ReasonNeeded, SupplementAskedBefore, SupplementTooLa
 from approval.flow import ACCEPT, Outcome, State
 from approval.models import Case, CaseSuspension, Supplement
 from approval.queries import answer_is_late, find_active_step, find_step, get_case, item_of, telling_stands
-from approval.service.clocks import end_suspensions, refresh_case_alarms
+from approval.service.clocks import end_suspensions, note_red_cards, refresh_case_alarms
 from approval.service.record import check_act, check_applicant, check_revision, record, wrong_state
 from approval.service.steps import (
     begin_handling,
@@ -44,6 +44,7 @@ def ask_supplement(
     if not missing.strip():
         raise ReasonNeeded(number=case.number)
     _check_may_ask(session, case, at)
+    note_red_cards(session, case, at=at)
     session.add(Supplement(case_id=case.id, asked_by=person_id, missing=missing, asked_at=at))
     session.add(CaseSuspension(case_id=case.id, kind=SUPPLEMENT, first_on=city_date(at), reason=missing))
     refresh_case_alarms(session, case, at=at)

@@ -181,3 +181,13 @@ def test_the_office_opens_a_region_and_nobody_else_does(siji: Siji, installation
         written = select(JournalEntry.act).where(JournalEntry.subject == "region:xiongan")
         acts = session.scalars(written.order_by(JournalEntry.id)).all()
     assert acts == ["region.open", "region.reserve"]
+
+
+def test_a_procedure_that_would_begin_in_the_past_is_refused(siji: Siji, asked: dict[str, Any]) -> None:
+    case = asked["case"]
+    siji.did(f"cases decide {case} approve", by="shenhe")
+    suspend = f"cases suspend {case} hearing --first-on 2026-01-05 --reason 听证"
+    assert "须自启动当日" in siji.refused(suspend, by="shenhe")
+    assert "begins on the day on which it is told" in siji.refused(
+        suspend, by="shenhe", language="en_US.UTF-8"
+    )

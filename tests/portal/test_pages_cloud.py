@@ -294,3 +294,20 @@ def test_a_case_of_a_subscription_is_not_decided_as_the_request_of_its_number(
     with reading(installation.engine) as session:
         assert get_request(session, shared.pending).state == "submitted"
     assert case_of(admin, paths[-1]) in office.get("/inbox").text
+
+
+def test_a_procedure_begins_today_and_what_was_typed_is_kept(
+    admin: TestClient, office: TestClient, installation: Installation
+) -> None:
+    path = draft(admin, installation)
+    send(admin, path, f"{path}/submit")
+    case = case_of(admin, path)
+    approve(office, case)
+    typed = {"first_on": "2026-01-05", "reason": NAME}
+    wrong = send(office, case, f"{case}/suspend", typed)
+    assert (wrong.status_code, "须自启动当日" in wrong.text) == (422, True)
+    kept = form_on(wrong.text, f"{case}/suspend")
+    assert (kept["first_on"], kept["reason"]) == (["2026-01-05"], [NAME])
+    begun = send(office, case, f"{case}/suspend", {"reason": NAME})
+    assert (begun.status_code, begun.headers["location"]) == (303, case)
+    assert "暂停计时" in office.get(case).text

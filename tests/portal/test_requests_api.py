@@ -1,6 +1,7 @@
 """A resource request over HTTP, from its draft to a server that is taken back; three people decide it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 
@@ -12,6 +13,7 @@ from identity.queries import get_bureau
 from identity.roles import Role
 from identity.service.people import find_person_by_login
 from identity.service.roles import give_role
+from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.installation import Installation
 from portal.sample.cloud import IMAGE
@@ -268,3 +270,22 @@ def test_a_notice_of_a_step_is_read_once_the_step_was_decided(
     assert (waiting(office), waiting(other)) == (["review"], ["review"])
     decide(office, request_id, "review", "refuse", reason="用途不明确")
     assert (waiting(office), waiting(other)) == ([], [])
+
+
+def test_a_special_procedure_begins_today_and_is_bounded(
+    admin: TestClient, api: Api, installation: Installation
+) -> None:
+    request_id = submitted(admin, wish(installation))
+    assert decide(api("shenhe"), request_id, "accept").status_code == 200
+    path = f"{API}/cases/{admin.get(f'{API}/requests/{request_id}').json()['case']}/suspensions"
+    today = city_date(installation.clock.now())
+    for first, last, code in (
+        (-1, None, "suspension_start"),
+        (1, 9, "suspension_start"),
+        (0, 61, "suspension_end"),
+    ):
+        body = {"procedure": "hearing", "reason": "听证", "first_on": f"{today + timedelta(first)}"}
+        wrong = api("shenhe").post(path, json=body | {"last_on": last and f"{today + timedelta(last)}"})
+        assert (wrong.status_code, wrong.json()["code"]) == (422, code), wrong.text
+    begun = api("shenhe").post(path, json=body | {"last_on": f"{today + timedelta(60)}"})
+    assert begun.status_code == 201, begun.text

@@ -1,23 +1,19 @@
-"""Limits of cases: the calendar's end, supplements, acceptance by silence, suspensions."""
+"""Limits of cases: the calendar's end, supplements, acceptance by silence."""
 
 from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from approval.deadline import NotYetPublished, Paused
 from approval.errors import (
-    NoSuspension,
     NotApplicant,
     ReasonNeeded,
     StepNotActive,
     SupplementAskedBefore,
     SupplementTooLate,
-    SuspensionDates,
-    SuspensionRunning,
 )
-from approval.models import CaseSuspension
 from approval.queries import (
     list_alarms,
     list_silent,
@@ -33,9 +29,6 @@ from approval.service import (
     edit_case,
     publish_year,
     refresh_alarms,
-    resume,
-    suspend,
-    withdraw,
 )
 from infra.database import transaction
 from infra.workdays import load_calendar
@@ -185,44 +178,3 @@ def test_what_waits_for_a_year_happens_once_it_is_announced(database: Engine, ha
         assert list_alarms(session) == []
     assert done(database, accept_by_silence, case_id=silent.id, at=later).state == "accepted"
     assert done(database, abandon_supplement, case_id=unanswered.id, at=later).state == "abandoned"
-
-
-def test_special_procedures_pause_the_handling_of_a_case(database: Engine, hall: Hall) -> None:
-    case = made(database, hall, upto="review")
-    hand = {
-        "case_id": case.id,
-        "person_id": hall.operators[0],
-        "procedure": "hearing",
-        "at": city(2026, 3, 3),
-    }
-    before = clock(seen(database, case, date(2026, 3, 3)), "handling").stands
-    assert before == date(2026, 3, 10)
-    early = refused(database, SuspensionDates, suspend, **hand, first_on=date(2026, 3, 1), reason="公开听证")
-    assert early.facts["accepted_on"] == "2026-03-02"
-    done(database, suspend, **hand, first_on=date(2026, 3, 4), reason="公开听证")
-    view = seen(database, case, date(2026, 3, 5))
-    assert {each.stands for each in view.clocks if each.ended_at is None} == {Paused(date(2026, 3, 4))}
-    refused(database, SuspensionRunning, suspend, **hand, first_on=date(2026, 3, 4), reason="公开听证")
-    refused(database, SuspensionDates, resume, **hand, last_on=date(2026, 3, 3))
-    done(database, resume, **hand, last_on=date(2026, 3, 6))
-    refused(database, NoSuspension, resume, **hand, last_on=date(2026, 3, 6))
-    assert clock(seen(database, case, date(2026, 3, 9)), "handling").stands == date(2026, 3, 13)
-    done(database, suspend, **hand, first_on=date(2026, 3, 9), last_on=date(2026, 3, 9), reason="公开听证")
-    assert clock(seen(database, case, date(2026, 3, 9)), "handling").stands == date(2026, 3, 16)
-    with pytest.raises(ValueError, match="no special procedure"):
-        done(database, suspend, **{**hand, "procedure": "supplement"}, first_on=date(2026, 3, 9), reason="x")
-
-
-def test_a_case_that_ends_ends_its_suspension(database: Engine, hall: Hall) -> None:
-    case = made(database, hall, upto="review")
-    hand = {
-        "case_id": case.id,
-        "person_id": hall.operators[0],
-        "procedure": "hearing",
-        "at": city(2026, 3, 3),
-    }
-    done(database, suspend, **hand, first_on=date(2026, 3, 4), reason="公开听证")
-    done(database, withdraw, case_id=case.id, person_id=hall.applicant, at=city(2026, 3, 6))
-    with transaction(database) as session:
-        last_on = session.scalars(select(CaseSuspension.last_on)).one()
-    assert last_on == date(2026, 3, 6)

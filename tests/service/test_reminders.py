@@ -99,14 +99,12 @@ def test_a_missed_run_loses_none(database: Engine, hall: Hall) -> None:
 def test_a_new_due_date_after_a_procedure_is_reminded_of_anew(database: Engine, hall: Hall) -> None:
     case = made(database, hall, upto="review")
     assert swept(database, 3) == [1]
-    hand: dict[str, Any] = {
-        "case_id": case.id, "person_id": hall.operators[0], "procedure": "hearing", "at": march(3),
-    }  # fmt: skip
+    hand: dict[str, Any] = {"case_id": case.id, "person_id": hall.operators[0], "procedure": "hearing"}
     with transaction(database) as session:
-        suspend(session, **hand, first_on=march(4).date(), reason="公开听证")
+        suspend(session, **hand, at=march(4), first_on=march(4).date(), reason="公开听证")
     assert swept(database, 4) == [0]
     with transaction(database) as session:
-        resume(session, **hand, last_on=march(5).date())
+        resume(session, **hand, at=march(5), last_on=march(5).date())
     assert swept(database, 5, 6) == [1, 0]
     assert [due for _, due, _ in reminders(database)] == ["2026-03-04", "2026-03-06"]
 

@@ -220,6 +220,7 @@ def upgrade() -> None:
         sa.Column("budget_days", sa.Integer(), nullable=False),
         sa.Column("start_on", sa.Date(), nullable=False),
         sa.Column("ended_at", Instant(), nullable=True),
+        sa.Column("missed_due_on", sa.Date(), nullable=True),
         sa.CheckConstraint("kind IN ('acceptance', 'handling', 'step')", name=op.f("ck_clocks_kind")),
         sa.CheckConstraint("budget_days > 0", name=op.f("ck_clocks_budget")),
         sa.ForeignKeyConstraint(["branch_id"], ["case_branches.id"], name=op.f("fk_clocks_branch_id")),
