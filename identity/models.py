@@ -76,6 +76,11 @@ class SystemOwner(Base):
     """Which bureau owned a system from `valid_from` until `valid_to` (None: still)."""
 
     __tablename__ = "system_owners"
+    __table_args__ = (
+        Index("uq_system_owners_open", "system_id", unique=True, postgresql_where=text("valid_to IS NULL"),
+              sqlite_where=text("valid_to IS NULL")),
+        CheckConstraint("valid_to IS NULL OR valid_to >= valid_from", name="interval"),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     system_id: Mapped[int] = mapped_column(Key, ForeignKey("systems.id"), index=True)
@@ -106,6 +111,11 @@ class RoleAssignment(Base):
     """A person holds `role` at a bureau and all below it, until `valid_to` (None: still)."""
 
     __tablename__ = "role_assignments"
+    __table_args__ = (
+        Index("uq_role_assignments_open", "person_id", "role", "bureau_id", unique=True,
+              postgresql_where=text("valid_to IS NULL"), sqlite_where=text("valid_to IS NULL")),
+        CheckConstraint("valid_to IS NULL OR valid_to >= valid_from", name="interval"),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     person_id: Mapped[int] = mapped_column(Key, ForeignKey("persons.id"), index=True)

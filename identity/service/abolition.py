@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from identity.errors import StillHolding
 from identity.guard import TreeGuard, all_holdings, chunks
 from identity.models import Bureau, RoleAssignment
-from identity.service.history import as_recorded, end
+from identity.service.history import as_recorded, closing, end
 from infra import journal
 
 
@@ -48,5 +48,6 @@ def abolish_all(
         )
     for ids in chunks([bureau.id for bureau in bureaus]):
         held_there = RoleAssignment.bureau_id.in_(ids) & RoleAssignment.valid_to.is_(None)
-        session.execute(update(RoleAssignment).where(held_there).values(valid_to=at))
+        close = update(RoleAssignment).where(held_there).values(valid_to=closing(RoleAssignment, at))
+        session.execute(close)
     session.flush()

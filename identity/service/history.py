@@ -1,15 +1,18 @@
-"""Keeps `BureauVersion` in step with `Bureau`: one open interval for each living bureau, none for others."""
+"""Intervals of validity: those of bureaus, kept in step with `Bureau`, and how any other one is closed.
+
+A living bureau has one open interval, an abolished one has none.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Case, case, select
 from sqlalchemy.orm import Session
 
 from identity.errors import OutOfOrder
 from identity.guard import chunks
-from identity.models import Bureau, BureauVersion
+from identity.models import Bureau, BureauVersion, RoleAssignment, SystemOwner
 
 
 def begin(session: Session, *, bureaus: Iterable[Bureau], at: datetime) -> None:
@@ -42,6 +45,14 @@ def end(session: Session, *, bureaus: Sequence[Bureau], at: datetime) -> None:
     for version in _open_versions(session, bureaus, at).values():
         version.valid_to = at
     session.flush()
+
+
+def closing(table: type[RoleAssignment] | type[SystemOwner], at: datetime) -> Case[datetime]:
+    """The end of an interval that is closed at `at`, or at its start if that is later.
+
+    Clocks of two machines differ: to end a role or to hand a system over is never refused for it.
+    """
+    return case((table.valid_from > at, table.valid_from), else_=at)
 
 
 def as_recorded(bureau: Bureau) -> dict[str, Any]:

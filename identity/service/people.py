@@ -26,6 +26,7 @@ from identity.passwords import check_password, hash_password, make_one_time_pass
 from identity.queries import list_chain_ids, list_tops
 from identity.roles import GIVES, ROLE_NAMES, SEPARATED, Permission, Role
 from identity.service.access import authorise, get_standing_bureau, load_roles
+from identity.service.history import closing
 from infra import journal
 from infra.database import locked, serialise
 from infra.errors import NotFound
@@ -144,7 +145,7 @@ def depart_person(session: Session, *, actor: Actor, person_id: int, at: datetim
     session.execute(
         update(RoleAssignment)
         .where(RoleAssignment.person_id == person.id, RoleAssignment.valid_to.is_(None))
-        .values(valid_to=at)
+        .values(valid_to=closing(RoleAssignment, at))
     )
     ended = end_sessions(session, person_id=person.id, at=at)
     person.departed_at = at

@@ -70,7 +70,7 @@ def end_role(session: Session, *, actor: Actor, assignment_id: int, at: datetime
     if assignment.valid_to is not None:
         return assignment
     refuse_to_end_last(session, person=person, role=role)
-    assignment.valid_to = at
+    assignment.valid_to = max(at, assignment.valid_from)
     session.flush()
     journal.append(
         session,

@@ -21,6 +21,7 @@ from identity.guard import SystemGuard
 from identity.models import Bureau, System, SystemOwner, Token
 from identity.names import code_fault, shown, text_fault
 from identity.queries import find_system
+from identity.service.history import closing
 from identity.service.tree import TREE_LOCK
 from infra import journal
 from infra.database import locked, serialise
@@ -158,7 +159,7 @@ def retire_system(
     system.revision += 1
     live = (Token.system_id == system.id) & Token.revoked_at.is_(None)
     session.execute(update(Token).where(live).values(revoked_at=at))
-    session.execute(update(SystemOwner).where(_owns(system)).values(valid_to=at))
+    session.execute(update(SystemOwner).where(_owns(system)).values(valid_to=closing(SystemOwner, at)))
     _record(session, system, act="system.retire", at=at, actor=actor, before=before)
     session.flush()
     return system
@@ -178,8 +179,9 @@ def hand_over(
     system.bureau_id = bureau_id
     system.revision += 1
     if system.retired_at is None:
-        session.execute(update(SystemOwner).where(_owns(system)).values(valid_to=at))
-        session.add(SystemOwner(system_id=system.id, bureau_id=bureau_id, valid_from=at))
+        close = update(SystemOwner).where(_owns(system)).values(valid_to=closing(SystemOwner, at))
+        closed_at = session.execute(close.returning(SystemOwner.valid_to)).scalar_one()
+        session.add(SystemOwner(system_id=system.id, bureau_id=bureau_id, valid_from=closed_at))
     _record(session, system, act="system.transfer", at=at, actor=actor, before=before)
     session.flush()
     if system.retired_at is None:

@@ -97,12 +97,23 @@ def upgrade() -> None:
         sa.Column("bureau_id", Key, nullable=False),
         sa.Column("valid_from", Instant(), nullable=False),
         sa.Column("valid_to", Instant(), nullable=True),
+        sa.CheckConstraint(
+            "valid_to IS NULL OR valid_to >= valid_from", name=op.f("ck_role_assignments_interval")
+        ),
         sa.ForeignKeyConstraint(["bureau_id"], ["bureaus.id"], name=op.f("fk_role_assignments_bureau_id")),
         sa.ForeignKeyConstraint(["person_id"], ["persons.id"], name=op.f("fk_role_assignments_person_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_role_assignments")),
     )
     op.create_index(op.f("ix_role_assignments_bureau_id"), "role_assignments", ["bureau_id"], unique=False)
     op.create_index(op.f("ix_role_assignments_person_id"), "role_assignments", ["person_id"], unique=False)
+    op.create_index(
+        "uq_role_assignments_open",
+        "role_assignments",
+        ["person_id", "role", "bureau_id"],
+        unique=True,
+        postgresql_where=sa.text("valid_to IS NULL"),
+        sqlite_where=sa.text("valid_to IS NULL"),
+    )
     op.create_table(
         "sign_in_sessions",
         sa.Column("id", Key, nullable=False),
@@ -125,11 +136,22 @@ def upgrade() -> None:
         sa.Column("bureau_id", Key, nullable=False),
         sa.Column("valid_from", Instant(), nullable=False),
         sa.Column("valid_to", Instant(), nullable=True),
+        sa.CheckConstraint(
+            "valid_to IS NULL OR valid_to >= valid_from", name=op.f("ck_system_owners_interval")
+        ),
         sa.ForeignKeyConstraint(["bureau_id"], ["bureaus.id"], name=op.f("fk_system_owners_bureau_id")),
         sa.ForeignKeyConstraint(["system_id"], ["systems.id"], name=op.f("fk_system_owners_system_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_system_owners")),
     )
     op.create_index(op.f("ix_system_owners_system_id"), "system_owners", ["system_id"], unique=False)
+    op.create_index(
+        "uq_system_owners_open",
+        "system_owners",
+        ["system_id"],
+        unique=True,
+        postgresql_where=sa.text("valid_to IS NULL"),
+        sqlite_where=sa.text("valid_to IS NULL"),
+    )
     op.create_table(
         "tokens",
         sa.Column("id", Key, nullable=False),
