@@ -30,6 +30,8 @@ __all__ = [
     "load_calendar",
 ]
 
+LOADED = "siji.calendar"
+
 
 class CalendarYear(Base):
     """A year whose calendar was imported, and from where."""
@@ -82,14 +84,14 @@ class DayOfAnotherYear(SijiError):
 
 
 def load_calendar(session: Session) -> WorkCalendar:
-    """The built-in years and the imported ones; an imported year replaces a built-in one."""
-    listed: dict[int, dict[date, DayKind]] = {year: {} for year in session.scalars(select(CalendarYear.year))}
-    for row in session.execute(select(CalendarDay.year, CalendarDay.day, CalendarDay.kind)):
-        listed[row.year][row.day] = row.kind
-    calendar = built_in_calendar()
-    for year, days in listed.items():
-        calendar = calendar.with_year(year, days)
-    return calendar
+    """The built-in years and the imported ones; an imported year replaces a built-in one.
+
+    Read once in a session, which is one transaction: an act that starts several clocks asks for it each time.
+    """
+    loaded: WorkCalendar | None = session.info.get(LOADED)
+    if loaded is None:
+        loaded = session.info[LOADED] = _read_calendar(session)
+    return loaded
 
 
 def list_published(session: Session) -> list[PublishedYear]:
@@ -121,6 +123,7 @@ def import_year(
     if strays:
         raise DayOfAnotherYear(year=year, day=strays[0].isoformat())
     serialise(session, "siji.calendar")
+    session.info.pop(LOADED, None)  # what was read before the lock may be old
     known = load_calendar(session)
     before = known.exceptions(year) if known.is_published(year) else None
     after = against_weekday(days)
@@ -129,6 +132,7 @@ def import_year(
     if before is not None and not replace:
         differing = sorted(day for day in {*before, *after} if before.get(day) != after.get(day))
         raise YearDiffers(year=year, count=len(differing), first=differing[0].isoformat())
+    session.info.pop(LOADED)
     session.execute(delete(CalendarDay).where(CalendarDay.year == year))
     session.execute(delete(CalendarYear).where(CalendarYear.year == year))
     session.add(CalendarYear(year=year, source=source, imported_at=at))
@@ -145,6 +149,16 @@ def import_year(
         after={**_told(after), "source": source},
     )
     return True
+
+
+def _read_calendar(session: Session) -> WorkCalendar:
+    listed: dict[int, dict[date, DayKind]] = {year: {} for year in session.scalars(select(CalendarYear.year))}
+    for row in session.execute(select(CalendarDay.year, CalendarDay.day, CalendarDay.kind)):
+        listed[row.year][row.day] = row.kind
+    calendar = built_in_calendar()
+    for year, days in listed.items():
+        calendar = calendar.with_year(year, days)
+    return calendar
 
 
 def _told(days: Mapping[date, DayKind]) -> dict[str, Any]:

@@ -52,9 +52,17 @@ def suspensions_of(session: Session, case_ids: Iterable[int]) -> dict[int, list[
     return found
 
 
-def clock_stands(clock: CaseClock, suspensions: Iterable[CaseSuspension], calendar: WorkCalendar) -> Standing:
-    """The due date of a clock, or why there is none."""
-    return standing(clock.start_on, clock.budget_days, _pauses(clock, suspensions), calendar)
+def clock_stands(
+    clock: CaseClock,
+    suspensions: Iterable[CaseSuspension],
+    calendar: WorkCalendar,
+    *,
+    budget_days: int | None = None,
+) -> Standing:
+    """The due date of a clock, or why there is none; of another budget that runs beside its own if given."""
+    return standing(
+        clock.start_on, budget_days or clock.budget_days, _pauses(clock, suspensions), calendar
+    )
 
 
 def view_clock(
@@ -91,7 +99,12 @@ def running_clocks(session: Session) -> Iterator[tuple[CaseClock, Case, list[Cas
 
 
 def telling_stands(session: Session, case: Case, item: Item, calendar: WorkCalendar) -> Standing | None:
-    """Until when a submitted case may be asked for a supplement; past it, it counts as accepted."""
+    """Until when a submitted case may be asked for a supplement; past it, it counts as accepted.
+
+    It runs with the acceptance clock but is not its limit: the city promises an answer within the step's days
+    (3), the law lets a case count as accepted after the item's `supplement_days` (5).
+    Source: 《行政许可法》 article 32 (4).
+    """
     clock = session.scalar(
         select(CaseClock).where(
             CaseClock.case_id == case.id, CaseClock.kind == "acceptance", CaseClock.ended_at.is_(None)
@@ -99,27 +112,26 @@ def telling_stands(session: Session, case: Case, item: Item, calendar: WorkCalen
     )
     if clock is None:
         return None
-    waits = [Suspension(each.first_on, each.last_on) for each in suspensions_of(session, [case.id])[case.id]]
-    return standing(clock.start_on, item.supplement_days, waits, calendar)
+    suspensions = suspensions_of(session, [case.id])[case.id]
+    return clock_stands(clock, suspensions, calendar, budget_days=item.supplement_days)
 
 
 def find_missing_year(
     session: Session,
     clock: CaseClock,
     case: Case,
-    suspensions: Iterable[CaseSuspension],
+    suspensions: Sequence[CaseSuspension],
     calendar: WorkCalendar,
 ) -> int | None:
     """The unpublished year that a date of the running clock needs; None if every date is known.
 
     The dates are its end and, before acceptance, the last day to ask for a supplement or to answer one.
     """
-    pauses = _pauses(clock, suspensions)
-    dates = [standing(clock.start_on, clock.budget_days, pauses, calendar)]
+    dates = [clock_stands(clock, suspensions, calendar)]
     if clock.kind == "acceptance":
         item = session.get_one(Item, case.item_id)
-        dates.append(standing(clock.start_on, item.supplement_days, pauses, calendar))
-        asked_on = [pause.first_on for pause in pauses if pause.last_on is None]
+        dates.append(clock_stands(clock, suspensions, calendar, budget_days=item.supplement_days))
+        asked_on = [pause.first_on for pause in _pauses(clock, suspensions) if pause.last_on is None]
         dates += [due_on(first_on, item.supplement_answer_days, (), calendar) for first_on in asked_on]
     return next((stands.year for stands in dates if isinstance(stands, NotYetPublished)), None)
 

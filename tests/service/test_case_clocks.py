@@ -4,9 +4,9 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
-from approval.deadline import NotYetPublished, Paused
+from approval.deadline import Card, NotYetPublished, Paused
 from approval.errors import (
     NotApplicant,
     ReasonNeeded,
@@ -178,3 +178,45 @@ def test_what_waits_for_a_year_happens_once_it_is_announced(database: Engine, ha
         assert list_alarms(session) == []
     assert done(database, accept_by_silence, case_id=silent.id, at=later).state == "accepted"
     assert done(database, abandon_supplement, case_id=unanswered.id, at=later).state == "abandoned"
+
+
+def test_the_limit_to_tell_is_the_laws_and_not_the_steps(database: Engine, hall: Hall) -> None:
+    """Three work days are the step's, a red card beyond; five are those to ask for a supplement."""
+    case = made(database, hall)
+    ask = {"case_id": case.id, "person_id": hall.operators[0], "missing": "定级材料", "revision_seen": 1}
+    assert clock(seen(database, case, date(2026, 3, 6)), "acceptance").card == Card.red
+    late = refused(database, SupplementTooLate, ask_supplement, **ask, at=city(2026, 3, 10))
+    assert (late.facts["days"], late.facts["due_on"]) == (5, "2026-03-09")
+    done(database, ask_supplement, **ask, at=city(2026, 3, 9))
+
+
+def test_an_acceptance_reads_the_calendar_once(database: Engine, hall: Hall) -> None:
+    case = made(database, hall)
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(database, "before_cursor_execute", note)
+    try:
+        done(database, decide, **decision(hall, case, "accept"))
+    finally:
+        event.remove(database, "before_cursor_execute", note)
+    assert sum("FROM calendar_days" in each for each in statements) == 1
+
+
+def test_a_year_is_known_to_the_transaction_that_publishes_it(database: Engine, hall: Hall) -> None:
+    facts: dict[str, Any] = {
+        "year": 2027,
+        "days": {},
+        "source": "test",
+        "actor": "p",
+        "at": city(2026, 12, 1),
+    }
+    with transaction(database) as session:
+        assert not load_calendar(session).is_published(2027)
+        publish_year(session, **facts)
+        assert load_calendar(session).is_published(2027)
+        facts["days"] = {date(2027, 1, 1): "holiday"}
+        publish_year(session, **facts, replace=True)
+        assert not load_calendar(session).is_work_day(date(2027, 1, 1))
