@@ -9,6 +9,7 @@ from identity.models import Bureau, RoleAssignment
 from identity.queries import get_bureau_by_id, list_chain_ids, list_tops, subtree
 from identity.roles import CITYWIDE, PERMISSION_NAMES, Permission, bureaus_with, scopes_with
 from infra.clock import city_date
+from infra.errors import NotFound
 
 
 def authorise(session: Session, actor: Actor, permission: Permission, *, bureau_id: int | None) -> None:
@@ -70,9 +71,15 @@ def load_roles(session: Session, *, person_id: int) -> tuple[tuple[str, int], ..
     return tuple((role, bureau_id) for role, bureau_id in session.execute(held.order_by(RoleAssignment.id)))
 
 
-def get_standing_bureau(session: Session, *, bureau_id: int) -> Bureau:
-    """The bureau, if it has not been abolished; raises NotFound, BureauAbolished."""
-    bureau = get_bureau_by_id(session, bureau_id=bureau_id)
+def hold_standing_bureau(session: Session, *, bureau_id: int) -> Bureau:
+    """The bureau, if it has not been abolished; nobody abolishes it until the transaction ends.
+
+    To be called before a person's row is locked, as a merger does. Raises NotFound, BureauAbolished.
+    """
+    query = select(Bureau).where(Bureau.id == bureau_id).with_for_update(read=True, key_share=True)
+    bureau = session.scalar(query.execution_options(populate_existing=True))
+    if bureau is None:
+        raise NotFound(what_zh="单位", what_en="bureau", key=bureau_id)
     if bureau.abolished_at is not None:
         raise BureauAbolished(
             bureau=bureau.code, name=bureau.name, abolished_at=city_date(bureau.abolished_at).isoformat()

@@ -3,20 +3,22 @@
 A living bureau has one open interval, an abolished one has none.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Case, case, select
+from sqlalchemy import Case, case, func, select
 from sqlalchemy.orm import Session
 
 from identity.errors import OutOfOrder
 from identity.guard import chunks
 from identity.models import Bureau, BureauVersion, RoleAssignment, SystemOwner
+from infra.database import Instant
 
 
-def begin(session: Session, *, bureaus: Iterable[Bureau], at: datetime) -> None:
-    """Open an interval for bureaus that have none open: founded or restored ones."""
+def begin(session: Session, *, bureaus: Sequence[Bureau], at: datetime) -> None:
+    """Open an interval for bureaus that have none open: founded or restored ones. Raises: OutOfOrder."""
+    _refuse_overlap(session, bureaus, at)
     session.add_all(_version(bureau, at) for bureau in bureaus)
     session.flush()
 
@@ -74,10 +76,23 @@ def _open_versions(session: Session, bureaus: Sequence[Bureau], at: datetime) ->
         )
         found.update((version.bureau_id, version) for version in session.scalars(query))
     for bureau in bureaus:
-        last = found[bureau.id].valid_from
-        if last > at:
-            raise OutOfOrder(bureau=bureau.code, last=last.isoformat(), at=at.isoformat())
+        _check_order(bureau, found[bureau.id].valid_from, at)
     return found
+
+
+def _refuse_overlap(session: Session, bureaus: Sequence[Bureau], at: datetime) -> None:
+    """An abolished bureau is not restored from before its abolition on: it would stand twice in between."""
+    known = {bureau.id: bureau for bureau in bureaus}
+    for ids in chunks(list(known)):
+        ends = select(BureauVersion.bureau_id, func.max(BureauVersion.valid_to, type_=Instant))
+        mine = ends.where(BureauVersion.bureau_id.in_(ids), BureauVersion.valid_to.is_not(None))
+        for bureau_id, last in session.execute(mine.group_by(BureauVersion.bureau_id)):
+            _check_order(known[bureau_id], last, at)
+
+
+def _check_order(bureau: Bureau, last: datetime | None, at: datetime) -> None:
+    if last is not None and last > at:
+        raise OutOfOrder(bureau=bureau.code, last=last.isoformat(), at=at.isoformat())
 
 
 def _version(bureau: Bureau, at: datetime) -> BureauVersion:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from identity.data import DIVISIONS
-from identity.errors import ImportRefused, StillHolding, TooManyRows
+from identity.errors import ImportRefused, OutOfOrder, StillHolding, TooManyRows
 from identity.models import Bureau, BureauVersion
 from identity.queries import count_by_level, find_unit_at, get_bureau, list_chain, list_tree_at, list_versions
 from identity.service.tree import ImportReport, import_tree, rehearse_import
@@ -232,6 +232,15 @@ def test_absent_units_stay_unless_told_otherwise_and_come_back(database: Engine,
         history = [(v.valid_from, v.valid_to) for v in list_versions(session, bureau_id=village_id)]
         assert history == [(at, at + DAY), (at + 2 * DAY, None)]
     assert not any(unit[4] for unit in shape(database))
+
+
+def test_a_unit_is_not_restored_from_before_its_abolition_on(database: Engine, at: datetime) -> None:
+    load(database, SMALL, at)
+    without_village = HEADER + "130101,1301,township,丁镇\n"
+    assert load(database, without_village, at + 2 * DAY, abolish_missing=True).abolished == 1
+    with pytest.raises(OutOfOrder):
+        load(database, SMALL, at + DAY)
+    assert load(database, SMALL, at + 2 * DAY).restored == 1
 
 
 @pytest.mark.parametrize("what", ["persons", "systems", "grants"])
