@@ -145,6 +145,10 @@ def make_exchange(session: Session, *, at: datetime) -> Exchange:
     ]
     session.add_all(systems)
     session.flush()
+    session.add_all(
+        SystemOwner(system_id=system.id, bureau_id=system.bureau_id, valid_from=at) for system in systems
+    )
+    session.flush()
     return Exchange(hall, *(system.id for system in systems))
 
 

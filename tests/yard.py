@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from approval.flow import Outcome
 from approval.queries import find_active_step, get_case
-from identity.models import System
+from identity.models import System, SystemOwner
 from infra.clock import city_date
 from infra.database import reading, transaction
 from provisioning.cloud.simulated import SimulatedCloud, SimulatedRegion
@@ -171,5 +171,7 @@ def _system(session: Session, bureau_id: int, at: datetime) -> int:
         code="SYS-1", name="预约挂号", bureau_id=bureau_id, mlps_grade=2, zone="extranet", created_at=at
     )
     session.add(system)
+    session.flush()
+    session.add(SystemOwner(system_id=system.id, bureau_id=bureau_id, valid_from=at))
     session.flush()
     return system.id

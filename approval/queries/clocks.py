@@ -60,9 +60,7 @@ def clock_stands(
     budget_days: int | None = None,
 ) -> Standing:
     """The due date of a clock, or why there is none; of another budget that runs beside its own if given."""
-    return standing(
-        clock.start_on, budget_days or clock.budget_days, _pauses(clock, suspensions), calendar
-    )
+    return standing(clock.start_on, budget_days or clock.budget_days, _pauses(clock, suspensions), calendar)
 
 
 def view_clock(

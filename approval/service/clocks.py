@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from approval.deadline import NotYetPublished, Standing, WorkCalendar
+from approval.deadline import Standing, WorkCalendar
 from approval.models import Alarm, Case, CaseClock, CaseStep, CaseSuspension
 from approval.queries import clock_stands, find_missing_year, running_clocks, suspensions_of
 from identity.actor import INSTALLATION
