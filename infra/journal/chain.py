@@ -109,14 +109,18 @@ def _seal_batch(session: Session, *, at: datetime) -> int:
         select(JournalSeal.seq, JournalSeal.digest).order_by(JournalSeal.seq.desc()).limit(1)
     ).first()
     seq, digest = (last.seq, last.digest) if last else (0, BEGINNING)
+    rows = session.execute(waiting).all()
+    ids = [row.id for row in rows]
+    queued_again = set(session.scalars(select(JournalSeal.entry_id).where(JournalSeal.entry_id.in_(ids))))
     seals = []
-    for row in session.execute(waiting):
+    for row in rows:
+        if row.id in queued_again:
+            continue
         seq, digest = seq + 1, _digest(digest, row)
         seals.append({"seq": seq, "entry_id": row.id, "digest": digest, "sealed_at": at})
     if seals:
         session.execute(insert(JournalSeal), seals)
-        done = [one["entry_id"] for one in seals]
-        session.execute(delete(UnsealedEntry).where(UnsealedEntry.entry_id.in_(done)))
+    session.execute(delete(UnsealedEntry).where(UnsealedEntry.entry_id.in_(ids)))
     return len(seals)
 
 

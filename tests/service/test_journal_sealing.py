@@ -10,7 +10,16 @@ import pytest
 from sqlalchemy import Engine, select
 
 from infra.database import reading, transaction
-from infra.journal import Break, JournalEntry, JournalSeal, Verification, append, seal, verify
+from infra.journal import (
+    Break,
+    JournalEntry,
+    JournalSeal,
+    UnsealedEntry,
+    Verification,
+    append,
+    seal,
+    verify,
+)
 from tests.service.journalling import Heads, meddle, write
 
 WAIT_S = 120
@@ -40,6 +49,19 @@ def test_a_row_that_commits_late_is_sealed_late_and_none_is_skipped(database: En
         order = session.scalars(select(JournalSeal.entry_id).order_by(JournalSeal.seq)).all()
     assert order == [2, 3, 4, 1]
     assert verify(database) == Verification(4, 0, 0, None, None)
+
+
+def test_an_entry_that_is_queued_again_stops_no_sealer(engine: Engine, at: datetime) -> None:
+    """As by a repair by hand that puts too much into the queue."""
+    write(engine, at, 2)
+    seal(engine, at=at)
+    write(engine, at, 1, first=3)
+    with transaction(engine) as session:
+        session.add(UnsealedEntry(entry_id=1))
+    assert seal(engine, at=at) == 1
+    assert verify(engine) == Verification(3, 0, 0, None, None)
+    with reading(engine) as session:
+        assert session.scalars(select(UnsealedEntry.entry_id)).all() == []
 
 
 def test_an_append_waits_for_no_sealer(database: Engine, at: datetime) -> None:
