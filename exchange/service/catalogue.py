@@ -16,7 +16,7 @@ from exchange.errors import CatalogueInvalid, DatasetExists, Incompatible
 from exchange.models import SHARE_TYPES, UPDATE_MODES, Dataset, DatasetVersion
 from exchange.queries import find_dataset, get_dataset, get_items
 from exchange.schema import BadItems, Item, check_items
-from identity.service.systems import hold_bureau
+from identity.service.abolition import hold_bureau
 from infra.database import reading, transaction
 from infra.errors import Stale
 from infra.jobs import enqueue

@@ -1,16 +1,40 @@
-"""Abolishes bureaus, one or many together: the rows stay, their history ends, and so do roles held there."""
+"""Abolishes bureaus, one or many together: the rows stay, their history ends, and so do roles held there.
+
+And what keeps a bureau from being abolished, while something is put there.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from identity.errors import StillHolding
+from identity.errors import BureauAbolished, StillHolding
 from identity.guard import TreeGuard, all_holdings, chunks
 from identity.models import Bureau, RoleAssignment
+from identity.names import shown
 from identity.service.history import as_recorded, closing, end
 from infra import journal
+from infra.clock import city_date
+from infra.database import locked
+from infra.errors import NotFound
+
+
+def hold_bureau(session: Session, bureau_id: int) -> None:
+    """Hold a living bureau until the commit: nobody abolishes it meanwhile.
+
+    To be called before a person's row is locked, as a merger does. Raises NotFound, BureauAbolished.
+    """
+    query = select(Bureau).where(Bureau.id == bureau_id)
+    bureau = session.scalar(locked(query, read=True, key_share=True))
+    if bureau is None:
+        raise NotFound(what_zh="单位", what_en="bureau", key=bureau_id)
+    if bureau.abolished_at is not None:
+        raise BureauAbolished(
+            bureau=bureau.code,
+            name=shown(bureau.name),
+            abolished_at=city_date(bureau.abolished_at).isoformat(),
+        )
 
 
 def abolish_all(

@@ -4,12 +4,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from identity.actor import Actor
-from identity.errors import BureauAbolished, Forbidden
-from identity.models import Bureau, RoleAssignment
+from identity.errors import Forbidden
+from identity.models import RoleAssignment
 from identity.queries import get_bureau_by_id, list_chain_ids, list_tops, subtree
 from identity.roles import CITYWIDE, PERMISSION_NAMES, Permission, bureaus_with, scopes_with
-from infra.clock import city_date
-from infra.errors import NotFound
 
 
 def authorise(session: Session, actor: Actor, permission: Permission, *, bureau_id: int | None) -> None:
@@ -69,22 +67,6 @@ def load_roles(session: Session, *, person_id: int) -> tuple[tuple[str, int], ..
         RoleAssignment.person_id == person_id, RoleAssignment.valid_to.is_(None)
     )
     return tuple((role, bureau_id) for role, bureau_id in session.execute(held.order_by(RoleAssignment.id)))
-
-
-def hold_standing_bureau(session: Session, *, bureau_id: int) -> Bureau:
-    """The bureau, if it has not been abolished; nobody abolishes it until the transaction ends.
-
-    To be called before a person's row is locked, as a merger does. Raises NotFound, BureauAbolished.
-    """
-    query = select(Bureau).where(Bureau.id == bureau_id).with_for_update(read=True, key_share=True)
-    bureau = session.scalar(query.execution_options(populate_existing=True))
-    if bureau is None:
-        raise NotFound(what_zh="单位", what_en="bureau", key=bureau_id)
-    if bureau.abolished_at is not None:
-        raise BureauAbolished(
-            bureau=bureau.code, name=bureau.name, abolished_at=city_date(bureau.abolished_at).isoformat()
-        )
-    return bureau
 
 
 def place_facts(session: Session, *, bureau_id: int | None) -> dict[str, str | int | None]:

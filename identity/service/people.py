@@ -25,7 +25,8 @@ from identity.names import text_fault
 from identity.passwords import check_password, hash_password, make_one_time_password
 from identity.queries import list_chain_ids, list_tops
 from identity.roles import GIVES, ROLE_NAMES, SEPARATED, Permission, Role
-from identity.service.access import authorise, hold_standing_bureau, load_roles
+from identity.service.abolition import hold_bureau
+from identity.service.access import authorise, load_roles
 from identity.service.history import closing
 from infra import journal
 from infra.database import locked, serialise
@@ -60,7 +61,7 @@ def add_person(
     Raises Forbidden, InvalidLogin, InvalidName, LoginTaken, BureauAbolished, WeakPassword.
     """
     authorise(session, actor, Permission.people_edit, bureau_id=bureau_id)
-    hold_standing_bureau(session, bureau_id=bureau_id)
+    hold_bureau(session, bureau_id)
     login = normalise_login(login)
     if not LOGIN.fullmatch(login):
         raise InvalidLogin()

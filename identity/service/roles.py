@@ -10,7 +10,8 @@ from identity.errors import NotGivable, OwnRole, PersonDeparted, RoleHeld, Separ
 from identity.models import Person, RoleAssignment
 from identity.queries import list_chain_ids
 from identity.roles import ROLE_NAMES, Permission, Role, find_excluding, givers_of
-from identity.service.access import authorise, hold_standing_bureau, load_roles, place_facts
+from identity.service.abolition import hold_bureau
+from identity.service.access import authorise, load_roles, place_facts
 from identity.service.people import ADMINISTRATORS_LOCK, lock_person, record_role, refuse_to_end_last
 from infra import journal
 from infra.database import serialise
@@ -27,7 +28,7 @@ def give_role(
     OwnRole, SeparationViolated, RoleHeld, PersonDeparted, BureauAbolished, NotFound.
     """
     authorise(session, actor, Permission.roles_give, bureau_id=bureau_id)
-    hold_standing_bureau(session, bureau_id=bureau_id)
+    hold_bureau(session, bureau_id)
     person = lock_person(session, person_id=person_id)
     _check_givable(session, actor, person, role, bureau_id)
     zh, en = ROLE_NAMES[role]

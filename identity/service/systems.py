@@ -9,7 +9,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from identity.errors import (
-    BureauAbolished,
     CodeTaken,
     MlpsGradeRefused,
     StillHolding,
@@ -18,9 +17,10 @@ from identity.errors import (
 )
 from identity.faults import Fault
 from identity.guard import SystemGuard
-from identity.models import Bureau, System, SystemOwner, Token
+from identity.models import System, SystemOwner, Token
 from identity.names import code_fault, shown, text_fault
 from identity.queries import find_system
+from identity.service.abolition import hold_bureau
 from identity.service.history import closing
 from identity.service.tree import TREE_LOCK
 from infra import journal
@@ -194,17 +194,6 @@ def hand_over(
                 at=at,
                 actor=actor,
             )
-
-
-def hold_bureau(session: Session, bureau_id: int) -> None:
-    """Hold a living bureau until the commit: nobody abolishes it meanwhile. NotFound, BureauAbolished."""
-    bureau = session.scalar(locked(select(Bureau).where(Bureau.id == bureau_id), read=True))
-    if bureau is None:
-        raise NotFound(what_zh="单位", what_en="bureau", key=bureau_id)
-    if bureau.abolished_at is not None:
-        raise BureauAbolished(
-            bureau=bureau.code, name=shown(bureau.name), abolished_at=bureau.abolished_at.isoformat()
-        )
 
 
 def _lock_system(session: Session, system_id: int, revision: int | None) -> System:
