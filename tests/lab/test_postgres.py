@@ -41,7 +41,7 @@ def test_life_of_a_server(lab: Path) -> None:
     wanted = {
         "fsync": "on",
         "listen_addresses": "127.0.0.1",
-        "max_connections": "200",
+        "max_connections": "400",
         "server_encoding": "UTF8",
     }
     assert {name: settings[name] for name in wanted} == wanted
