@@ -37,7 +37,9 @@ Document = JSON().with_variant(JSONB(), "postgresql")
 Query = TypeVar("Query", bound=Select[Any])
 
 LOCK_TIMEOUT_MS = 30_000
-LOCK_NOT_AVAILABLE = "55P03"
+LOST_TO_OTHERS = ("55P03", "40P01", "40001")
+"""PostgreSQL's states of a lock that did not come, of a deadlock, and of a snapshot that others overtook: all
+mean that nothing was done and that the same again may succeed."""
 LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :ms, true)")
 
 
@@ -97,7 +99,9 @@ def open_database(url: str, *, pool_size: int = 5) -> Engine:
 
 
 class Busy(SijiError):
-    """What was wanted stayed locked by others for as long as locks are waited for; nothing was done."""
+    """What was wanted stayed locked by others for as long as locks are waited for, or others' locks and this
+    one's waited for each other; nothing was done.
+    """
 
     kind = Kind.unavailable
     code = "busy"
@@ -117,7 +121,7 @@ def transaction(engine: Engine) -> Iterator[Session]:
             with session.begin():
                 yield session
         except OperationalError as error:
-            if _waited_in_vain(error.orig):
+            if _lost_to_others(error.orig):
                 raise Busy() from error
             raise
         calls = session.info.pop("after_commit", [])
@@ -181,10 +185,10 @@ def serialise(session: Session, name: str, *, shared: bool = False, patience_ms:
             session.execute(LOCK_TIMEOUT, {"ms": str(LOCK_TIMEOUT_MS)})
 
 
-def _waited_in_vain(error: BaseException | None) -> bool:
+def _lost_to_others(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.OperationalError):
         return error.sqlite_errorcode == sqlite3.SQLITE_BUSY
-    return getattr(error, "sqlstate", None) == LOCK_NOT_AVAILABLE
+    return getattr(error, "sqlstate", None) in LOST_TO_OTHERS
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

@@ -1,8 +1,9 @@
 """The rows of quota accounts, and the one order in which everything locks them.
 
-First the lock of the tree, shared (moves, merges and transfers hold it alone), then the region's row (grants,
-modes and freezes only, one at a time), then accounts: deeper ones before those above them, then by id. A
-claim takes its own account and the pooled ones above it, nothing else.
+First the lock of the tree, shared (renames, moves, merges and transfers hold it alone, and only then lock
+bureaus, systems, cases, requests and servers), then a case, its request and its servers, then the region's
+row (grants, modes and freezes only, one at a time), then accounts: deeper ones before those above them, then
+by id. A claim takes its own account and the pooled ones above it, nothing else.
 """
 
 from collections.abc import Iterable, Sequence
@@ -55,7 +56,8 @@ LOCKED_ACCOUNT, LOCKED_POOLED_ABOVE = _for_update(ACCOUNT), _for_update(POOLED_A
 def keep_tree_still(session: Session) -> None:
     """Let no bureau move, merge or hand over a system until the transaction ends; claims pass together.
 
-    A transaction that claims calls this before it locks, or refers to, bureaus or systems.
+    A transaction that claims calls this first of all: before it locks a case, a request or a server, and
+    before it writes a row that refers to a bureau or a system. To call it again costs a statement.
     """
     serialise(session, TREE_LOCK, shared=True)
 

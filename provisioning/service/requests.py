@@ -1,4 +1,7 @@
-"""Requests of every kind from draft to confirmation. Who says yes is approval's, what then is fulfil's."""
+"""Requests of every kind from draft to confirmation. Who says yes is approval's, what then is fulfil's.
+
+Every act keeps the tree still before it locks a row: what it began for a bureau it ends for the same one.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from provisioning.errors import RequestInvalid, RequestState
 from provisioning.models import Request, RequestLine
 from provisioning.queries import get_request, list_lines
 from provisioning.quota import Limits
+from provisioning.service.accounts import keep_tree_still
 from provisioning.service.asking import LineAsked, check_request
 from provisioning.service.confirming import check_confirms
 from provisioning.service.fulfil import find_request_shortfalls, fulfil
@@ -56,7 +60,10 @@ def draft_request(
 
     The bureau is the system's, or `bureau_id` for a quota change. Raises RequestInvalid, NotFound.
     """
+    keep_tree_still(session)
     system = None if system_id is None else get_system_by_id(session, system_id=system_id)
+    if system is not None:
+        session.refresh(system)  # whoever asked may have read it before the tree stood still
     owner = bureau_id if system is None else system.bureau_id
     if owner is None:
         raise RequestInvalid(why_zh="须指明信息系统", why_en="it names no information system")
@@ -109,6 +116,7 @@ def edit_request(
 
     Raises as `draft_request`, NotApplicant, WrongState, Stale.
     """
+    keep_tree_still(session)
     case_id = _case_id(get_request(session, request_id))
     get_case(session, case_id, lock=True)
     request = get_request(session, request_id, lock=True)
@@ -139,6 +147,7 @@ def submit_request(session: Session, *, request_id: int, person_id: int, at: dat
     The county's first review is taken by units under a county that has a reviewer. Raises NotFound,
     NotApplicant, WrongState, RequestInvalid.
     """
+    keep_tree_still(session)
     case_id = _case_id(get_request(session, request_id))
     get_case(session, case_id, lock=True)
     request = get_request(session, request_id, lock=True)
@@ -176,6 +185,7 @@ def decide_request(
     Where quota is missing, `QuotaExceeded` names every shortfall and nothing is done: the decision is not
     recorded either. Raises besides as `approval.service.decide`, ServerState, RequestInvalid.
     """
+    keep_tree_still(session)
     outcome = approval.decide(
         session,
         case_id=_case_id(get_request(session, request_id)),
@@ -209,6 +219,7 @@ def confirm_request(session: Session, *, request_id: int, person_id: int, at: da
     Once the applicant has left, an admin of the bureau stands in. Raises NotFound, NotTheApplicant,
     SamePerson, RequestState.
     """
+    keep_tree_still(session)
     request = get_request(session, request_id, lock=True)
     check_confirms(session, request, person_id=person_id, at=at)
     if request.state == "active":
@@ -224,6 +235,7 @@ def withdraw_request(
     session: Session, *, request_id: int, person_id: int, at: datetime, reason: str = ""
 ) -> Outcome:
     """Take a request back until it is decided. Raises NotFound, NotApplicant, WrongState."""
+    keep_tree_still(session)
     case_id = _case_id(get_request(session, request_id))
     outcome = approval.withdraw(session, case_id=case_id, person_id=person_id, at=at, reason=reason)
     request = get_request(session, request_id, lock=True)

@@ -14,6 +14,7 @@ from provisioning.lease import is_over
 from provisioning.models import WORKING, Server, Volume
 from provisioning.pace import REFUSALS_BORNE, REPUSHES, VISIT_LASTS
 from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
+from provisioning.service.accounts import keep_tree_still
 from provisioning.service.claims import claim
 from provisioning.service.fences import find_fenced_project, push_quota
 from provisioning.service.settling import begin_dismantling, conclude_request, move, request_of, settle_visit
@@ -140,7 +141,8 @@ def start_server(session: Session, *, server_id: int, at: datetime, actor: str) 
 
 
 def _lock(session: Session, server_id: int, states: tuple[str, ...], *, zh: str, en: str) -> Server:
-    """The server, locked after its request, in one of `states`."""
+    """The server, locked after the tree and its request, in one of `states`."""
+    keep_tree_still(session)
     line_id = get_server(session, server_id).work_line_id
     get_request(session, request_of(session, line_id), lock=True)
     server = get_server(session, server_id, lock=True)

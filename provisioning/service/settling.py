@@ -1,6 +1,6 @@
 """What the records make of a visit: the server's next state, its allocations, its lease, its request.
 
-Locks in this order: request, server, quota account.
+Locks in this order: tree, request, server, quota account.
 """
 
 from dataclasses import replace
@@ -19,6 +19,7 @@ from provisioning.lease import may_go_without_snapshot
 from provisioning.models import WORKING, Request, RequestLine, Server
 from provisioning.pace import backoff, is_stuck, poll, takes_too_long
 from provisioning.queries import get_request, get_server, list_lines, list_servers_of, list_volumes_of
+from provisioning.service.accounts import keep_tree_still
 from provisioning.service.claims import begin_release
 from provisioning.service.endings import SETTLER, Ending
 from provisioning.service.fences import distrust_fence
@@ -40,6 +41,7 @@ def settle_visit(session: Session, work: Work, found: Found, *, at: datetime) ->
 
     Returns whether the next visit can follow now.
     """
+    keep_tree_still(session)
     request = get_request(session, work.request_id, lock=True)
     server = get_server(session, work.server_id, lock=True)
     if (server.visits, server.state) != (work.visit, work.state):

@@ -147,6 +147,43 @@ def test_who_waits_in_vain_is_told_so_and_nothing_is_done(
     impatient.dispose()
 
 
+def test_who_loses_a_deadlock_is_told_that_it_is_busy(database: Engine, at: datetime) -> None:
+    both_hold = threading.Barrier(2)
+
+    def cross(first: int, second: int) -> str:
+        try:
+            with transaction(database) as session:
+                for year in (first, second):
+                    session.get_one(CalendarYear, year, with_for_update=True)
+                    if year == first:
+                        both_hold.wait(WAIT_S)
+        except Busy as told:
+            return told.code
+        return "done"
+
+    with transaction(database) as session:
+        add_year(session, 2026, at)
+        add_year(session, 2027, at)
+    with ThreadPoolExecutor(2) as pool:
+        ends = [pool.submit(cross, 2026, 2027), pool.submit(cross, 2027, 2026)]
+        assert sorted(end.result(WAIT_S) for end in ends) == ["busy", "done"]
+
+
+def test_who_was_overtaken_in_a_snapshot_is_told_that_it_is_busy(database: Engine, at: datetime) -> None:
+    def look_then_lock() -> None:
+        with transaction(database) as session:
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            session.get_one(CalendarYear, 2026)
+            with transaction(database) as other:
+                other.get_one(CalendarYear, 2026).source = "overtaken"
+            session.get_one(CalendarYear, 2026, with_for_update=True)
+
+    with transaction(database) as session:
+        add_year(session, 2026, at)
+    with pytest.raises(Busy):
+        look_then_lock()
+
+
 def test_other_names_do_not_wait_on_postgresql(database: Engine) -> None:
     passed = threading.Event()
 
