@@ -309,6 +309,8 @@ class Server(Base):
     Since the cloud last moved on, `attempts` visits failed for whatever reason, `refusals` of them by a no or
     a conflict, `repushes` by the quota there; `asked` says how often something that came to nothing was
     begun.
+    `project_bureau_id` is whose project in the cloud it stands in, if its system has changed hands since it
+    was to be built there: a server never changes its project.
     """
 
     __tablename__ = "servers"
@@ -321,6 +323,7 @@ class Server(Base):
     work_line_id: Mapped[int] = mapped_column(Key, ForeignKey("request_lines.id"), index=True)
     system_id: Mapped[int] = mapped_column(Key, ForeignKey("systems.id"), index=True)
     bureau_id: Mapped[int] = mapped_column(Key, ForeignKey("bureaus.id"), index=True)
+    project_bureau_id: Mapped[int | None] = mapped_column(Key, ForeignKey("bureaus.id"), index=True)
     region: Mapped[str] = mapped_column(String(64), ForeignKey("regions.name"))
     zone: Mapped[str] = mapped_column(String(16))
     image: Mapped[str] = mapped_column(String(255))
@@ -339,6 +342,11 @@ class Server(Base):
     fault: Mapped[dict[str, Any] | None] = mapped_column(NullableDocument)
     allocation_key: Mapped[str] = mapped_column(String(128), unique=True)
     revision: Mapped[int] = mapped_column(default=1)
+
+    @property
+    def fenced_by(self) -> int:
+        """The bureau whose project it stands in, and whose quota in the cloud it counts in."""
+        return self.project_bureau_id or self.bureau_id
 
 
 class Volume(Base):

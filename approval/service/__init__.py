@@ -3,6 +3,7 @@
 from approval.service.cases import edit_case, open_case, submit_case, withdraw
 from approval.service.clocks import refresh_alarms
 from approval.service.decisions import accept, decide
+from approval.service.handing_over import hand_over_cases
 from approval.service.items import load_items
 from approval.service.record import notify
 from approval.service.reminders import read_notice, send_reminders
@@ -24,6 +25,7 @@ __all__ = [
     "ask_supplement",
     "decide",
     "edit_case",
+    "hand_over_cases",
     "load_items",
     "notify",
     "open_case",

@@ -1,6 +1,11 @@
-"""The second fence: a bureau's project in the cloud and its quota there, pushed and read back."""
+"""The second fence: a bureau's project in the cloud and its quota there, pushed and read back.
 
-from collections.abc import Sequence
+A server stays in the project it was built in when its system changes hands. Such guests are let in on top of
+the bureau's own quota, else they would take the room of its own servers.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Engine, select
@@ -10,8 +15,8 @@ from identity.models import Bureau
 from identity.queries import get_bureau_by_id
 from infra.database import reading, serialise, transaction
 from provisioning.cloud.driver import Cloud
-from provisioning.models import PushedQuota, QuotaAccount
-from provisioning.quota import Limits
+from provisioning.models import Allocation, PushedQuota, QuotaAccount, Server, Volume
+from provisioning.quota import Limits, Resources
 from provisioning.service.accounts import effective_limit, find_account
 
 DESCRIPTION_LENGTH = 255
@@ -71,10 +76,11 @@ def list_stale_fences(session: Session, *, region: str) -> Sequence[int]:
         .where(PushedQuota.region == region)
         .order_by(PushedQuota.bureau_id)
     )
+    guests = _guests(session, region)
     return [
         row.bureau_id
         for row, account in session.execute(query)
-        if row.read_back != _in_cloud(effective_limit(account))
+        if row.read_back != _in_cloud(effective_limit(account) + Limits.exactly(guests[row.bureau_id]))
     ]
 
 
@@ -86,7 +92,24 @@ def _find(session: Session, region: str, bureau_id: int) -> PushedQuota | None:
 
 def _wanted(session: Session, region: str, bureau_id: int) -> Limits:
     account = find_account(session, region=region, bureau_id=bureau_id)
-    return Limits() if account is None else effective_limit(account)
+    own = Limits() if account is None else effective_limit(account)
+    return own + Limits.exactly(_guests(session, region, bureau_id)[bureau_id])
+
+
+def _guests(session: Session, region: str, bureau_id: int | None = None) -> Mapping[int, Resources]:
+    """What other bureaus' servers hold in a bureau's project (None: in each one's), volumes included."""
+    stands_in = Server.project_bureau_id
+    there = stands_in.is_not(None) if bureau_id is None else stands_in == bureau_id
+    servers = select(Server.allocation_key.label("key"), stands_in.label("host")).where(there)
+    volumes = select(Volume.allocation_key, stands_in).join(Server, Server.id == Volume.server_id)
+    keys = servers.union_all(volumes.where(there)).subquery()
+    held = select(keys.c.host, Allocation.amounts).join(Allocation, Allocation.key == keys.c.key)
+    guests: dict[int, Resources] = defaultdict(Resources)
+    for host, amounts in session.execute(
+        held.where(Allocation.region == region, Allocation.valid_to.is_(None))
+    ):
+        guests[host] += amounts
+    return guests
 
 
 def _in_cloud(wanted: Limits) -> Limits:

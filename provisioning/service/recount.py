@@ -1,4 +1,7 @@
-"""The proof that counters are caches: a recount from allocations, grants and the tree, compared with them."""
+"""The proof that counters are caches: a recount from allocations, grants and the tree, compared with them.
+
+And that each server is the bureau's whose quota carries it.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,13 +12,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from identity.models import Bureau
-from provisioning.models import Allocation, Grant, QuotaAccount
+from provisioning.models import Allocation, Grant, QuotaAccount, Server, Volume
 from provisioning.quota import Limits, Resources, total_of
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One counter that is not what the recount finds; both values as stored documents or words."""
+    """One counter, or the bureau of one server, that is not what the recount finds; both values as stored
+    documents, words or ids.
+    """
 
     region: str
     bureau_id: int
@@ -25,7 +30,8 @@ class Difference:
 
 
 def recount(session: Session, *, region: str | None = None) -> list[Difference]:
-    """Every difference between the counters and sums over open allocations and grants; must always be empty.
+    """Every difference between the counters and sums over open allocations and grants, and between servers'
+    bureaus and those of their allocations; must always be empty.
 
     Give it a `reading` session: one snapshot, so that claims in flight are no differences. None: all regions.
     """
@@ -64,6 +70,22 @@ def _recount_region(session: Session, region: str, accounts: list[QuotaAccount])
         ):
             if cached != recounted:
                 yield Difference(region, account.bureau_id, counter, _shown(cached), _shown(recounted))
+    yield from _astray(session, region)
+
+
+def _astray(session: Session, region: str) -> Iterator[Difference]:
+    """Servers that are one bureau's while another one's quota carries them or one of their volumes."""
+    of_servers = select(Server.id, Server.bureau_id, Server.allocation_key.label("key"))
+    of_volumes = select(Server.id, Server.bureau_id, Volume.allocation_key)
+    keys = of_servers.union_all(of_volumes.join(Volume, Volume.server_id == Server.id)).subquery()
+    query = (
+        select(keys.c.id, keys.c.bureau_id, Allocation.bureau_id)
+        .join(Allocation, Allocation.key == keys.c.key)
+        .where(Allocation.region == region, Allocation.valid_to.is_(None))
+        .where(Allocation.bureau_id != keys.c.bureau_id)
+    )
+    for server_id, its, carrier in session.execute(query.distinct().order_by(keys.c.id)):
+        yield Difference(region, its, f"server:{server_id}", its, carrier)
 
 
 def _usage(

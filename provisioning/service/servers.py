@@ -56,8 +56,8 @@ def take_server(session: Session, *, server_id: int, at: datetime) -> Work | Non
         tag=server.tag,
         name=server.name,
         region=server.region,
-        bureau_id=server.bureau_id,
-        project_id=find_fenced_project(session, region=server.region, bureau_id=server.bureau_id),
+        bureau_id=server.fenced_by,
+        project_id=find_fenced_project(session, region=server.region, bureau_id=server.fenced_by),
         cloud_id=server.cloud_id,
         flavor=server.flavor,
         wanted_flavor=server.wanted_flavor,
@@ -77,7 +77,7 @@ def retry_server(session: Session, *, server_id: int, at: datetime, actor: str) 
     """Build a failed server anew: claim again what it needs. Raises NotFound, ServerState, QuotaExceeded."""
     server = _lock(session, server_id, ("failed",), zh="重试", en="retry it")
     _claim(session, server, at=at, actor=actor)
-    server.fault, server.cloud_id = None, None
+    server.fault, server.cloud_id, server.project_bureau_id = None, None, None
     move(session, server, "pending", at=at, actor=actor)
     return server
 

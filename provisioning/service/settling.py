@@ -51,7 +51,7 @@ def settle_visit(session: Session, work: Work, found: Found, *, at: datetime) ->
     for volume in volumes:
         volume.cloud_id = found.volume_ids.get(volume.id, volume.cloud_id)
     if found.over_quota:
-        distrust_fence(session, region=server.region, bureau_id=server.bureau_id)
+        distrust_fence(session, region=server.region, bureau_id=server.fenced_by)
     found, ending = _judge(session, server, found, at=at), Ending(request, server, volumes, found.seen, at)
     match found.what:
         case "done":

@@ -9,15 +9,17 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
+from approval.service import hand_over_cases
 from identity.guard import chunks
 from identity.queries import list_chain_ids, subtree_ids
 from identity.service.tree import TREE_LOCK
 from infra import journal
 from infra.database import serialise
-from provisioning.models import Allocation, QuotaAccount, Region
+from infra.jobs import enqueue
+from provisioning.models import Allocation, QuotaAccount, Region, Request, Server
 from provisioning.quota import Limits, Resources, Room, Shortfall, decide, total_used
 from provisioning.service.accounts import (
     effective_limit,
@@ -97,8 +99,11 @@ class QuotaGuard:
         at: datetime,
         actor: str,
     ) -> None:
-        """Let the new bureau's quota carry what the system uses. Raises `QuotaExceeded` where it cannot."""
+        """Let the new bureau's quota carry what the system uses, and its servers and open requests be the new
+        bureau's; ended ones stay as they were. Raises `QuotaExceeded` where the quota cannot.
+        """
         serialise(session, TREE_LOCK)
+        _hand_over(session, system_id, old_bureau_id, new_bureau_id, at=at, actor=actor)
         query = select(Allocation).where(Allocation.system_id == system_id, Allocation.valid_to.is_(None))
         allocations = session.scalars(query.order_by(Allocation.id)).all()
         for region in sorted({one.region for one in allocations}):
@@ -121,6 +126,45 @@ class QuotaGuard:
                 after={"bureau_id": new_bureau_id, "region": region, "usage": usage.document()},
             )
         session.flush()
+
+
+def _hand_over(
+    session: Session, system_id: int, old_bureau_id: int, new_bureau_id: int, *, at: datetime, actor: str
+) -> None:
+    """Make the system's open requests, with their cases, and its servers those of the new bureau.
+
+    In the order in which everybody locks them. A server that is or may be in the cloud stays in its project.
+    """
+    asked = select(Request.case_id).where(Request.system_id == system_id, Request.ended_at.is_(None))
+    cases = [case_id for case_id in session.scalars(asked.order_by(Request.case_id)) if case_id is not None]
+    hand_over_cases(session, case_ids=cases, bureau_id=new_bureau_id, at=at, actor=actor)
+    still_open = (Request.system_id == system_id) & Request.ended_at.is_(None)
+    requests = update(Request).where(still_open).values(bureau_id=new_bureau_id).returning(Request.id)
+    request_ids = sorted(session.scalars(requests))
+    stays_in = func.nullif(func.coalesce(Server.project_bureau_id, old_bureau_id), new_bureau_id)
+    servers = (
+        update(Server)
+        .where(Server.system_id == system_id, Server.state.not_in(("given_up", "released")))
+        .values(
+            bureau_id=new_bureau_id,
+            project_bureau_id=case(((Server.state == "failed") | (Server.visits == 0), None), else_=stays_in),
+            revision=Server.revision + 1,
+        )
+        .returning(Server.id)
+    )
+    server_ids = sorted(session.scalars(servers, execution_options={"populate_existing": True}))
+    if request_ids or server_ids:
+        journal.append(
+            session,
+            actor=actor,
+            act="server.transfer",
+            subject=f"system:{system_id}",
+            bureau_id=new_bureau_id,
+            at=at,
+            before={"bureau_id": old_bureau_id},
+            after={"bureau_id": new_bureau_id, "request_ids": request_ids, "server_ids": server_ids},
+        )
+        enqueue(session, "provisioning.push_quotas")
 
 
 def _move_in(

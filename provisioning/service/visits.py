@@ -31,7 +31,7 @@ class VolumeWork:
 class Work:
     """A server as its row had it when the visit began, which is number `visit`.
 
-    `project_id` is None where the fence has to be pushed first.
+    `bureau_id` is whose project it is built in; `project_id` is None where that fence has to be pushed first.
     """
 
     server_id: int

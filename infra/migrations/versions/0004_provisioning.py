@@ -227,6 +227,7 @@ def upgrade() -> None:
         sa.Column("work_line_id", Key, nullable=False),
         sa.Column("system_id", Key, nullable=False),
         sa.Column("bureau_id", Key, nullable=False),
+        sa.Column("project_bureau_id", Key, nullable=True),
         sa.Column("region", sa.String(length=64), nullable=False),
         sa.Column("zone", sa.String(length=16), nullable=False),
         sa.Column("image", sa.String(length=255), nullable=False),
@@ -251,6 +252,9 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["bureau_id"], ["bureaus.id"], name=op.f("fk_servers_bureau_id")),
         sa.ForeignKeyConstraint(["line_id"], ["request_lines.id"], name=op.f("fk_servers_line_id")),
+        sa.ForeignKeyConstraint(
+            ["project_bureau_id"], ["bureaus.id"], name=op.f("fk_servers_project_bureau_id")
+        ),
         sa.ForeignKeyConstraint(["region"], ["regions.name"], name=op.f("fk_servers_region")),
         sa.ForeignKeyConstraint(["system_id"], ["systems.id"], name=op.f("fk_servers_system_id")),
         sa.ForeignKeyConstraint(["work_line_id"], ["request_lines.id"], name=op.f("fk_servers_work_line_id")),
@@ -260,6 +264,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_servers_bureau_id"), "servers", ["bureau_id"], unique=False)
     op.create_index(op.f("ix_servers_line_id"), "servers", ["line_id"], unique=False)
+    op.create_index(op.f("ix_servers_project_bureau_id"), "servers", ["project_bureau_id"], unique=False)
     op.create_index("ix_servers_state_next", "servers", ["state", "next_try_at"], unique=False)
     op.create_index(op.f("ix_servers_system_id"), "servers", ["system_id"], unique=False)
     op.create_index(op.f("ix_servers_work_line_id"), "servers", ["work_line_id"], unique=False)
