@@ -160,6 +160,18 @@ class RequestInvalid(SijiError):
     en = "The request cannot be made so: {why_en}"
 
 
+class RequestOutdated(SijiError):
+    """What was in order when the request was handed in is so no more; facts as of `RequestInvalid`."""
+
+    kind = Kind.conflict
+    code = "request_outdated"
+    zh = "申请 {request_id} 提交后情况已变，不能核准：{why_zh}。请退回申请人修改，或不予批准"
+    en = (
+        "Request {request_id} cannot be approved as it stands, things have changed since it was handed in: "
+        "{why_en}. Return it to its applicant to be changed, or refuse it"
+    )
+
+
 class RequestState(SijiError):
     """The act is not possible in the request's present state."""
 

@@ -62,8 +62,10 @@ def check_request(session: Session, request: Request, lines: Sequence[LineAsked]
         return
     _check_system(session, request)
     ends = request.kind in (*NEW_SERVERS, "extension")
-    if ends and (request.end_on is None or request.end_on < city_date(at)):
-        _refuse("须给出不早于今天的截止日期", "it needs an end date that is not past", field="end_on")
+    if ends and request.end_on is None:
+        _refuse("须给出截止日期", "it needs an end date", field="end_on")
+    if ends and request.end_on is not None and request.end_on < city_date(at):
+        _refuse(f"截止日期 {request.end_on} 已过", f"its end date {request.end_on} is past", field="end_on")
     if not 0 < len(lines) <= LINES_AT_MOST:
         _refuse(
             f"明细须为 1–{LINES_AT_MOST} 行", f"it does not have 1 to {LINES_AT_MOST} lines", field="lines"

@@ -17,7 +17,7 @@ from approval.queries import get_case
 from identity.models import RoleAssignment
 from identity.queries import get_system_by_id, list_chain
 from identity.roles import Role
-from provisioning.errors import RequestInvalid, RequestState
+from provisioning.errors import RequestInvalid, RequestOutdated, RequestState
 from provisioning.models import Request, RequestLine
 from provisioning.queries import get_request, list_lines
 from provisioning.quota import Limits
@@ -183,7 +183,8 @@ def decide_request(
     """Decide a step of the request's case; its last approval claims all quota and starts the work.
 
     Where quota is missing, `QuotaExceeded` names every shortfall and nothing is done: the decision is not
-    recorded either. Raises besides as `approval.service.decide`, ServerState, RequestInvalid.
+    recorded either; so it is with `RequestOutdated`, for what would not be taken in now. Raises besides as
+    `approval.service.decide`, NoSuchRegion, NotFound, ServerState.
     """
     keep_tree_still(session)
     outcome = approval.decide(
@@ -201,6 +202,7 @@ def decide_request(
     request = get_request(session, request_id, lock=True)
     actor = _person(person_id)
     if outcome.approved:
+        _check_still(session, request, at=at)
         request.state = "provisioning"
         fulfil(session, request, at=at, actor=actor)
     else:
@@ -242,6 +244,15 @@ def withdraw_request(
     request.state, request.ended_at = "withdrawn", at
     record_request(session, request, act="withdraw", at=at, actor=_person(person_id))
     return outcome
+
+
+def _check_still(session: Session, request: Request, *, at: datetime) -> None:
+    """Raises RequestOutdated for what would be refused if it were handed in now."""
+    lines = [LineAsked.of(line) for line in list_lines(session, request.id)]
+    try:
+        check_request(session, request, lines, at=at)
+    except RequestInvalid as invalid:
+        raise RequestOutdated(request_id=request.id, **invalid.facts) from invalid
 
 
 def _write_lines(session: Session, request: Request, lines: Sequence[LineAsked]) -> None:

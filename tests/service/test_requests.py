@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Delete, Engine, Update, delete, select, update
 
 from approval.errors import SamePerson
 from approval.models import Notice
@@ -15,8 +15,14 @@ from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import Stale
 from infra.journal import JournalEntry
-from provisioning.errors import NotTheApplicant, QuotaExceeded, RequestInvalid, RequestState
-from provisioning.models import Server
+from provisioning.errors import (
+    NotTheApplicant,
+    QuotaExceeded,
+    RequestInvalid,
+    RequestOutdated,
+    RequestState,
+)
+from provisioning.models import RegionFlavor, RegionImage, Server
 from provisioning.queries import find_lease
 from provisioning.quota import Limits, Resources
 from provisioning.service.accounts import find_account
@@ -27,6 +33,7 @@ from provisioning.service.requests import (
     edit_request,
     withdraw_request,
 )
+from tests.factories import LONG_AGO
 from tests.yard import BIGGER, LINE, REGION, ROOM, Yard, make_yard
 
 TWO = Resources.of(servers=2, vcpus=4, ram_mib=8192, root_gib=80, volumes=2, volume_gib=200)
@@ -185,6 +192,56 @@ def test_an_end_that_is_past_is_refused(yard: Yard) -> None:
     with pytest.raises(RequestInvalid) as refused:
         yard.draft(LINE, end_on=city_date(yard.at) - timedelta(days=1))
     assert "end date" in refused.value.message("en")
+
+
+def test_a_lease_that_is_over_is_not_verified_and_the_case_can_be_returned(yard: Yard) -> None:
+    soon, later = city_date(yard.at) + timedelta(days=1), city_date(yard.at) + timedelta(days=90)
+    asked = yard.draft(replace(LINE, count=1), end_on=soon)
+    yard.submit(asked)
+    for _ in ("accept", "first_review", "review"):
+        yard.decide(asked)
+    yard.later(days=39)
+    with pytest.raises(RequestOutdated) as refused:
+        yard.decide(asked)
+    assert f"截止日期 {soon} 已过" in refused.value.message("zh")
+    assert f"its end date {soon} is past" in refused.value.message("en")
+    assert (yard.request(asked).state, yard.servers(asked)) == ("submitted", [])
+    yard.decide(asked, "return", "截止日期已过")
+    with transaction(yard.engine) as session:
+        edit_request(
+            session,
+            request_id=asked,
+            person_id=yard.hall.applicant,
+            revision_seen=1,
+            at=yard.at,
+            end_on=later,
+        )
+    yard.approve(asked)
+    assert yard.request(asked).state == "provisioning"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (update(System).values(retired_at=LONG_AGO), "is retired"),
+        (update(System).values(zone="internet"), "network zone"),
+        (update(RegionImage).values(min_ram_mib=1_000_000), "smaller than image"),
+        (delete(RegionFlavor), "no flavor"),
+    ],
+)
+def test_what_changed_since_the_submission_is_refused_at_the_verification(
+    yard: Yard, change: Update | Delete, why: str
+) -> None:
+    asked = yard.draft(LINE)
+    yard.submit(asked)
+    for _ in ("accept", "first_review", "review"):
+        yard.decide(asked)
+    with transaction(yard.engine) as session:
+        session.execute(change)
+    with pytest.raises(RequestOutdated, match=why):
+        yard.decide(asked)
+    assert yard.decide(asked, "refuse", "不再符合要求").outcome == "refused"
+    assert yard.held() == Resources()
 
 
 def test_a_quota_change_is_granted_by_the_verification(yard: Yard) -> None:
