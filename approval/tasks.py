@@ -3,9 +3,16 @@
 from celery import shared_task
 
 from approval.queries import list_silent, list_unanswered
-from approval.service import abandon_supplement, accept_by_silence, refresh_alarms, send_reminders
+from approval.service import (
+    abandon_supplement,
+    accept_by_silence,
+    list_to_remind,
+    refresh_alarms,
+    send_reminders,
+)
 from infra import jobs
 from infra.database import reading, transaction
+from infra.each import for_each
 from infra.workdays import load_calendar
 
 
@@ -15,9 +22,12 @@ def accept_silent() -> None:
     here, at = jobs.here(), jobs.here().clock.now()
     with reading(here.engine) as session:
         silent = list_silent(session, at=at, calendar=load_calendar(session))
-    for case_id in silent:
+
+    def accept(case_id: int) -> None:
         with transaction(here.engine) as session:
             accept_by_silence(session, case_id=case_id, at=at)
+
+    for_each(silent, accept, what="case {}")
 
 
 @shared_task(name="approval.end_abandoned")
@@ -26,17 +36,26 @@ def end_abandoned() -> None:
     here, at = jobs.here(), jobs.here().clock.now()
     with reading(here.engine) as session:
         unanswered = list_unanswered(session, at=at, calendar=load_calendar(session))
-    for case_id in unanswered:
+
+    def abandon(case_id: int) -> None:
         with transaction(here.engine) as session:
             abandon_supplement(session, case_id=case_id, at=at)
+
+    for_each(unanswered, abandon, what="case {}")
 
 
 @shared_task(name="approval.remind")
 def remind() -> None:
     """Leave the reminders that are due and not yet sent."""
-    here = jobs.here()
-    with transaction(here.engine) as session:
-        send_reminders(session, at=here.clock.now())
+    here, at = jobs.here(), jobs.here().clock.now()
+    with reading(here.engine) as session:
+        due = list_to_remind(session, at=at)
+
+    def tell(case_id: int) -> None:
+        with transaction(here.engine) as session:
+            send_reminders(session, at=at, case_id=case_id)
+
+    for_each(due, tell, what="case {}")
 
 
 @shared_task(name="approval.check_calendar")

@@ -3,17 +3,16 @@
 from functools import lru_cache
 
 from celery import shared_task
-from sqlalchemy import select
 
 from infra import jobs
 from infra.clock import Clock, city_date
 from infra.database import reading, transaction
+from infra.each import for_each
 from infra.settings import Settings
 from infra.workdays import load_calendar
 from provisioning.cloud.connect import connect
 from provisioning.cloud.driver import Cloud
-from provisioning.models import Region
-from provisioning.queries import get_server
+from provisioning.queries import get_server, list_regions
 from provisioning.service import servers
 from provisioning.service.fences import list_stale_fences, push_quota
 from provisioning.service.following import follow_cases
@@ -56,35 +55,43 @@ def tend_leases() -> None:
     here, at = jobs.here(), jobs.here().clock.now()
     with reading(here.engine) as session:
         due, calendar = list_leases_to_tend(session, on=city_date(at)), load_calendar(session)
-    for server_id in due:
+
+    def tend(server_id: int) -> None:
         with transaction(here.engine) as session:
             tend_lease(session, server_id=server_id, on=city_date(at), at=at, calendar=calendar)
+
+    for_each(due, tend, what="the lease of server {}")
 
 
 @shared_task(name="provisioning.push_quotas")
 def push_quotas() -> None:
     """Bring the quotas in the clouds up to the grants."""
     here = jobs.here()
-    for cloud in _clouds():
-        with reading(here.engine) as session:
-            stale = list_stale_fences(session, region=cloud.region)
-        for bureau_id in stale:
-            push_quota(here.engine, cloud, bureau_id=bureau_id, at=here.clock.now())
+    with reading(here.engine) as session:
+        stale = [
+            (bureau_id, region.name)
+            for region in list_regions(session)
+            for bureau_id in list_stale_fences(session, region=region.name)
+        ]
+
+    def push(one: tuple[int, str]) -> None:
+        cloud = _cloud(here.settings, one[1], here.clock)
+        push_quota(here.engine, cloud, bureau_id=one[0], at=here.clock.now())
+
+    for_each(stale, push, what="the quota of bureau {0[0]} in region {0[1]}")
 
 
 @shared_task(name="provisioning.learn_regions")
 def learn_regions() -> None:
     """Write down what the clouds have and offer now."""
     here = jobs.here()
-    for cloud in _clouds():
-        learn_region(here.engine, cloud, at=here.clock.now())
-
-
-def _clouds() -> list[Cloud]:
-    here = jobs.here()
     with reading(here.engine) as session:
-        names = session.scalars(select(Region.name).order_by(Region.name)).all()
-    return [_cloud(here.settings, name, here.clock) for name in names]
+        names = [region.name for region in list_regions(session)]
+
+    def learn(name: str) -> None:
+        learn_region(here.engine, _cloud(here.settings, name, here.clock), at=here.clock.now())
+
+    for_each(names, learn, what="region {}")
 
 
 @lru_cache

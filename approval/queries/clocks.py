@@ -85,12 +85,18 @@ def view_clock(
     )
 
 
-def running_clocks(session: Session) -> Iterator[tuple[CaseClock, Case, list[CaseSuspension]]]:
-    """Every clock that runs, oldest first, with its case and the case's suspensions."""
+def running_clocks(
+    session: Session, *, case_id: int | None = None
+) -> Iterator[tuple[CaseClock, Case, list[CaseSuspension]]]:
+    """Every clock that runs (of one case, or of all), oldest first, with its case and its suspensions."""
     query = select(CaseClock, Case).join(Case, Case.id == CaseClock.case_id)
+    suspensions = select(CaseSuspension).order_by(CaseSuspension.id)
+    if case_id is not None:
+        query = query.where(Case.id == case_id)
+        suspensions = suspensions.where(CaseSuspension.case_id == case_id)
     rows = session.execute(query.where(CaseClock.ended_at.is_(None)).order_by(CaseClock.id)).all()
     suspended: dict[int, list[CaseSuspension]] = {}
-    for suspension in session.scalars(select(CaseSuspension).order_by(CaseSuspension.id)):
+    for suspension in session.scalars(suspensions):
         suspended.setdefault(suspension.case_id, []).append(suspension)
     for clock, case in rows:
         yield clock, case, suspended.get(case.id, [])

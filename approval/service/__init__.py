@@ -6,7 +6,7 @@ from approval.service.decisions import accept, decide
 from approval.service.handing_over import hand_over_cases
 from approval.service.items import load_items
 from approval.service.record import notify
-from approval.service.reminders import read_notice, send_reminders
+from approval.service.reminders import list_to_remind, read_notice, send_reminders
 from approval.service.supplements import (
     abandon_supplement,
     accept_by_silence,
@@ -26,6 +26,7 @@ __all__ = [
     "decide",
     "edit_case",
     "hand_over_cases",
+    "list_to_remind",
     "load_items",
     "notify",
     "open_case",

@@ -1,6 +1,6 @@
 """Yellow and red cards as notices: 'due and not yet sent'; missed runs lose none, double ones double none."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
@@ -16,15 +16,20 @@ from infra.clock import city_date
 from infra.workdays import load_calendar
 
 
-def send_reminders(session: Session, *, at: datetime) -> int:
-    """Leave the reminders that are due and not yet sent, once per clock, kind and due date; how many."""
-    calendar, today, sent = load_calendar(session), city_date(at), 0
-    for clock, case, suspensions in running_clocks(session):
-        stands = clock_stands(clock, suspensions, calendar)
-        note_red_card(session, case, clock, stands, at=at)
-        shown = card(stands, on=today, budget_days=clock.budget_days, calendar=calendar)
-        if shown is not Card.none and isinstance(stands, date):
-            sent += sum(_remind(session, case, clock, code, stands, at) for code in reminders_due(shown))
+def list_to_remind(session: Session, *, at: datetime) -> list[int]:
+    """Ids of the cases with a clock near its limit or past it, reminded of already or not."""
+    return sorted({case.id for case, _, _, _ in _near_limits(session, at, None)})
+
+
+def send_reminders(session: Session, *, at: datetime, case_id: int | None = None) -> int:
+    """Leave the reminders that are due and not yet sent, once per clock, kind and due date; how many.
+
+    Of one case, or of all.
+    """
+    sent = 0
+    for case, clock, due, shown in list(_near_limits(session, at, case_id)):
+        note_red_card(session, case, clock, due, at=at)
+        sent += sum(_remind(session, case, clock, code, due, at) for code in reminders_due(shown))
     return sent
 
 
@@ -35,6 +40,18 @@ def read_notice(
     notice = get_notice(session, notice_id=notice_id, person_id=person_id, roles=roles)
     notice.read_at = notice.read_at or at
     session.flush()
+
+
+def _near_limits(
+    session: Session, at: datetime, case_id: int | None
+) -> Iterator[tuple[Case, CaseClock, date, Card]]:
+    """Clocks that show a card, with their cases, the last day and the card."""
+    calendar, today = load_calendar(session), city_date(at)
+    for clock, case, suspensions in running_clocks(session, case_id=case_id):
+        stands = clock_stands(clock, suspensions, calendar)
+        shown = card(stands, on=today, budget_days=clock.budget_days, calendar=calendar)
+        if shown is not Card.none and isinstance(stands, date):
+            yield case, clock, stands, shown
 
 
 def _remind(session: Session, case: Case, clock: CaseClock, code: str, due: date, at: datetime) -> bool:

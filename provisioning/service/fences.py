@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from identity.models import Bureau
 from identity.queries import get_bureau_by_id
 from infra.database import reading, serialise, transaction
-from provisioning.cloud.driver import Cloud
+from provisioning.cloud.driver import Cloud, NotInCloud
 from provisioning.models import Allocation, PushedQuota, QuotaAccount, Server, Volume
 from provisioning.quota import Limits, Resources
 from provisioning.service.accounts import effective_limit, find_account
@@ -34,8 +34,8 @@ def find_fenced_project(session: Session, *, region: str, bureau_id: int) -> str
 def push_quota(engine: Engine, cloud: Cloud, *, bureau_id: int, at: datetime) -> str:
     """Make the bureau's project if missing, write its quota there and keep what was read back; its id.
 
-    Repeating it is harmless. A project once made stays the bureau's when its code changes. Raises
-    `CloudFailure`.
+    Repeating it is harmless. A project once made stays the bureau's when its code changes; one that the cloud
+    has lost is made anew. Raises `CloudFailure`.
     """
     with reading(engine) as session:
         bureau = get_bureau_by_id(session, bureau_id=bureau_id)
@@ -43,9 +43,16 @@ def push_quota(engine: Engine, cloud: Cloud, *, bureau_id: int, at: datetime) ->
         row = _find(session, cloud.region, bureau_id)
         project = None if row is None else row.project
         code, name = bureau.code, bureau.name[:DESCRIPTION_LENGTH]
-    if project is None:
-        project = cloud.ensure_project(bureau_code=code, name=f"siji-{bureau_id}", description=name)
-    read_back = cloud.set_quota(project, wanted)
+
+    def make() -> str:
+        return cloud.ensure_project(bureau_code=code, name=f"siji-{bureau_id}", description=name)
+
+    project = project or make()
+    try:
+        read_back = cloud.set_quota(project, wanted)
+    except NotInCloud:
+        project = make()
+        read_back = cloud.set_quota(project, wanted)
     with transaction(engine) as session:
         serialise(session, f"siji.fence:{cloud.region}:{bureau_id}")
         row = _find(session, cloud.region, bureau_id)
