@@ -33,6 +33,8 @@ from infra.errors import Kind, SijiError
 
 Key = BigInteger().with_variant(Integer(), "sqlite")
 Document = JSON().with_variant(JSONB(), "postgresql")
+NullableDocument = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+"""SQL NULL for None, where `Document` keeps JSON's null."""
 
 Query = TypeVar("Query", bound=Select[Any])
 

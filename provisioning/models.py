@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     CheckConstraint,
     Dialect,
@@ -19,15 +18,13 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from infra.database import Base, Key
+from infra.database import Base, Key, NullableDocument
 from provisioning.quota import Limits, Resources
 
 A = TypeVar("A", bound=Limits | Resources)
-NullableDocument = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class Amounts(TypeDecorator[A]):

@@ -9,10 +9,10 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import String, Text, null
+from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from infra.database import Base, Document, Key
+from infra.database import Base, Key, NullableDocument
 
 DIGEST_CHARACTERS = 64
 
@@ -28,8 +28,8 @@ class JournalEntry(Base):
     act: Mapped[str] = mapped_column(String(64))
     subject: Mapped[str] = mapped_column(Text, index=True)
     bureau_id: Mapped[int | None] = mapped_column(Key, index=True)
-    before: Mapped[dict[str, Any] | None] = mapped_column(Document)
-    after: Mapped[dict[str, Any] | None] = mapped_column(Document)
+    before: Mapped[dict[str, Any] | None] = mapped_column(NullableDocument)
+    after: Mapped[dict[str, Any] | None] = mapped_column(NullableDocument)
     personal: Mapped[bool]
 
 
@@ -84,8 +84,8 @@ def append(
             act=act,
             subject=_storable_text(subject),
             bureau_id=bureau_id,
-            before=null() if before is None else _storable(before),
-            after=null() if after is None else _storable(after),
+            before=_storable(before),
+            after=_storable(after),
             personal=personal,
         )
     )
