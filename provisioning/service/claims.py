@@ -3,6 +3,7 @@
 One transaction claims at one bureau of one region. Grants and freezes are in grants.py.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from identity.models import System
 from infra import journal
 from provisioning.errors import AllocationBusy, KeyTaken, NoSuchAllocation, NothingAsked, NotItsSystem
 from provisioning.models import Allocation, QuotaAccount
-from provisioning.quota import Limits, Resources, Room, decide
+from provisioning.quota import Limits, Resources, Room, decide, total_used
 from provisioning.service.accounts import (
     find_account,
     keep_tree_still,
@@ -41,39 +42,59 @@ def claim(
     """Hold `amounts` of the bureau's quota for `system_id` under `key`; the same again gives the same
     allocation.
 
-    Raises `QuotaExceeded` with every shortfall of the bureau and the shared or frozen ones above it,
-    `KeyTaken` if the key stands for another claim, `NotItsSystem`,
-    `NothingAsked`.
+    Raises as `claim_all`.
     """
-    if not amounts:
-        raise NothingAsked(key=key)
+    place: dict[str, Any] = {"region": region, "bureau_id": bureau_id, "system_id": system_id}
+    [allocation] = claim_all(session, **place, amounts={key: amounts}, at=at, actor=actor)
+    return allocation
+
+
+def claim_all(
+    session: Session,
+    *,
+    region: str,
+    bureau_id: int,
+    system_id: int,
+    amounts: Mapping[str, Resources],
+    at: datetime,
+    actor: str,
+) -> list[Allocation]:
+    """Hold all of `amounts`, by their keys, or nothing: one lock and one decision, however many there are
+    (a few thousand, by what a statement takes).
+
+    What is held already under its key stays as it is. Raises `QuotaExceeded` with every shortfall of the
+    bureau and the shared or frozen ones above it, by the sum; `KeyTaken` if a key stands for another claim;
+    `NotItsSystem`; `NothingAsked`.
+    """
+    for key, asked in amounts.items():
+        if not asked:
+            raise NothingAsked(key=key)
     keep_tree_still(session)
     own = lock_account(session, region=region, bureau_id=bureau_id)
-    found = find_allocation(session, key=key)
-    if found is not None:
-        if (found.region, found.bureau_id, found.system_id, found.amounts) != (
-            region,
-            bureau_id,
-            system_id,
-            amounts,
-        ):
-            raise KeyTaken(key=key, bureau_id=found.bureau_id)
-        return found
-    _check_owner(session, system_id=system_id, bureau_id=bureau_id)
-    _take(session, region=region, bureau_id=bureau_id, own=own, asked=amounts)
-    allocation = Allocation(
-        key=key,
-        bureau_id=bureau_id,
-        region=region,
-        system_id=system_id,
-        amounts=amounts,
-        state="claimed",
-        valid_from=at,
-    )
-    session.add(allocation)
-    _journal(session, allocation, act="quota.claim", at=at, actor=actor, before=None, after=amounts)
+    query = select(Allocation).where(Allocation.key.in_(amounts), Allocation.valid_to.is_(None))
+    held = {one.key: one for one in session.scalars(query.execution_options(populate_existing=True))}
+    for key, one in held.items():
+        claimed = (one.region, one.bureau_id, one.system_id, one.amounts)
+        if claimed != (region, bureau_id, system_id, amounts[key]):
+            raise KeyTaken(key=key, bureau_id=one.bureau_id)
+    new = {key: asked for key, asked in amounts.items() if key not in held}
+    if new:
+        _check_owner(session, system_id=system_id, bureau_id=bureau_id)
+        _take(session, region=region, bureau_id=bureau_id, own=own, asked=total_used(new.values()))
+    for key, asked in new.items():
+        held[key] = Allocation(
+            key=key,
+            bureau_id=bureau_id,
+            region=region,
+            system_id=system_id,
+            amounts=asked,
+            state="claimed",
+            valid_from=at,
+        )
+        session.add(held[key])
+        _journal(session, held[key], act="quota.claim", at=at, actor=actor, before=None, after=asked)
     session.flush()
-    return allocation
+    return [held[key] for key in amounts]
 
 
 def settle(session: Session, *, key: str, at: datetime, actor: str) -> Allocation:

@@ -1,6 +1,6 @@
 """What the verifying transaction does for each kind of request: all claims together, then the work begins."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -14,7 +14,7 @@ from provisioning.models import Lease, Request, RequestLine, Server, Volume
 from provisioning.queries import find_flavor, find_lease, get_server, list_lines
 from provisioning.quota import Limits, Resources, total_used
 from provisioning.service.accounts import lock_account, lock_pooled_above
-from provisioning.service.claims import claim, find_shortfalls, resize
+from provisioning.service.claims import claim_all, find_shortfalls, resize
 from provisioning.service.grants import find_grant_shortfalls, grant_quota, set_root_grant
 from provisioning.service.settling import TASK, begin_dismantling, move
 from provisioning.service.states import RELEASABLE
@@ -46,15 +46,16 @@ def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> N
         return
     lines = list_lines(session, request.id)
     targets = _lock_targets(session, request, lines)
-    asked = amounts_asked(session, request)
-    if asked:
-        _refuse_shortfalls(session, request, asked)
+    if request.kind in ("new_system", "servers"):
+        _build(session, request, lines, at=at, actor=actor)
+        return
+    if request.kind == "volumes":
+        _add_volumes(session, request, targets, lines, at=at, actor=actor)
+        return
+    if request.kind == "resize":
+        _refuse_shortfalls(session, request, amounts_asked(session, request))
     for line in lines:
         match request.kind:
-            case "new_system" | "servers":
-                _build(session, request, line, at=at, actor=actor)
-            case "volumes":
-                _add_volume(session, targets[line.id], line, at=at, actor=actor)
             case "resize":
                 _resize(session, targets[line.id], line, at=at, actor=actor)
             case "extension":
@@ -88,7 +89,7 @@ def _size(session: Session, region: str, name: str | None) -> Resources:
 
 
 def _refuse_shortfalls(session: Session, request: Request, asked: Resources) -> None:
-    """Decide on the sum, under the locks that the claims will take, so that every shortfall is named."""
+    """Decide on the sum, under the locks that the resizes will take, so that every shortfall is named."""
     lock_account(session, region=request.region, bureau_id=request.bureau_id)
     lock_pooled_above(session, region=request.region, bureau_id=request.bureau_id)
     named = find_shortfalls(session, region=request.region, bureau_id=request.bureau_id, asked=asked)
@@ -110,40 +111,62 @@ def _lock_targets(session: Session, request: Request, lines: Sequence[RequestLin
     return found
 
 
-def _build(session: Session, request: Request, line: RequestLine, *, at: datetime, actor: str) -> None:
+def _build(
+    session: Session, request: Request, lines: Sequence[RequestLine], *, at: datetime, actor: str
+) -> None:
+    """All servers of all lines with their volumes, in as few statements as one of them needs.
+
+    The rows come before the claim, so that the account is locked for no longer than the claim takes.
+    """
     system = get_system_by_id(session, system_id=request.system_id or 0)
-    size = _size(session, request.region, line.flavor)
-    for number in range(1, line.count + 1):
-        tag = uuid4().hex
-        server = Server(
-            tag=tag,
-            name=f"{system.code}-{request.id}-{line.position}-{number}",
-            line_id=line.id,
-            work_line_id=line.id,
-            system_id=system.id,
-            bureau_id=request.bureau_id,
-            region=request.region,
-            zone=request.zone,
-            image=line.image,
-            flavor=line.flavor,
-            amounts=size,
-            state="pending",
-            since_at=at,
-            next_try_at=at,
-            allocation_key=f"server:{tag}",
-        )
-        session.add(server)
-        session.flush()
-        _claim(session, server, server.allocation_key, size, at=at, actor=actor)
-        if line.volume_gib:
-            _claim_volume(session, server, line, at=at, actor=actor)
+    built: list[tuple[Server, RequestLine]] = []
+    for line in lines:
+        size = _size(session, request.region, line.flavor)
+        for number in range(1, line.count + 1):
+            tag = uuid4().hex
+            server = Server(
+                tag=tag,
+                name=f"{system.code}-{request.id}-{line.position}-{number}",
+                line_id=line.id,
+                work_line_id=line.id,
+                system_id=system.id,
+                bureau_id=request.bureau_id,
+                region=request.region,
+                zone=request.zone,
+                image=line.image,
+                flavor=line.flavor,
+                amounts=size,
+                state="pending",
+                since_at=at,
+                next_try_at=at,
+                allocation_key=f"server:{tag}",
+            )
+            built.append((server, line))
+    session.add_all(server for server, _ in built)
+    session.flush()
+    volumes = [_make_volume(server, line) for server, line in built if line.volume_gib]
+    session.add_all(volumes)
+    held: list[Server | Volume] = [*(server for server, _ in built), *volumes]
+    _claim(session, request, held, at=at, actor=actor)
+    for server, _ in built:
         enqueue(session, TASK, server.id)
 
 
-def _add_volume(session: Session, server: Server, line: RequestLine, *, at: datetime, actor: str) -> None:
-    _claim_volume(session, server, line, at=at, actor=actor)
-    server.work_line_id = line.id
-    move(session, server, "attaching", at=at, actor=actor)
+def _add_volumes(
+    session: Session,
+    request: Request,
+    targets: Mapping[int, Server],
+    lines: Sequence[RequestLine],
+    *,
+    at: datetime,
+    actor: str,
+) -> None:
+    volumes = [_make_volume(targets[line.id], line) for line in lines]
+    session.add_all(volumes)
+    _claim(session, request, volumes, at=at, actor=actor)
+    for line in lines:
+        targets[line.id].work_line_id = line.id
+        move(session, targets[line.id], "attaching", at=at, actor=actor)
 
 
 def _resize(session: Session, server: Server, line: RequestLine, *, at: datetime, actor: str) -> None:
@@ -183,9 +206,9 @@ def _change_quota(session: Session, request: Request, *, at: datetime, actor: st
     enqueue(session, "provisioning.push_quotas")
 
 
-def _claim_volume(session: Session, server: Server, line: RequestLine, *, at: datetime, actor: str) -> None:
+def _make_volume(server: Server, line: RequestLine) -> Volume:
     tag = uuid4().hex
-    volume = Volume(
+    return Volume(
         tag=tag,
         name=f"{server.name}-data-{line.id}",
         server_id=server.id,
@@ -194,21 +217,17 @@ def _claim_volume(session: Session, server: Server, line: RequestLine, *, at: da
         state="pending",
         allocation_key=f"volume:{tag}",
     )
-    session.add(volume)
-    session.flush()
-    _claim(session, server, volume.allocation_key, volume.amounts, at=at, actor=actor)
 
 
 def _claim(
-    session: Session, server: Server, key: str, amounts: Resources, *, at: datetime, actor: str
+    session: Session, request: Request, held: Sequence[Server | Volume], *, at: datetime, actor: str
 ) -> None:
-    claim(
+    claim_all(
         session,
-        region=server.region,
-        bureau_id=server.bureau_id,
-        system_id=server.system_id,
-        key=key,
-        amounts=amounts,
+        region=request.region,
+        bureau_id=request.bureau_id,
+        system_id=request.system_id or 0,
+        amounts={one.allocation_key: one.amounts for one in held},
         at=at,
         actor=actor,
     )

@@ -23,6 +23,7 @@ from provisioning.quota import Limits, Resources
 from provisioning.service.claims import (
     begin_release,
     claim,
+    claim_all,
     find_shortfalls,
     release,
     resize,
@@ -194,6 +195,31 @@ def test_resources_belong_to_a_system_of_the_bureau(engine: Engine, shared: Coun
         session.get_one(System, shared.systems[0]).retired_at = at
     with pytest.raises(NotItsSystem), transaction(engine) as session:
         claim_at(session, shared, 0, "server:1", at, vcpus=4)
+
+
+def test_many_claims_are_decided_as_one(engine: Engine, shared: County, at: datetime) -> None:
+    town, beside = shared.towns
+    by: dict[str, Any] = {"region": REGION, "bureau_id": town, "system_id": shared.systems[0]}
+
+    def together(*vcpus: int) -> list[int]:
+        amounts = {f"server:{n}": Resources.of(vcpus=asked) for n, asked in enumerate(vcpus)}
+        with transaction(engine) as session:
+            return [one.id for one in claim_all(session, **by, amounts=amounts, at=at, actor="person:1")]
+
+    before = used(engine, town)[0]
+    with pytest.raises(QuotaExceeded) as refused:
+        together(1, 1_000_000)
+    assert {one["asked"] for one in refused.value.facts["shortfalls"]} == {1_000_001}
+    with pytest.raises(NothingAsked):
+        together(1, 0)
+    assert used(engine, town)[0] == before
+    [first, second] = together(1, 2)
+    assert together(1, 2, 3)[:2] == [first, second]
+    assert used(engine, town)[0] == before + Resources.of(vcpus=6)
+    with pytest.raises(KeyTaken):
+        together(1, 3, 3)
+    assert together() == []
+    assert used(engine, beside)[0] == Resources()
 
 
 def test_a_claim_of_nothing_is_refused(engine: Engine, shared: County, at: datetime) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Delete, Engine, Update, delete, select, update
+from sqlalchemy import Delete, Engine, Update, delete, event, select, update
 
 from approval.errors import SamePerson
 from approval.models import Notice
@@ -242,6 +242,27 @@ def test_what_changed_since_the_submission_is_refused_at_the_verification(
         yard.decide(asked)
     assert yard.decide(asked, "refuse", "不再符合要求").outcome == "refused"
     assert yard.held() == Resources()
+
+
+def test_a_verification_costs_the_same_however_many_servers_it_builds(yard: Yard) -> None:
+    costs = []
+    for count in (2, 60):
+        asked = yard.draft(replace(LINE, count=count), replace(LINE, count=count))
+        yard.submit(asked)
+        for _ in ("accept", "first_review", "review"):
+            yard.decide(asked)
+        statements: list[str] = []
+
+        def said(*told: Any, into: list[str] = statements) -> None:
+            into.append(told[2])
+
+        event.listen(yard.engine, "before_cursor_execute", said)
+        yard.decide(asked)
+        event.remove(yard.engine, "before_cursor_execute", said)
+        costs.append(len(statements))
+        assert len(yard.servers(asked)) == 2 * count
+    assert costs[0] == costs[1]
+    yard.check()
 
 
 def test_a_quota_change_is_granted_by_the_verification(yard: Yard) -> None:
