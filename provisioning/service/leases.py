@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from provisioning.lease import NOTICE_DAYS, Calendar, is_over, may_delete, notices_due
 from provisioning.models import Lease, Server
 from provisioning.queries import get_request, get_server
+from provisioning.service.accounts import keep_tree_still
 from provisioning.service.settling import move, request_of
 from provisioning.service.telling import tell_bureau
 
@@ -32,6 +33,7 @@ def tend_lease(session: Session, *, server_id: int, on: date, at: datetime, cale
 
     Calling it twice on a day does nothing more. Raises NotFound.
     """
+    keep_tree_still(session)
     line_id = get_server(session, server_id).line_id
     request = get_request(session, request_of(session, line_id), lock=True)
     server = get_server(session, server_id, lock=True)

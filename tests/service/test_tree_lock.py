@@ -1,5 +1,6 @@
 """Acts on requests and servers beside changes of the tree: one order of locks, so that none kills another."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,10 +18,13 @@ from identity.models import Bureau, BureauVersion
 from identity.service.reorganise import rename
 from identity.service.systems import transfer_system
 from identity.service.tree import TREE_LOCK
+from infra.clock import city_date
 from infra.database import transaction
+from infra.workdays import load_calendar
 from provisioning.cloud.simulated import Fault
 from provisioning.quota import Limits
 from provisioning.service.asking import LineAsked
+from provisioning.service.leases import tend_lease
 from provisioning.service.requests import confirm_request, edit_request, withdraw_request
 from provisioning.service.servers import give_up_server, release_server, retry_server, stop_server
 from provisioning.service.tree import QuotaGuard
@@ -35,6 +39,7 @@ WAITERS = text("""
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'
 """)
+LOCKED_REQUEST = re.compile(r"FROM requests\b.*FOR NO KEY UPDATE", re.DOTALL)
 ROW_LOCKS = ("INSERT ", "UPDATE ", "DELETE ", "FOR UPDATE", "FOR NO KEY UPDATE", "FOR SHARE")
 
 
@@ -106,7 +111,9 @@ def test_a_verification_and_a_change_of_the_tree_let_each_other_live(
 
 @contextmanager
 def watched(engine: Engine) -> Iterator[list[str]]:
-    """Statements that locked or wrote rows in a transaction that took the lock of the tree only later."""
+    """Statements that locked or wrote rows in a transaction that took the lock of the tree only later, and
+    those that locked a request in one that never did.
+    """
     early: list[str] = []
     rows: dict[int, list[str]] = {}
 
@@ -116,6 +123,8 @@ def watched(engine: Engine) -> Iterator[list[str]]:
     def said(connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if "pg_advisory_xact_lock" in statement and TREE_LOCK in parameters.values():
             early.extend(rows.pop(id(connection), ()))
+        elif id(connection) in rows and LOCKED_REQUEST.search(statement):
+            early.append(statement)
         elif id(connection) in rows and any(words in statement for words in ROW_LOCKS):
             rows[id(connection)].append(statement)
 
@@ -151,6 +160,9 @@ def test_every_act_takes_the_lock_of_the_tree_before_any_row(yard: Yard) -> None
         yard.ask(LineAsked(flavor=BIGGER, target_id=server.id), kind="resize")
         yard.work()
         yard.ask(kind="quota_change", limit=ROOM, system_id=None, bureau_id=yard.hall.town)
+        with transaction(yard.engine) as session:
+            calendar, on = load_calendar(session), city_date(yard.at)
+            tend_lease(session, server_id=server.id, on=on, at=yard.at, calendar=calendar)
         act(stop_server, server.id)
         act(release_server, server.id)
         yard.region.inject(Fault.ends_in_error, operation="create_server", count=2)
