@@ -19,9 +19,9 @@ class TreeGuard(Protocol):
     """Called in the transaction of the change, which holds the lock 'identity.tree'."""
 
     def holdings(self, session: Session, *, bureau_ids: Collection[int]) -> dict[int, list[str]]:
-        """What each of the bureaus, all about to be abolished together, still holds: kinds such as 'grants'.
+        """What each of the bureaus, all about to be abolished together, still holds.
 
-        A bureau that holds nothing may be left out.
+        In kinds of `identity.errors.tree.HELD`; a bureau that holds nothing may be left out.
         """
 
     def on_move(

@@ -77,22 +77,41 @@ class MoveCycle(SijiError):
     en = "{bureau} cannot go to {target}, which is the unit itself or stands below it"
 
 
+HELD = {
+    "children": ("下级单位", "units below it"),
+    "persons": ("人员账号", "people's accounts"),
+    "systems": ("信息系统", "information systems"),
+    "grants": ("配额", "quota"),
+    "allocations": ("在用资源", "resources in use"),
+    "datasets": ("数据集", "datasets"),
+    "subscriptions": ("数据订阅", "subscriptions"),
+    "subscribers": ("他人对其数据集的订阅", "others' subscriptions to its datasets"),
+}
+"""What a unit or system can hold, in words: the kinds that the guards of identity.guard tell of."""
+
+
 class StillHolding(SijiError):
     """A unit or system that still holds something; `held` maps each code to the kinds it holds."""
 
     kind = Kind.conflict
     code = "still_holding"
-    zh = "不能撤销或注销，仍有未清理的内容：{held_list}；请先移交或释放"
-    en = "It cannot end while it holds something: {held_list}; hand that over or release it first"
+    zh = "不能撤销或注销，仍有未清理的内容：{held_zh}；请先移交或释放"
+    en = "It cannot end while it holds something: {held_en}; hand that over or release it first"
     MAX_SHOWN = 20
 
     @classmethod
     def of(cls, held: Mapping[str, Sequence[str]]) -> "StillHolding":
         """The refusal that names up to MAX_SHOWN holders, by code, and what each holds."""
         shown = {code: list(held[code]) for code in list(held)[: cls.MAX_SHOWN]}
-        listing = "; ".join(f"{code} ({', '.join(kinds)})" for code, kinds in shown.items())
-        more = f" … ({len(held)})" if len(held) > len(shown) else ""
-        return cls(held=shown, total=len(held), held_list=listing + more)
+        is_cut = len(held) > len(shown)
+        in_chinese = [f"{code}（{'、'.join(HELD[kind][0] for kind in shown[code])}）" for code in shown]
+        in_english = [f"{code} ({', '.join(HELD[kind][1] for kind in shown[code])})" for code in shown]
+        return cls(
+            held=shown,
+            total=len(held),
+            held_zh="；".join(in_chinese) + (f"……共 {len(held)} 个" if is_cut else ""),
+            held_en="; ".join(in_english) + (f" … {len(held)} in all" if is_cut else ""),
+        )
 
 
 class OutOfOrder(SijiError):

@@ -17,7 +17,7 @@ SAID = {
     },
     "changed": {"zh": "密码已更改，已登录 {url}", "en": "The password is changed; signed in to {url}"},
     "out": {"zh": "已退出 {url}", "en": "Signed out of {url}"},
-    "who": {"zh": "{name}({bureau})@ {url}", "en": "{name} ({bureau}) at {url}"},
+    "who": {"zh": "{name}（{bureau}）@ {url}", "en": "{name} ({bureau}) at {url}"},
     "may": {"zh": "权限：{permissions}", "en": "may: {permissions}"},
 }
 
@@ -26,7 +26,11 @@ def sign_in(
     login: Annotated[str, typer.Argument(help="登录名 · login")],
     password: Annotated[
         str,
-        typer.Option(prompt=True, hide_input=True, help="密码，不给则询问 · password, asked for if left out"),
+        typer.Option(
+            prompt="密码 · password",
+            hide_input=True,
+            help="密码，不给则询问 · password, asked for if left out",
+        ),
     ],
 ) -> None:
     """登录门户，供后续命令使用 · Sign in to the portal; later commands act as you until the session ends."""

@@ -163,7 +163,7 @@ def _show(request: Request, session: Session, asker: Asker, code: str, form: For
         "dataset": dataset,
         "provider": get_bureau_by_id(session, bureau_id=dataset.bureau_id),
         "items": get_items(session, dataset_id=dataset.id, version=dataset.version),
-        "systems": [(system.code, f"{system.name}({owner.name})") for system, owner in systems],
+        "systems": [(system.code, f"{system.name}（{owner.name}）") for system, owner in systems],
         "subscription": None,
         "form": form,
     }

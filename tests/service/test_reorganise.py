@@ -205,6 +205,8 @@ def test_abolish_only_what_holds_nothing(database: Engine, ids: dict[str, int], 
     with pytest.raises(StillHolding) as refusal, transaction(database) as session:
         abolish(session, bureau_id=ids["1301"], at=at, actor="p")
     assert refusal.value.facts["held"] == {"1301": ["children"]}
+    assert "1301（下级单位）" in refusal.value.message("zh")
+    assert "1301 (units below it)" in refusal.value.message("en")
     with transaction(database) as session:
         abolish(session, bureau_id=ids["13010101"], at=at, actor="p")
     acts: list[Callable[[Session], object]] = [

@@ -182,8 +182,8 @@ def test_retire_ends_its_tokens_and_never_what_it_holds(
         system = make_system(session, session.merge(county))
         token = make_token(session, system, make_person(session, county))
     with pytest.raises(StillHolding) as refusal, transaction(database) as session:
-        retire_system(session, system_id=system.id, at=at, actor="p", guards=[Watcher(kinds=["servers"])])
-    assert refusal.value.facts["held"] == {system.code: ["servers"]}
+        retire_system(session, system_id=system.id, at=at, actor="p", guards=[Watcher(kinds=["allocations"])])
+    assert refusal.value.facts["held"] == {system.code: ["allocations"]}
     with transaction(database) as session:
         retire_system(session, system_id=system.id, at=at, actor="p", guards=[Watcher()])
     with reading(database) as session:
