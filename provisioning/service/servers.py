@@ -17,7 +17,14 @@ from provisioning.queries import find_lease, get_request, get_server, list_volum
 from provisioning.service.accounts import keep_tree_still
 from provisioning.service.claims import claim
 from provisioning.service.fences import find_fenced_project, push_quota
-from provisioning.service.settling import begin_dismantling, conclude_request, move, request_of, settle_visit
+from provisioning.service.settling import (
+    begin_dismantling,
+    conclude_request,
+    lock_requests,
+    move,
+    request_of,
+    settle_visit,
+)
 from provisioning.service.states import RECLAIMABLE, RELEASABLE, RULES, visit
 from provisioning.service.telling import tell_bureau
 from provisioning.service.visits import Found, VolumeWork, Work
@@ -141,10 +148,9 @@ def start_server(session: Session, *, server_id: int, at: datetime, actor: str) 
 
 
 def _lock(session: Session, server_id: int, states: tuple[str, ...], *, zh: str, en: str) -> Server:
-    """The server, locked after the tree and its request, in one of `states`."""
+    """The server, locked after the tree and its requests, in one of `states`."""
     keep_tree_still(session)
-    line_id = get_server(session, server_id).work_line_id
-    get_request(session, request_of(session, line_id), lock=True)
+    lock_requests(session, server_id)
     server = get_server(session, server_id, lock=True)
     if server.state not in states:
         raise ServerState(server=server.name, state=server.state, act_zh=zh, act_en=en)

@@ -1,6 +1,6 @@
 """What the records make of a visit: the server's next state, its allocations, its lease, its request.
 
-Locks in this order: tree, request, server, quota account.
+Locks in this order: tree, requests by their ids, server, quota account.
 """
 
 from dataclasses import replace
@@ -42,10 +42,11 @@ def settle_visit(session: Session, work: Work, found: Found, *, at: datetime) ->
     Returns whether the next visit can follow now.
     """
     keep_tree_still(session)
-    request = get_request(session, work.request_id, lock=True)
+    requests = lock_requests(session, work.server_id)
     server = get_server(session, work.server_id, lock=True)
     if (server.visits, server.state) != (work.visit, work.state):
         return False
+    request = requests[work.request_id]
     server.cloud_id = found.cloud_id or server.cloud_id
     volumes = list_volumes_of(session, server.id)
     for volume in volumes:
@@ -62,8 +63,24 @@ def settle_visit(session: Session, work: Work, found: Found, *, at: datetime) ->
             _lose(session, ending, found)
         case _:
             _go_on(session, server, found, at=at)
-    conclude_request(session, request, at=at)
+    for touched in requests.values():
+        conclude_request(session, touched, at=at)
     return server.state in WORKING and server.next_try_at == at
+
+
+def lock_requests(session: Session, server_id: int) -> dict[int, Request]:
+    """The requests that the server was built for and works for, by id, and locked in that order.
+
+    A visit for the one can be what the other waits for: a server that is resized holds up the request that
+    built it. To be called before the server is locked.
+    """
+    query = (
+        select(RequestLine.request_id)
+        .join(Server, RequestLine.id.in_((Server.line_id, Server.work_line_id)))
+        .where(Server.id == server_id)
+    )
+    ids = session.scalars(query.distinct().order_by(RequestLine.request_id)).all()
+    return {request_id: get_request(session, request_id, lock=True) for request_id in ids}
 
 
 def move(

@@ -1,0 +1,85 @@
+"""When a request has come to its end: whatever its servers work for meanwhile, and however many they are."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from infra.database import transaction
+from provisioning.cloud.simulated import Fault
+from provisioning.service.asking import LineAsked
+from provisioning.service.servers import give_up_server, release_server, stop_server
+from tests.yard import BIGGER, LINE, Yard, make_yard
+
+BARE = replace(LINE, volume_gib=0)
+
+
+@pytest.fixture
+def yard(database: Engine, tmp_path: Path, at: datetime) -> Yard:
+    return make_yard(database, tmp_path, at=at)
+
+
+def half_built(yard: Yard) -> tuple[int, int, int]:
+    """The id of a request for two servers, that of the one which runs, and that of the one which failed."""
+    yard.region.inject(Fault.refused, operation="create_server")
+    asked = yard.ask(BARE)
+    yard.work()
+    ids = {server.state: server.id for server in yard.servers(asked)}
+    assert set(ids) == {"active", "failed"}
+    return asked, ids["active"], ids["failed"]
+
+
+def resize_it(yard: Yard, server_id: int) -> int:
+    return yard.ask(LineAsked(target_id=server_id, flavor=BIGGER), kind="resize", end_on=None)
+
+
+def add_a_volume(yard: Yard, server_id: int) -> int:
+    return yard.ask(LineAsked(target_id=server_id, volume_gib=5), kind="volumes", end_on=None)
+
+
+def give_it_back(yard: Yard, server_id: int) -> int:
+    return yard.ask(LineAsked(target_id=server_id), kind="release", end_on=None)
+
+
+def stop_it_after_a_resize(yard: Yard, server_id: int) -> int:
+    asked = resize_it(yard, server_id)
+    yard.work()
+    with transaction(yard.engine) as session:
+        stop_server(session, server_id=server_id, at=yard.at, actor="person:1")
+    return asked
+
+
+def release_it_after_a_resize(yard: Yard, server_id: int) -> int:
+    asked = resize_it(yard, server_id)
+    yard.work()
+    with transaction(yard.engine) as session:
+        release_server(session, server_id=server_id, at=yard.at, actor="person:1")
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("change", "then"),
+    [
+        (resize_it, "confirming"),
+        (add_a_volume, "confirming"),
+        (give_it_back, "closed"),
+        (stop_it_after_a_resize, "confirming"),
+        (release_it_after_a_resize, "confirming"),
+    ],
+)
+def test_a_request_whose_last_server_works_for_another_one_ends_with_it(
+    yard: Yard, change: Callable[[Yard, int], int], then: str
+) -> None:
+    """The failed one is given up while the other is at it: only the visits can end either request."""
+    asked, running, failed = half_built(yard)
+    other = change(yard, running)
+    with transaction(yard.engine) as session:
+        give_up_server(session, server_id=failed, at=yard.at, actor="person:1")
+    assert yard.request(asked).state == "provisioning"
+    yard.work()
+    assert yard.request(asked).state == "confirming"
+    assert yard.request(other).state == then
+    yard.check()
