@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from infra import journal
@@ -18,7 +18,7 @@ from provisioning.cloud.observed import ServerStatus
 from provisioning.lease import may_go_without_snapshot
 from provisioning.models import WORKING, Request, RequestLine, Server
 from provisioning.pace import backoff, is_stuck, poll, takes_too_long
-from provisioning.queries import get_request, get_server, list_lines, list_servers_of, list_volumes_of
+from provisioning.queries import get_request, get_server, list_volumes_of
 from provisioning.service.accounts import keep_tree_still
 from provisioning.service.claims import begin_release
 from provisioning.service.endings import SETTLER, Ending
@@ -29,6 +29,8 @@ from provisioning.service.visits import Found, Work
 
 TASK = "provisioning.provision_server"
 SETTLED_STATES = ("active", "stopped", "given_up", "released")
+BUILDING = ("new_system", "servers")
+"""Kinds of requests that end with the servers of their lines; the others end with the lines themselves."""
 DISMANTLING = ("cleaning", "releasing")
 KEEPS_FAULT = ("cleaning", "pruning", "reverting")
 """States that undo something: the fault for which they do stays shown, whatever happens on the way."""
@@ -63,8 +65,9 @@ def settle_visit(session: Session, work: Work, found: Found, *, at: datetime) ->
             _lose(session, ending, found)
         case _:
             _go_on(session, server, found, at=at)
-    for touched in requests.values():
-        conclude_request(session, touched, at=at)
+    if server.state != work.state:
+        for touched in requests.values():
+            conclude_request(session, touched, at=at)
     return server.state in WORKING and server.next_try_at == at
 
 
@@ -119,19 +122,23 @@ def begin_dismantling(session: Session, server: Server, *, at: datetime, actor: 
 
 
 def conclude_request(session: Session, request: Request, *, at: datetime) -> None:
-    """Once nothing of a request is under way or undecided, ask the applicant to confirm, or close it."""
+    """Once nothing of a request is under way or undecided, ask the applicant to confirm, or close it.
+
+    Reads no rows as long as something is: every visit asks, and requests have up to thousands of servers.
+    """
     if request.state != "provisioning":
         return
-    lines = list_lines(session, request.id)
-    if any(line.target_id is None for line in lines):
-        states = [server.state for server in list_servers_of(session, request.id)]
-        if any(state not in SETTLED_STATES for state in states):
-            return
-        hopeless = all(state == "given_up" for state in states)
+    under_way: ColumnElement[bool]
+    if request.kind in BUILDING:
+        states = select(Server.state).join(RequestLine, RequestLine.id == Server.line_id)
+        under_way, lost = Server.state.not_in(SETTLED_STATES), "given_up"
     else:
-        if any(line.state == "pending" for line in lines):
-            return
-        hopeless = bool(lines) and all(line.state == "failed" for line in lines)
+        states = select(RequestLine.state)
+        under_way, lost = RequestLine.state == "pending", "failed"
+    states = states.where(RequestLine.request_id == request.id)
+    if session.scalar(select(states.where(under_way).exists())):
+        return
+    hopeless = session.scalars(states.distinct()).all() == [lost]
     closes = request.kind in ("release", "extension", "quota_change")
     request.state = "failed" if hopeless else "closed" if closes else "confirming"
     request.ended_at = None if request.state == "confirming" else at

@@ -1,19 +1,22 @@
 """When a request has come to its end: whatever its servers work for meanwhile, and however many they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from infra.database import transaction
 from provisioning.cloud.simulated import Fault
+from provisioning.models import Server
 from provisioning.service.asking import LineAsked
-from provisioning.service.servers import give_up_server, release_server, stop_server
+from provisioning.service.servers import give_up_server, provision_server, release_server, stop_server
 from tests.yard import BIGGER, LINE, Yard, make_yard
 
+WAITS_S = 5.0
 BARE = replace(LINE, volume_gib=0)
 
 
@@ -83,3 +86,41 @@ def test_a_request_whose_last_server_works_for_another_one_ends_with_it(
     assert yard.request(asked).state == "confirming"
     assert yard.request(other).state == then
     yard.check()
+
+
+@contextmanager
+def noted(engine: Engine) -> Iterator[tuple[set[int], list[str]]]:
+    """The ids of the servers that are read, and the statements."""
+    read: set[int] = set()
+    said: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        said.append(statement)
+
+    def load(server: Server, _context: object) -> None:
+        read.add(server.id)
+
+    event.listen(engine, "before_cursor_execute", note)
+    event.listen(Server, "load", load)
+    try:
+        yield read, said
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+        event.remove(Server, "load", load)
+
+
+def test_a_visit_reads_no_other_server_of_its_request_and_asks_only_if_it_changed_a_state(
+    database: Engine, tmp_path: Path, at: datetime
+) -> None:
+    yard = make_yard(database, tmp_path, at=at, latency_s=WAITS_S)
+    asked = yard.ask(replace(BARE, count=3))
+    server_id = yard.servers(asked)[0].id
+    for state, asks in (("creating", True), ("creating", False), ("active", True)):
+        with noted(yard.engine) as (read, said):
+            provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
+        assert yard.servers(asked)[0].state == state
+        assert read == {server_id}
+        assert any("EXISTS" in one for one in said) is asks
+        yard.later(seconds=WAITS_S / 2 + 0.5)
+    yard.work()
+    assert yard.request(asked).state == "confirming"
