@@ -65,6 +65,21 @@ def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> N
                 begin_dismantling(session, targets[line.id], at=at, actor=actor, state="releasing")
 
 
+def claim_for(
+    session: Session, whose: Request | Server, held: Sequence[Server | Volume], *, at: datetime, actor: str
+) -> None:
+    """Claim at once what `held` needs, for the bureau and the system of `whose`. Raises as `claim_all`."""
+    claim_all(
+        session,
+        region=whose.region,
+        bureau_id=whose.bureau_id,
+        system_id=whose.system_id or 0,
+        amounts={one.allocation_key: one.amounts for one in held},
+        at=at,
+        actor=actor,
+    )
+
+
 def _line_amounts(session: Session, request: Request, line: RequestLine) -> Resources:
     if request.kind == "volumes":
         return Resources.of(volumes=1, volume_gib=line.volume_gib)
@@ -147,7 +162,7 @@ def _build(
     volumes = [_make_volume(server, line) for server, line in built if line.volume_gib]
     session.add_all(volumes)
     held: list[Server | Volume] = [*(server for server, _ in built), *volumes]
-    _claim(session, request, held, at=at, actor=actor)
+    claim_for(session, request, held, at=at, actor=actor)
     for server, _ in built:
         enqueue(session, TASK, server.id)
 
@@ -163,7 +178,7 @@ def _add_volumes(
 ) -> None:
     volumes = [_make_volume(targets[line.id], line) for line in lines]
     session.add_all(volumes)
-    _claim(session, request, volumes, at=at, actor=actor)
+    claim_for(session, request, volumes, at=at, actor=actor)
     for line in lines:
         targets[line.id].work_line_id = line.id
         move(session, targets[line.id], "attaching", at=at, actor=actor)
@@ -216,18 +231,4 @@ def _make_volume(server: Server, line: RequestLine) -> Volume:
         size_gib=line.volume_gib,
         state="pending",
         allocation_key=f"volume:{tag}",
-    )
-
-
-def _claim(
-    session: Session, request: Request, held: Sequence[Server | Volume], *, at: datetime, actor: str
-) -> None:
-    claim_all(
-        session,
-        region=request.region,
-        bureau_id=request.bureau_id,
-        system_id=request.system_id or 0,
-        amounts={one.allocation_key: one.amounts for one in held},
-        at=at,
-        actor=actor,
     )

@@ -11,12 +11,12 @@ from infra.database import transaction
 from provisioning.cloud.driver import Cloud, CloudFailure, Conflict, OverQuota, Permanent
 from provisioning.errors import LeaseOver, ReasonMissing, ServerState
 from provisioning.lease import is_over
-from provisioning.models import WORKING, Server, Volume
+from provisioning.models import WORKING, Server
 from provisioning.pace import REFUSALS_BORNE, REPUSHES, VISIT_LASTS
 from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
 from provisioning.service.accounts import keep_tree_still
-from provisioning.service.claims import claim
 from provisioning.service.fences import find_fenced_project, push_quota
+from provisioning.service.fulfil import claim_for
 from provisioning.service.settling import (
     begin_dismantling,
     conclude_request,
@@ -81,9 +81,15 @@ def take_server(session: Session, *, server_id: int, at: datetime) -> Work | Non
 
 
 def retry_server(session: Session, *, server_id: int, at: datetime, actor: str) -> Server:
-    """Build a failed server anew: claim again what it needs. Raises NotFound, ServerState, QuotaExceeded."""
+    """Build a failed server anew: claim again what it and its volumes need.
+
+    Raises NotFound, ServerState, QuotaExceeded with every shortfall.
+    """
     server = _lock(session, server_id, ("failed",), zh="重试", en="retry it")
-    _claim(session, server, at=at, actor=actor)
+    volumes = [volume for volume in list_volumes_of(session, server.id) if volume.state == "failed"]
+    claim_for(session, server, [server, *volumes], at=at, actor=actor)
+    for volume in volumes:
+        volume.state = "pending"
     server.fault, server.cloud_id, server.project_bureau_id = None, None, None
     move(session, server, "pending", at=at, actor=actor)
     return server
@@ -155,25 +161,6 @@ def _lock(session: Session, server_id: int, states: tuple[str, ...], *, zh: str,
     if server.state not in states:
         raise ServerState(server=server.name, state=server.state, act_zh=zh, act_en=en)
     return server
-
-
-def _claim(session: Session, server: Server, *, at: datetime, actor: str) -> None:
-    held: list[Server | Volume] = [server]
-    for volume in list_volumes_of(session, server.id):
-        if volume.state == "failed":
-            volume.state = "pending"
-            held.append(volume)
-    for one in held:
-        claim(
-            session,
-            region=server.region,
-            bureau_id=server.bureau_id,
-            system_id=server.system_id,
-            key=one.allocation_key,
-            amounts=one.amounts,
-            at=at,
-            actor=actor,
-        )
 
 
 def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:

@@ -17,7 +17,7 @@ from infra.settings import Settings
 from infra.workdays import load_calendar
 from provisioning import tasks
 from provisioning.cloud.simulated import Fault
-from provisioning.errors import ServerState
+from provisioning.errors import QuotaExceeded, ServerState
 from provisioning.models import PushedQuota, Server
 from provisioning.quota import Limits, Resources
 from provisioning.service.fences import list_stale_fences, push_quota
@@ -121,6 +121,23 @@ def test_what_ends_in_error_is_deleted_its_quota_released_and_can_be_retried(yar
     assert only(yard, asked).state == "active"
     assert yard.request(asked).state == "confirming"
     yard.check()
+
+
+def test_a_retry_that_does_not_fit_names_every_shortfall(yard: Yard) -> None:
+    yard.region.inject(Fault.refused, operation="create_server")
+    asked = yard.ask(ONE)
+    yard.work()
+    with transaction(yard.engine) as session:
+        grant_quota(
+            session, region=REGION, bureau_id=yard.hall.town, limit=Limits(), at=yard.at, actor="person:1"
+        )
+    with pytest.raises(QuotaExceeded) as refused, transaction(yard.engine) as session:
+        retry_server(session, server_id=only(yard, asked).id, at=yard.at, actor="person:1")
+    named = {short["dimension"]: short["asked"] for short in refused.value.facts["shortfalls"]}
+    assert named == {
+        "servers": 1, "vcpus": 2, "ram_mib": 4096, "root_gib": 40, "volumes": 1, "volume_gib": 100,
+    }  # fmt: skip
+    assert only(yard, asked).state == "failed"
 
 
 def test_a_permanent_refusal_fails_one_server_and_giving_it_up_lets_the_rest_be_confirmed(yard: Yard) -> None:
