@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 from identity.actor import INSTALLATION
 from provisioning.cloud.observed import Server as Seen
 from provisioning.models import Lease, Request, RequestLine, Server, Volume
-from provisioning.queries import find_flavor, find_lease
-from provisioning.quota import Resources
+from provisioning.queries import find_lease
 from provisioning.service import claims
 
 SETTLER = INSTALLATION.journal_id
@@ -39,16 +38,14 @@ def end_build(session: Session, ending: Ending) -> None:
 
 
 def end_change(session: Session, ending: Ending) -> None:
-    """It runs with what was asked for; that is settled."""
+    """It runs with what was asked for; that is settled, and is what it holds from now on.
+
+    The flavor is not looked up again: the region may have withdrawn or changed it since the claim.
+    """
     server = ending.server
     if server.wanted_flavor is not None:
-        flavor = find_flavor(session, region=server.region, name=server.wanted_flavor)
-        if flavor is not None:
-            server.amounts = Resources.of(
-                servers=1, vcpus=flavor.vcpus, ram_mib=flavor.ram_mib, root_gib=flavor.root_gib
-            )
         server.flavor, server.wanted_flavor = server.wanted_flavor, None
-    claims.settle(session, key=server.allocation_key, at=ending.at, actor=SETTLER)
+    server.amounts = claims.settle(session, key=server.allocation_key, at=ending.at, actor=SETTLER).amounts
     for volume in ending.volumes:
         if volume.state == "pending":
             claims.settle(session, key=volume.allocation_key, at=ending.at, actor=SETTLER)

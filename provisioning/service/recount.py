@@ -1,6 +1,6 @@
 """The proof that counters are caches: a recount from allocations, grants and the tree, compared with them.
 
-And that each server is the bureau's whose quota carries it.
+And that each server is the bureau's whose quota carries it, and as large as that quota was told.
 """
 
 from collections import defaultdict
@@ -18,8 +18,8 @@ from provisioning.quota import Limits, Resources, total_of
 
 @dataclass(frozen=True)
 class Difference:
-    """One counter, or the bureau of one server, that is not what the recount finds; both values as stored
-    documents, words or ids.
+    """One counter, or the bureau or the size of one server, that is not what the recount finds; both values
+    as stored documents, words or ids.
     """
 
     region: str
@@ -31,7 +31,7 @@ class Difference:
 
 def recount(session: Session, *, region: str | None = None) -> list[Difference]:
     """Every difference between the counters and sums over open allocations and grants, and between servers'
-    bureaus and those of their allocations; must always be empty.
+    bureaus and sizes and those of their allocations; must always be empty.
 
     Give it a `reading` session: one snapshot, so that claims in flight are no differences. None: all regions.
     """
@@ -71,6 +71,7 @@ def _recount_region(session: Session, region: str, accounts: list[QuotaAccount])
             if cached != recounted:
                 yield Difference(region, account.bureau_id, counter, _shown(cached), _shown(recounted))
     yield from _astray(session, region)
+    yield from _missized(session, region)
 
 
 def _astray(session: Session, region: str) -> Iterator[Difference]:
@@ -86,6 +87,18 @@ def _astray(session: Session, region: str) -> Iterator[Difference]:
     )
     for server_id, its, carrier in session.execute(query.distinct().order_by(keys.c.id)):
         yield Difference(region, its, f"server:{server_id}", its, carrier)
+
+
+def _missized(session: Session, region: str) -> Iterator[Difference]:
+    """Servers whose own size is not what is settled for them, so that their next resize would go wrong."""
+    query = (
+        select(Server.id, Server.bureau_id, Server.amounts, Allocation.amounts)
+        .join(Allocation, Allocation.key == Server.allocation_key)
+        .where(Allocation.region == region, Allocation.valid_to.is_(None), Allocation.state == "settled")
+    )
+    for server_id, bureau_id, its, settled in session.execute(query.order_by(Server.id)):
+        if its != settled:
+            yield Difference(region, bureau_id, f"server:{server_id}.amounts", _shown(its), _shown(settled))
 
 
 def _usage(

@@ -5,14 +5,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 
 from approval.models import Notice
 from infra.database import reading, transaction
 from provisioning.cloud.driver import Conflict
 from provisioning.cloud.observed import ServerStatus
 from provisioning.cloud.simulated import Fault, SimulatedCloud
-from provisioning.models import PushedQuota, RequestLine, Server
+from provisioning.models import PushedQuota, RegionFlavor, RequestLine, Server
 from provisioning.quota import Limits
 from provisioning.service.asking import LineAsked
 from provisioning.service.servers import provision_server, release_server, stop_server
@@ -172,6 +172,18 @@ def test_outages_use_up_no_patience_with_a_quota_that_somebody_lowered(yard: Yar
     assert yard.request(asked).state == "confirming"
     assert yard.cloud.get_quota(project_id)["servers"] == ROOM["servers"]
     assert yard.held()["vcpus"] == 4
+    yard.check()
+
+
+def test_a_flavor_that_was_withdrawn_during_the_resize_is_held_as_it_was_claimed(yard: Yard) -> None:
+    server_id = built(yard)
+    asked = resized(yard, server_id)
+    with transaction(yard.engine) as session:
+        session.execute(delete(RegionFlavor).where(RegionFlavor.name == BIGGER))
+    yard.work()
+    server = row(yard, server_id)
+    assert (server.flavor, server.amounts["vcpus"], server.amounts["ram_mib"]) == (BIGGER, 4, 8192)
+    assert (line_states(yard, asked), yard.held()["vcpus"]) == (["done"], 4)
     yard.check()
 
 

@@ -17,7 +17,7 @@ from portal.guards import SYSTEM_GUARDS
 from provisioning.cloud.simulated import Fault
 from provisioning.models import PushedQuota, Server
 from provisioning.queries import find_lease, list_servers
-from provisioning.quota import Limits
+from provisioning.quota import Limits, Resources
 from provisioning.service.asking import LineAsked
 from provisioning.service.fences import list_stale_fences, push_quota
 from provisioning.service.grants import grant_quota
@@ -187,4 +187,26 @@ def test_a_recount_names_a_server_that_another_bureau_pays_for(yard: Yard) -> No
     with reading(yard.engine) as session:
         assert recount(session) == [
             Difference(REGION, yard.hall.city, f"server:{server.id}", yard.hall.city, yard.hall.town)
+        ]
+
+
+def test_a_recount_names_a_server_that_is_not_of_the_size_settled_for_it(yard: Yard) -> None:
+    [server] = yard.servers(yard.ask(ONE))
+    other = server.amounts + Resources.of(vcpus=2)
+    with transaction(yard.engine) as session:
+        session.execute(update(Server).values(amounts=other))
+    with reading(yard.engine) as session:
+        assert recount(session) == []
+    yard.work()
+    with transaction(yard.engine) as session:
+        session.execute(update(Server).values(amounts=other))
+    with reading(yard.engine) as session:
+        assert recount(session) == [
+            Difference(
+                REGION,
+                yard.hall.town,
+                f"server:{server.id}.amounts",
+                other.document(),
+                server.amounts.document(),
+            )
         ]
