@@ -37,16 +37,14 @@ def sweep() -> None:
     here = jobs.here()
     with transaction(here.engine) as session:
         sweep_servers(session, at=here.clock.now())
-    with transaction(here.engine) as session:
-        follow_cases(session, at=here.clock.now())
+    follow_cases(here.engine, at=here.clock.now())
 
 
 @shared_task(name="request.follow_case")
 def follow_case(case_id: int) -> None:
     """Let the request of a case that ended follow it; approval/ nudges by the kind of subject."""
     here = jobs.here()
-    with transaction(here.engine) as session:
-        follow_cases(session, at=here.clock.now(), case_id=case_id)
+    follow_cases(here.engine, at=here.clock.now(), case_id=case_id)
 
 
 @shared_task(name="provisioning.tend_leases")

@@ -96,9 +96,9 @@ def test_a_request_that_was_withdrawn_itself_is_left_alone(yard: Yard) -> None:
     asked = unanswered(yard)
     with transaction(yard.engine) as session:
         withdraw(session, case_id=yard.request(asked).case_id or 0, person_id=yard.hall.applicant, at=yard.at)
-        assert follow_cases(session, at=yard.at, case_id=-1) == []
-        assert follow_cases(session, at=yard.at) == [asked]
-        assert follow_cases(session, at=yard.at) == []
+    assert follow_cases(yard.engine, at=yard.at, case_id=-1) == []
+    assert follow_cases(yard.engine, at=yard.at) == [asked]
+    assert follow_cases(yard.engine, at=yard.at) == []
 
 
 @pytest.mark.parametrize("by", ["nudge", "sweep"])

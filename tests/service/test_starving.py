@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 from approval import tasks as approval_tasks
 from approval.models import Case, Notice
 from approval.queries import get_case
-from approval.service import ask_supplement, send_reminders
+from approval.service import ask_supplement, send_reminders, withdraw
 from infra import database as records
 from infra import jobs
 from infra.clock import Clock, city_date
@@ -141,6 +141,24 @@ def test_a_lease_that_cannot_be_tended_starves_no_other(
     with reading(yard.engine) as session:
         states = [get_server(session, server.id).state for server in (first, second)]
     assert states == ["active", "stopping"]
+
+
+def test_a_request_that_is_locked_starves_no_other_that_follows_its_case(
+    yard: Yard, impatient: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [yard.draft(LINE) for _ in range(2)]
+    for one in left:
+        case_id = yard.request(one).case_id or 0
+        with transaction(yard.engine) as session:
+            withdraw(session, case_id=case_id, person_id=yard.hall.applicant, at=yard.at)
+    with working(impatient, settings, yard.at, monkeypatch):
+        with transaction(yard.engine) as holder:
+            get_request(holder, left[0], lock=True)
+            with pytest.raises(ExceptionGroup, match=f"1 of 2 failed: request {left[0]}"):
+                tasks.sweep()
+        assert [yard.request(one).state for one in left] == ["draft", "withdrawn"]
+        tasks.sweep()
+    assert [yard.request(one).state for one in left] == ["withdrawn", "withdrawn"]
 
 
 def supplement(engine: Engine, case: Case, person_id: int, at: datetime) -> None:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session
 
+from approval.service import withdraw
 from identity.models import Bureau, BureauVersion
 from identity.service.reorganise import rename
 from identity.service.systems import transfer_system
@@ -22,8 +23,10 @@ from infra.clock import city_date
 from infra.database import transaction
 from infra.workdays import load_calendar
 from provisioning.cloud.simulated import Fault
+from provisioning.queries import get_request
 from provisioning.quota import Limits
 from provisioning.service.asking import LineAsked
+from provisioning.service.following import follow_cases
 from provisioning.service.leases import tend_lease
 from provisioning.service.requests import confirm_request, edit_request, withdraw_request
 from provisioning.service.servers import give_up_server, release_server, retry_server, stop_server
@@ -173,5 +176,10 @@ def test_every_act_takes_the_lock_of_the_tree_before_any_row(yard: Yard) -> None
         again = yard.draft(one)
         with transaction(yard.engine) as session:
             withdraw_request(session, **(mine | {"request_id": again}))
+        left = yard.draft(one)
+        with transaction(yard.engine) as session:
+            case_id = get_request(session, left).case_id or 0
+            withdraw(session, case_id=case_id, person_id=yard.hall.applicant, at=yard.at)
+        assert follow_cases(yard.engine, at=yard.at) == [left]
     assert early == []
     yard.check()
