@@ -25,7 +25,7 @@ from provisioning.service.settling import (
     request_of,
     settle_visit,
 )
-from provisioning.service.states import RECLAIMABLE, RELEASABLE, RULES, visit
+from provisioning.service.states import RECLAIMABLE, RELEASABLE, RULES
 from provisioning.service.telling import tell_bureau
 from provisioning.service.visits import Found, VolumeWork, Work
 
@@ -168,11 +168,12 @@ def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:
 
     Each sort is counted apart: an outage, however long, uses up no patience with what follows it.
     """
+    rule = RULES[work.state]
     try:
-        if RULES[work.state].fenced and work.project_id is None:
+        if rule.fenced and work.project_id is None:
             project_id = push_quota(engine, cloud, bureau_id=work.bureau_id, at=at)
             work = replace(work, project_id=project_id)
-        return visit(cloud, work)
+        return rule.visit(cloud, work)
     except OverQuota as failure:
         fenced = work.repushes >= REPUSHES
         return Found("broken" if fenced else "retry", fault=_told(failure), asked=work.asked, over_quota=True)

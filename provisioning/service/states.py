@@ -15,11 +15,11 @@ from provisioning.service.visits import Found, Work
 class Rule:
     """One working state.
 
-    `visit` asks the cloud; once that is done, `end` writes down what is held and `done` follows. `broken`
-    follows where the cloud cannot or will not; None: what is held stays held, so it is tried until it is
-    done. Where the server is not in the cloud any more, `lose` writes that down and `gone` follows. `alarm`:
-    what its bureau and the office are told when it breaks. `fenced`: its project's quota is brought up to
-    date first.
+    `visit` asks the cloud, or raises `CloudFailure`; once that is done, `end` writes down what is held and
+    `done` follows. `broken` follows where the cloud cannot or will not; None: what is held stays held, so it
+    is tried until it is done. Where the server is not in the cloud any more, `lose` writes that down and
+    `gone` follows. `alarm`: what its bureau and the office are told when it breaks. `fenced`: its project's
+    quota is brought up to date first.
     """
 
     visit: Callable[[Cloud, Work], Found]
@@ -100,8 +100,3 @@ RULES: Mapping[str, Rule] = {
         visit=visits.dismantle, end=endings.end_release, done="released", broken=None, gone="released"
     ),
 }
-
-
-def visit(cloud: Cloud, work: Work) -> Found:
-    """Do what the state of `work` calls for. Raises `CloudFailure`."""
-    return RULES[work.state].visit(cloud, work)

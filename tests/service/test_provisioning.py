@@ -31,7 +31,7 @@ from provisioning.service.servers import (
     take_server,
 )
 from provisioning.service.settling import settle_visit
-from provisioning.service.states import visit
+from provisioning.service.states import RULES
 from provisioning.service.sweep import sweep
 from tests.yard import LINE, REGION, ROOM, Yard, make_yard
 
@@ -191,7 +191,7 @@ def test_of_two_visits_at_once_only_one_calls_and_a_late_one_settles_nothing(yar
         assert take_server(session, server_id=server_id, at=yard.at) is None
     assert first is not None
     project_id = push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at)
-    late = visit(yard.cloud, replace(first, project_id=project_id))
+    late = RULES[first.state].visit(yard.cloud, replace(first, project_id=project_id))
     yard.work()
     yard.later(seconds=31)
     before = only(yard, asked)
