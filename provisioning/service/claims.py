@@ -3,7 +3,7 @@
 One transaction claims at one bureau of one region. Grants and freezes are in grants.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -144,14 +144,27 @@ def resize(session: Session, *, key: str, amounts: Resources, at: datetime, acto
     return opened
 
 
-def begin_release(session: Session, *, key: str, at: datetime, actor: str) -> Allocation:
-    """The cloud is about to be told to let go; the allocation still counts. Raises `NoSuchAllocation`."""
-    allocation, _ = _lock(session, key=key)
-    if allocation.state != "releasing":
-        allocation.state, allocation.settles_to, allocation.reverts_to = "releasing", None, None
-        held = allocation.amounts
-        _journal(session, allocation, act="quota.release.begin", at=at, actor=actor, before=held, after=held)
-    return allocation
+def begin_release_all(session: Session, *, keys: Collection[str], at: datetime, actor: str) -> None:
+    """The cloud is about to be told to let go of all of `keys`; their allocations still count.
+
+    One lock of each account, however many keys (a few thousand, by what a statement takes). What is being
+    released already stays as it is. Raises `NoSuchAllocation`.
+    """
+    keep_tree_still(session)
+    theirs = Allocation.key.in_(keys), Allocation.valid_to.is_(None)
+    accounts = select(Allocation.region, Allocation.bureau_id).where(*theirs).distinct()
+    for region, bureau_id in sorted((row.region, row.bureau_id) for row in session.execute(accounts)):
+        lock_account(session, region=region, bureau_id=bureau_id)
+    query = select(Allocation).where(*theirs).order_by(Allocation.id)
+    held = {one.key: one for one in session.scalars(query.execution_options(populate_existing=True))}
+    for key in keys:
+        if key not in held:
+            raise NoSuchAllocation(key=key)
+    for one in held.values():
+        if one.state != "releasing":
+            one.state, one.settles_to, one.reverts_to = "releasing", None, None
+            still = one.amounts
+            _journal(session, one, act="quota.release.begin", at=at, actor=actor, before=still, after=still)
 
 
 def release(session: Session, *, key: str, at: datetime, actor: str) -> None:

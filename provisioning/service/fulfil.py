@@ -52,17 +52,18 @@ def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> N
     if request.kind == "volumes":
         _add_volumes(session, request, targets, lines, at=at, actor=actor)
         return
+    if request.kind == "release":
+        for line in lines:
+            targets[line.id].work_line_id = line.id
+        begin_dismantling(session, targets.values(), at=at, actor=actor, state="releasing")
+        return
     if request.kind == "resize":
         _refuse_shortfalls(session, request, amounts_asked(session, request))
     for line in lines:
-        match request.kind:
-            case "resize":
-                _resize(session, targets[line.id], line, at=at, actor=actor)
-            case "extension":
-                _extend(session, request, targets[line.id], line, at=at, actor=actor)
-            case _:
-                targets[line.id].work_line_id = line.id
-                begin_dismantling(session, targets[line.id], at=at, actor=actor, state="releasing")
+        if request.kind == "resize":
+            _resize(session, targets[line.id], line, at=at, actor=actor)
+        else:
+            _extend(session, request, targets[line.id], line, at=at, actor=actor)
 
 
 def claim_for(

@@ -111,7 +111,7 @@ def release_server(session: Session, *, server_id: int, at: datetime, actor: str
     Raises NotFound, ServerState.
     """
     server = _lock(session, server_id, RELEASABLE, zh="释放", en="release it")
-    begin_dismantling(session, server, at=at, actor=actor, state="releasing")
+    begin_dismantling(session, [server], at=at, actor=actor, state="releasing")
     return server
 
 

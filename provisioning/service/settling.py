@@ -3,6 +3,7 @@
 Locks in this order: tree, requests by their ids, server, quota account.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,11 +17,12 @@ from infra.jobs import enqueue
 from infra.workdays import load_calendar
 from provisioning.cloud.observed import ServerStatus
 from provisioning.lease import may_go_without_snapshot
-from provisioning.models import WORKING, Request, RequestLine, Server
+from provisioning.models import WORKING, Request, RequestLine, Server, Volume
 from provisioning.pace import backoff, is_stuck, poll, takes_too_long
 from provisioning.queries import get_request, get_server, list_volumes_of
 from provisioning.service.accounts import keep_tree_still
-from provisioning.service.claims import begin_release
+from provisioning.service.asking import NEW_SERVERS
+from provisioning.service.claims import begin_release_all
 from provisioning.service.endings import SETTLER, Ending
 from provisioning.service.fences import distrust_fence
 from provisioning.service.states import RULES
@@ -29,8 +31,6 @@ from provisioning.service.visits import Found, Work
 
 TASK = "provisioning.provision_server"
 SETTLED_STATES = ("active", "stopped", "given_up", "released")
-BUILDING = ("new_system", "servers")
-"""Kinds of requests that end with the servers of their lines; the others end with the lines themselves."""
 DISMANTLING = ("cleaning", "releasing")
 KEEPS_FAULT = ("cleaning", "pruning", "reverting")
 """States that undo something: the fault for which they do stays shown, whatever happens on the way."""
@@ -112,13 +112,17 @@ def move(
         enqueue(session, TASK, server.id)
 
 
-def begin_dismantling(session: Session, server: Server, *, at: datetime, actor: str, state: str) -> None:
-    """Mark what the server and its volumes hold as releasing, and have them taken down."""
-    begin_release(session, key=server.allocation_key, at=at, actor=actor)
-    for volume in list_volumes_of(session, server.id):
-        if volume.state in ("pending", "active"):
-            begin_release(session, key=volume.allocation_key, at=at, actor=actor)
-    move(session, server, state, at=at, actor=actor)
+def begin_dismantling(
+    session: Session, servers: Collection[Server], *, at: datetime, actor: str, state: str
+) -> None:
+    """Mark what the servers and their volumes hold as releasing, and have them taken down."""
+    volumes = select(Volume.allocation_key).where(
+        Volume.server_id.in_([server.id for server in servers]), Volume.state.in_(("pending", "active"))
+    )
+    keys = [*(server.allocation_key for server in servers), *session.scalars(volumes)]
+    begin_release_all(session, keys=keys, at=at, actor=actor)
+    for server in servers:
+        move(session, server, state, at=at, actor=actor)
 
 
 def conclude_request(session: Session, request: Request, *, at: datetime) -> None:
@@ -129,7 +133,7 @@ def conclude_request(session: Session, request: Request, *, at: datetime) -> Non
     if request.state != "provisioning":
         return
     under_way: ColumnElement[bool]
-    if request.kind in BUILDING:
+    if request.kind in NEW_SERVERS:
         states = select(Server.state).join(RequestLine, RequestLine.id == Server.line_id)
         under_way, lost = Server.state.not_in(SETTLED_STATES), "given_up"
     else:
@@ -249,7 +253,7 @@ def _go_on(session: Session, server: Server, found: Found, *, at: datetime) -> N
 
 def _enter(session: Session, server: Server, state: str, *, at: datetime) -> None:
     if state in DISMANTLING:
-        begin_dismantling(session, server, at=at, actor=SETTLER, state=state)
+        begin_dismantling(session, [server], at=at, actor=SETTLER, state=state)
     else:
         move(session, server, state, at=at)
 

@@ -12,7 +12,7 @@ from identity.queries import get_bureau
 from infra.database import reading, transaction
 from metrics.capacity import Breakdown, report_capacity
 from provisioning.quota import DIMENSIONS, Inventory, Limits, Resources
-from provisioning.service.claims import begin_release, claim, release, resize, settle
+from provisioning.service.claims import begin_release_all, claim, release, resize, settle
 from provisioning.service.grants import grant_quota, set_mode, set_root_grant
 from provisioning.service.regions import open_region, record_inventory
 from tests.factories import make_bureau, make_system
@@ -253,7 +253,7 @@ def act_at_random(
         if fate == 2:
             resize(session, amounts=larger, **common)
         if fate >= 3:
-            begin_release(session, **common)
+            begin_release_all(session, keys=[key], at=at, actor=ACTOR)
         if fate == 4:
             release(session, **common)
 

@@ -21,7 +21,7 @@ from provisioning.errors import (
 from provisioning.models import Allocation, QuotaAccount
 from provisioning.quota import Limits, Resources
 from provisioning.service.claims import (
-    begin_release,
+    begin_release_all,
     claim,
     claim_all,
     find_shortfalls,
@@ -231,7 +231,7 @@ def test_claim_then_release_is_the_identity(engine: Engine, shared: County, at: 
     with transaction(engine) as session:
         claim_at(session, shared, 0, "server:1", at, vcpus=4)
         settle(session, key="server:1", at=at, actor=ACTOR)
-        begin_release(session, key="server:1", at=at, actor=ACTOR)
+        begin_release_all(session, keys=["server:1"], at=at, actor=ACTOR)
     assert used(engine, shared.county)[1] == Resources.of(vcpus=4)
     for _ in range(2):
         with transaction(engine) as session:
@@ -322,10 +322,19 @@ def test_shrinking_is_allowed_even_far_above_a_freeze(engine: Engine, reserved: 
     assert (short["bureau"], short["limit"], short["used"], short["asked"]) == ("县", 0, 60, 1)
 
 
-@pytest.mark.parametrize("act", [settle, revert, begin_release, release])
+@pytest.mark.parametrize("act", [settle, revert, release])
 def test_what_was_never_claimed_is_not_found(engine: Engine, shared: County, at: datetime, act: Any) -> None:
     with pytest.raises(NoSuchAllocation), transaction(engine) as session:
         act(session, key="never", at=at, actor=ACTOR)
+
+
+def test_a_release_of_many_begins_for_all_or_none(engine: Engine, shared: County, at: datetime) -> None:
+    with transaction(engine) as session:
+        claim_at(session, shared, 0, "server:1", at, vcpus=4)
+    with pytest.raises(NoSuchAllocation, match="never"), transaction(engine) as session:
+        begin_release_all(session, keys=["server:1", "never"], at=at, actor=ACTOR)
+    with reading(engine) as session:
+        assert session.scalars(select(Allocation.state)).all() == ["claimed"]
 
 
 def test_an_allocation_never_ends_before_it_began(engine: Engine, shared: County, at: datetime) -> None:

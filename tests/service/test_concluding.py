@@ -1,4 +1,4 @@
-"""When a request has come to its end: whatever its servers work for meanwhile, and however many they are."""
+"""When a request has come to its end: whatever its servers work for, and however many they are."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event
 from infra.database import transaction
 from provisioning.cloud.simulated import Fault
 from provisioning.models import Server
+from provisioning.quota import Resources
 from provisioning.service.asking import LineAsked
 from provisioning.service.servers import give_up_server, provision_server, release_server, stop_server
 from tests.yard import BIGGER, LINE, Yard, make_yard
@@ -124,3 +125,30 @@ def test_a_visit_reads_no_other_server_of_its_request_and_asks_only_if_it_change
         yard.later(seconds=WAITS_S / 2 + 0.5)
     yard.work()
     assert yard.request(asked).state == "confirming"
+
+
+def test_a_release_holds_the_account_for_as_many_statements_whatever_the_number_of_servers(
+    yard: Yard,
+) -> None:
+    after: list[int] = []
+    for count in (2, 6):
+        asked = yard.ask(replace(LINE, count=count))
+        yard.work()
+        lines = [LineAsked(target_id=server.id) for server in yard.servers(asked)]
+        gone = yard.draft(*lines, kind="release", end_on=None)
+        yard.submit(gone)
+        for _ in ("accept", "first_review", "review"):
+            yard.decide(gone)
+        with noted(yard.engine) as (_, said):
+            assert yard.decide(gone).approved
+        [locked] = [
+            number
+            for number, one in enumerate(said)
+            if "FROM quota_accounts" in one and "FOR NO KEY UPDATE" in one
+        ]
+        after.append(len(said) - locked)
+        yard.work()
+        assert yard.request(gone).state == "closed"
+    assert after[0] == after[1]
+    assert yard.held() == Resources()
+    yard.check()

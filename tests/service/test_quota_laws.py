@@ -134,7 +134,7 @@ class QuotaLaws(RuleBasedStateMachine):
             held.amount = max(held.amount, amount)
 
     def begin_release(self, key: str, held: Held) -> None:
-        self.attempt(set(), claims.begin_release, key=self.key(key))
+        self.attempt(set(), claims.begin_release_all, keys=[self.key(key)])
         held.state, held.settles_to, held.reverts_to = "releasing", None, None
 
     def release(self, key: str, held: Held) -> None:
