@@ -1,4 +1,8 @@
-"""Leases: notices that are due, stopping what is over, deletion with a snapshot after the grace period."""
+"""Leases: notices that are due, stopping what is over, deletion with a snapshot after the grace period.
+
+A server whose stop the cloud refuses runs on, and is told of and tried again once a day; after the grace
+period it is deleted as it runs, else it would hold its quota for ever.
+"""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -6,6 +10,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from infra.clock import city_date
 from provisioning.lease import NOTICE_DAYS, Calendar, is_over, may_delete, notices_due
 from provisioning.models import Lease, Server
 from provisioning.queries import get_request, get_server
@@ -52,7 +57,10 @@ def tend_lease(session: Session, *, server_id: int, on: date, at: datetime, cale
             days=(lease.end_on - on).days,
         )
         lease.notices_sent = [*lease.notices_sent, *due]
-    if code == "lease_over" and server.state == "active":
-        move(session, server, "stopping", at=at)
-    elif server.state == "stopped" and may_delete(lease.end_on, on=on, calendar=calendar):
+    if code != "lease_over":
+        return
+    runs_on = server.state == "active" and server.fault is not None
+    if (server.state == "stopped" or runs_on) and may_delete(lease.end_on, on=on, calendar=calendar):
         move(session, server, "expiring", at=at)
+    elif server.state == "active" and not (runs_on and city_date(server.since_at) >= on):
+        move(session, server, "stopping", at=at)

@@ -19,7 +19,7 @@ from provisioning.cloud.observed import ServerStatus
 from provisioning.lease import may_go_without_snapshot
 from provisioning.models import WORKING, Request, RequestLine, Server, Volume
 from provisioning.pace import backoff, is_stuck, poll, takes_too_long
-from provisioning.queries import get_request, get_server, list_volumes_of
+from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
 from provisioning.service.accounts import keep_tree_still
 from provisioning.service.asking import NEW_SERVERS
 from provisioning.service.claims import begin_release_all
@@ -259,9 +259,11 @@ def _enter(session: Session, server: Server, state: str, *, at: datetime) -> Non
 
 
 def _raise_alarm(session: Session, ending: Ending, *, code: str) -> None:
+    """Once a day for each end of the lease: a stop that is refused is tried again every day."""
     server, at, why = ending.server, ending.at, _why(ending.server.fault)
-    tell_office(session, server, code=code, at=at, **why)
-    key = f"{code}:{server.id}:{server.revision}"
+    lease = find_lease(session, server.id)
+    key = f"{code}:{server.id}:{lease and lease.end_on}:{city_date(at)}"
+    tell_office(session, server, code=code, at=at, key=f"{key}:office", **why)
     tell_bureau(session, server, ending.request, key=key, code=code, at=at, **why)
 
 

@@ -45,9 +45,13 @@ def tell_bureau(
         notify(session, key=f"{key}:{person_id}", **told, person_id=person_id)
 
 
-def tell_office(session: Session, server: Server, *, code: str, at: datetime, **facts: Any) -> None:
-    """Tell the office of something about the server that it should look into; once for what it is doing."""
-    key = f"{code}:office:{server.id}:{server.revision}"
+def tell_office(
+    session: Session, server: Server, *, code: str, at: datetime, key: str | None = None, **facts: Any
+) -> None:
+    """Tell the office of something about the server that it should look into; once for each `key`, which is
+    what the server is doing if none is given.
+    """
+    key = key or f"{code}:office:{server.id}:{server.revision}"
     notify(session, key=key, **_about(server, code, at, facts), **_office(session, server.bureau_id))
 
 

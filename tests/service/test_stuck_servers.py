@@ -39,6 +39,15 @@ def yard(database: Engine, tmp_path: Path) -> Yard:
     return make_yard(database, tmp_path, at=datetime(2026, 3, 2, 1, tzinfo=UTC))
 
 
+def leases_tended(yard: Yard) -> None:
+    """What the workers do every ten minutes."""
+    with reading(yard.engine) as session:
+        due, calendar = list_leases_to_tend(session, on=city_date(yard.at)), load_calendar(session)
+    for one in due:
+        with transaction(yard.engine) as session:
+            tend_lease(session, server_id=one, on=city_date(yard.at), at=yard.at, calendar=calendar)
+
+
 def built(yard: Yard, line: LineAsked = BARE) -> Server:
     """A server that runs."""
     asked = yard.ask(line)
@@ -181,11 +190,7 @@ def test_a_lapsed_lease_ends_with_a_server_in_error_too(yard: Yard) -> None:
     states = []
     for days in range(1, 26):
         yard.at = city_midnight(end_on + timedelta(days=days)) + timedelta(hours=9)
-        with reading(yard.engine) as session:
-            due, calendar = list_leases_to_tend(session, on=city_date(yard.at)), load_calendar(session)
-        for one in due:
-            with transaction(yard.engine) as session:
-                tend_lease(session, server_id=one, on=city_date(yard.at), at=yard.at, calendar=calendar)
+        leases_tended(yard)
         yard.work(rounds=3)
         states.append(row(yard, server).state)
     assert list(dict.fromkeys(states)) == ["stopped", "expiring", "released"]
@@ -206,6 +211,28 @@ def test_a_server_that_may_not_be_stopped_still_runs_and_its_people_and_the_offi
         ("operator", yard.hall.city),
         ("bureau_admin", yard.hall.town),
     ]
+
+
+def test_a_lapsed_lease_ends_with_a_server_that_may_not_be_stopped_too(yard: Yard) -> None:
+    end_on = date(2026, 4, 9)
+    asked = yard.ask(BARE, end_on=end_on)
+    yard.work()
+    [server] = yard.servers(asked)
+    yard.region.inject(Fault.refused, operation="stop_server", count=None)
+    for days in range(1, 16):
+        yard.at = city_midnight(end_on + timedelta(days=days)) + timedelta(hours=9)
+        for _ in range(4):
+            leases_tended(yard)
+            yard.work(rounds=3)
+            yard.later(minutes=10)
+        assert row(yard, server).state == "active"
+        assert len(told(yard, "server_not_stopped")) == 2 * days
+    yard.at = city_midnight(date(2026, 4, 27)) + timedelta(hours=9)
+    leases_tended(yard)
+    yard.work()
+    assert (row(yard, server).state, yard.held()) == ("released", Resources())
+    assert [image.tag for image in yard.cloud.list_images() if image.tag] == [f"{server.tag}-last"]
+    yard.check()
 
 
 def test_a_server_in_error_does_not_start(yard: Yard) -> None:
