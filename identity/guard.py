@@ -64,46 +64,29 @@ class SystemGuard(Protocol):
         """Follow a transfer, already written but not committed; may refuse it by raising a SijiError."""
 
 
-class IdentityGuard:
-    """Identity's own word: a bureau with living children, persons or systems is not abolished."""
+def own_holdings(session: Session, *, bureau_ids: Collection[int]) -> dict[int, list[str]]:
+    """Identity's own word: a bureau with living children, persons or systems is not abolished.
 
-    def holdings(self, session: Session, *, bureau_ids: Collection[int]) -> dict[int, list[str]]:
-        """Kinds 'children' (living ones that are not abolished along with it), 'persons' and 'systems'."""
-        going = set(bureau_ids)
-        held: dict[int, list[str]] = {}
-        for some in chunks(sorted(going)):
-            children = select(Bureau.parent_id, Bureau.id).where(
-                Bureau.parent_id.in_(some), Bureau.abolished_at.is_(None)
-            )
-            persons = select(Person.bureau_id).where(Person.bureau_id.in_(some), Person.departed_at.is_(None))
-            systems = select(System.bureau_id).where(System.bureau_id.in_(some), System.retired_at.is_(None))
-            having: dict[str, set[int | None]] = {
-                "children": {parent for parent, child in session.execute(children) if child not in going},
-                "persons": set(session.scalars(persons.distinct())),
-                "systems": set(session.scalars(systems.distinct())),
-            }
-            for bureau_id in some:
-                kinds = [kind for kind, bureaus in having.items() if bureau_id in bureaus]
-                if kinds:
-                    held[bureau_id] = kinds
-        return held
-
-    def on_move(
-        self,
-        session: Session,
-        *,
-        bureau_id: int,
-        old_parent_id: int | None,
-        new_parent_id: int | None,
-        at: datetime,
-        actor: str,
-    ) -> None:
-        """Nothing of identity's depends on where a bureau stands."""
-
-    def on_merge(
-        self, session: Session, *, bureau_id: int, successor_id: int, at: datetime, actor: str
-    ) -> None:
-        """The merger itself hands over what is identity's."""
+    Kinds 'children' (living ones that are not abolished along with it), 'persons' and 'systems'.
+    """
+    going = set(bureau_ids)
+    held: dict[int, list[str]] = {}
+    for some in chunks(sorted(going)):
+        children = select(Bureau.parent_id, Bureau.id).where(
+            Bureau.parent_id.in_(some), Bureau.abolished_at.is_(None)
+        )
+        persons = select(Person.bureau_id).where(Person.bureau_id.in_(some), Person.departed_at.is_(None))
+        systems = select(System.bureau_id).where(System.bureau_id.in_(some), System.retired_at.is_(None))
+        having: dict[str, set[int | None]] = {
+            "children": {parent for parent, child in session.execute(children) if child not in going},
+            "persons": set(session.scalars(persons.distinct())),
+            "systems": set(session.scalars(systems.distinct())),
+        }
+        for bureau_id in some:
+            kinds = [kind for kind, bureaus in having.items() if bureau_id in bureaus]
+            if kinds:
+                held[bureau_id] = kinds
+    return held
 
 
 def all_holdings(
@@ -111,8 +94,8 @@ def all_holdings(
 ) -> Mapping[int, list[str]]:
     """What identity and all `guards` say that the bureaus hold; those that hold nothing are left out."""
     held: dict[int, list[str]] = {}
-    for guard in (IdentityGuard(), *guards):
-        for bureau_id, kinds in guard.holdings(session, bureau_ids=bureau_ids).items():
+    for holdings in (own_holdings, *(guard.holdings for guard in guards)):
+        for bureau_id, kinds in holdings(session, bureau_ids=bureau_ids).items():
             if kinds:
                 held.setdefault(bureau_id, []).extend(kinds)
     return held
