@@ -20,6 +20,18 @@ class DatasetExists(SijiError):
     en = "The dataset code “{dataset}” is taken; choose another."
 
 
+class DatasetEnded(SijiError):
+    """The dataset ended with the bureau that provided it; only its history can be read."""
+
+    kind = Kind.conflict
+    code = "dataset_ended"
+    zh = "数据集“{dataset}”已随提供部门撤销于 {ended_on} 停用，不能再修改、发布或申请，仅可查阅历史。"
+    en = (
+        "The dataset “{dataset}” ended on {ended_on} with the bureau that provided it: it is not changed, "
+        "published to or asked for any more; its history can be read."
+    )
+
+
 class Incompatible(SijiError):
     """New items would make records refused that the present version accepts."""
 

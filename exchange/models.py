@@ -17,7 +17,10 @@ CLAIMED = text("state = 'claimed'")
 
 
 class Dataset(Base):
-    """A catalogue entry as it is now; `version` is that of its newest items, `revision` counts edits."""
+    """A catalogue entry as it is now; `version` is that of its newest items, `revision` counts edits.
+
+    It ends, at `ended_at`, with the bureau that provides it.
+    """
 
     __tablename__ = "datasets"
     __table_args__ = (
@@ -48,6 +51,7 @@ class Dataset(Base):
     version: Mapped[int] = mapped_column(default=1)
     revision: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
 
 
 class DatasetVersion(Base):

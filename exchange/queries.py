@@ -76,10 +76,9 @@ def list_versions(session: Session, *, dataset_id: int) -> list[DatasetVersion]:
 
 
 def list_datasets_without_topic(session: Session) -> list[int]:
-    """Ids of datasets whose topic nobody has made yet."""
-    return list(
-        session.scalars(select(Dataset.id).where(Dataset.topic_made_at.is_(None)).order_by(Dataset.id))
-    )
+    """Ids of datasets whose topic nobody has made yet; those that ended need none."""
+    waiting = select(Dataset.id).where(Dataset.topic_made_at.is_(None), Dataset.ended_at.is_(None))
+    return list(session.scalars(waiting.order_by(Dataset.id)))
 
 
 def get_subscription(session: Session, *, subscription_id: int, lock: bool = False) -> Subscription:
@@ -235,11 +234,13 @@ def list_entries(
     after: int = 0,
     limit: int = 50,
 ) -> list[tuple[Dataset, Bureau]]:
-    """Catalogue entries by id with their providers; `search` in the code, the name or the provider's name."""
+    """Catalogue entries that have not ended, by id with their providers; `search` in the code, the name or
+    the provider's name.
+    """
     query = (
         select(Dataset, Bureau)
         .join(Bureau, Bureau.id == Dataset.bureau_id)
-        .where(Dataset.id > after)
+        .where(Dataset.id > after, Dataset.ended_at.is_(None))
         .order_by(Dataset.id)
         .limit(limit)
     )

@@ -44,6 +44,9 @@ class TreeGuard(Protocol):
         Its children, persons and systems are the successor's already.
         """
 
+    def on_abolish(self, session: Session, *, bureau_ids: Collection[int], at: datetime, actor: str) -> None:
+        """End what ends along with the bureaus, which hold nothing; written already but not committed."""
+
 
 class SystemGuard(Protocol):
     """Called in the transaction of the change, which has locked the system's row."""

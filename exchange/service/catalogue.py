@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from exchange.broker.driver import Broker
 from exchange.compatibility import backward_breaks
-from exchange.errors import CatalogueInvalid, DatasetExists, Incompatible
+from exchange.errors import CatalogueInvalid, DatasetEnded, DatasetExists, Incompatible
 from exchange.models import SHARE_TYPES, UPDATE_MODES, Dataset, DatasetVersion
 from exchange.queries import find_dataset, get_dataset, get_items
 from exchange.schema import BadItems, Item, check_items
 from identity.service.abolition import hold_bureau
+from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import Stale
 from infra.jobs import enqueue
@@ -98,11 +99,13 @@ def create_dataset(session: Session, entry: Entry, *, actor: str, at: datetime) 
 def edit_dataset(
     session: Session, *, dataset_id: int, revision: int, changes: dict[str, Any], actor: str, at: datetime
 ) -> Dataset:
-    """Change descriptive fields (`EDITABLE`) of the entry as `revision` showed it. CatalogueInvalid, Stale.
+    """Change descriptive fields (`EDITABLE`) of the entry as `revision` showed it.
 
-    Subscriptions that were granted stay; another share type counts for those to come.
+    Subscriptions that were granted stay; another share type counts for those to come. Raises NotFound,
+    DatasetEnded, Stale, CatalogueInvalid.
     """
     dataset = get_dataset(session, dataset_id=dataset_id, lock=True)
+    check_not_ended(dataset)
     _check_revision(dataset, revision)
     if unknown := sorted(set(changes) - set(EDITABLE)):
         names = ", ".join(unknown)
@@ -123,11 +126,13 @@ def edit_dataset(
 def add_version(
     session: Session, *, dataset_id: int, revision: int, items: Sequence[Item], actor: str, at: datetime
 ) -> Dataset:
-    """Give the dataset new items, as its next version. CatalogueInvalid, Incompatible, Stale.
+    """Give the dataset new items, as its next version.
 
-    Subscribers go on seeing the items released to them and no new one.
+    Subscribers go on seeing the items released to them and no new one. Raises NotFound, DatasetEnded, Stale,
+    CatalogueInvalid, Incompatible.
     """
     dataset = get_dataset(session, dataset_id=dataset_id, lock=True)
+    check_not_ended(dataset)
     _check_revision(dataset, revision)
     _check_items(dataset.code, items, dataset.key_items)
     present = get_items(session, dataset_id=dataset.id, version=dataset.version)
@@ -145,6 +150,12 @@ def add_version(
     after = _facts(dataset) | {"items": [item.name for item in items]}
     _record(session, dataset, "dataset.version_added", actor=actor, at=at, before=before, after=after)
     return dataset
+
+
+def check_not_ended(dataset: Dataset) -> None:
+    """Raises DatasetEnded."""
+    if dataset.ended_at is not None:
+        raise DatasetEnded(dataset=dataset.code, ended_on=city_date(dataset.ended_at).isoformat())
 
 
 def make_topic(engine: Engine, broker: Broker, *, dataset_id: int, at: datetime) -> None:

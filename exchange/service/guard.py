@@ -1,8 +1,8 @@
 """What the exchange says to changes of the tree and of systems' owners (identity.guard).
 
-A bureau with live subscriptions is not abolished, nor one with datasets, whose data others may receive: they
-would stop without a word. A merger hands the datasets to the successor. A system does not take data to
-another bureau that was released to the one it leaves.
+A bureau with live subscriptions is not abolished, nor one whose datasets others receive: they would stop
+without a word. The datasets that nobody receives end with their bureau; a merger hands all of them to the
+successor. A system does not take data to another bureau that was released to the one it leaves.
 """
 
 from collections import defaultdict
@@ -24,9 +24,7 @@ class SharingGuard:
     """The exchange's word (identity.guard.TreeGuard and SystemGuard)."""
 
     def holdings(self, session: Session, *, bureau_ids: Collection[int]) -> dict[int, list[str]]:
-        """'subscriptions' of bureaus that hold live ones, 'subscribers' where others hold some to theirs,
-        'datasets' of those that provide any.
-        """
+        """'subscriptions' of bureaus that hold live ones, 'subscribers' where anybody does to theirs."""
         held: dict[int, list[str]] = defaultdict(list)
         for some in chunks(sorted(bureau_ids)):
             live = Subscription.state.in_(LIVE_STATES)
@@ -36,8 +34,7 @@ class SharingGuard:
                 .join(Subscription, Subscription.dataset_id == Dataset.id)
                 .where(Dataset.bureau_id.in_(some), live)
             )
-            provided = select(Dataset.bureau_id).where(Dataset.bureau_id.in_(some))
-            for kind, query in (("subscriptions", own), ("subscribers", theirs), ("datasets", provided)):
+            for kind, query in (("subscriptions", own), ("subscribers", theirs)):
                 for bureau_id in sorted(session.scalars(query.distinct())):
                     held[bureau_id].append(kind)
         return dict(held)
@@ -82,6 +79,25 @@ class SharingGuard:
                 before={"bureau_id": bureau_id},
                 after={"bureau_id": successor_id},
             )
+        session.flush()
+
+    def on_abolish(self, session: Session, *, bureau_ids: Collection[int], at: datetime, actor: str) -> None:
+        """Nobody provides the bureaus' datasets any more: they end, and their history stays."""
+        for some in chunks(sorted(bureau_ids)):
+            provided = select(Dataset).where(Dataset.bureau_id.in_(some), Dataset.ended_at.is_(None))
+            for dataset in session.scalars(locked(provided.order_by(Dataset.id))).all():
+                dataset.ended_at = at
+                dataset.revision += 1
+                append(
+                    session,
+                    actor=actor,
+                    act="dataset.ended",
+                    subject=f"dataset:{dataset.id}",
+                    bureau_id=dataset.bureau_id,
+                    at=at,
+                    before={"ended_at": None},
+                    after={"ended_at": at.isoformat()},
+                )
         session.flush()
 
     def system_holdings(self, session: Session, *, system_ids: Collection[int]) -> dict[int, list[str]]:

@@ -19,7 +19,7 @@ from exchange.errors import BatchInProgress, BatchRefused, BatchTooLarge, KeyReu
 from exchange.models import Batch, Dataset, QuarantinedRecord
 from exchange.queries import find_batch, find_claim, get_batch, get_dataset, get_items, list_claims
 from exchange.schema import RecordRules
-from exchange.service.catalogue import make_topic
+from exchange.service.catalogue import check_not_ended, make_topic
 from identity.models import System
 from infra.database import reading, transaction
 from infra.errors import NotFound
@@ -63,9 +63,9 @@ def publish_batch(
     """Store a batch of the provider's system `publisher_id` once, however often its idempotency `key` comes.
 
     Bad records go to quarantine. A full batch whose records are all bad replaces nothing. Raises
-    BatchTooLarge, BatchRefused, NotProvider, KeyReused, BatchInProgress, NotFound and the broker's failures;
-    after one that is retryable, send the same again. What the log refuses for good is BatchRefused: nothing
-    of it is left, and the key may be used for something else.
+    BatchTooLarge, BatchRefused, DatasetEnded, NotProvider, KeyReused, BatchInProgress, NotFound and the
+    broker's failures; after one that is retryable, send the same again. What the log refuses for good is
+    BatchRefused: nothing of it is left, and the key may be used for something else.
     """
     if len(changes) > MAX_BATCH_RECORDS:
         raise BatchTooLarge(limit=MAX_BATCH_RECORDS)
@@ -128,6 +128,7 @@ def _check_key(dataset: Dataset, key: str) -> None:
 
 def _provided_dataset(session: Session, *, dataset_id: int, publisher_id: int) -> Dataset:
     dataset = get_dataset(session, dataset_id=dataset_id)
+    check_not_ended(dataset)
     system = session.get(System, publisher_id)
     if system is None:
         raise NotFound(what_zh="信息系统", what_en="information system", key=publisher_id)

@@ -11,6 +11,7 @@ from exchange.masking import BadMask, Mask, check_mask, read_mask
 from exchange.models import Dataset, Subscription
 from exchange.queries import get_items, get_subscription
 from exchange.schema import Item
+from exchange.service.catalogue import check_not_ended
 from infra.clock import city_date
 from infra.errors import Stale
 from infra.journal import append
@@ -73,7 +74,8 @@ def mask_on(item: Item, subscription: Subscription) -> Mask | None:
 
 
 def check_shared(dataset: Dataset) -> None:
-    """Raises NotShared."""
+    """Raises DatasetEnded, NotShared."""
+    check_not_ended(dataset)
     if dataset.share_type == "none":
         raise NotShared(dataset=dataset.code, basis=dataset.legal_basis)
 

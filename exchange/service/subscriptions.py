@@ -65,8 +65,8 @@ def request_subscription(
     """Ask for `items` of a dataset until `until_on`, inclusive: a case of approval, submitted at once.
 
     An unconditional dataset is granted here and now. `masks` by item are the subscriber's own wish and leave
-    the items alone that the catalogue masks. Raises NotFound, NotShared, SubscriptionInvalid and
-    SubscriptionExists.
+    the items alone that the catalogue masks. Raises NotFound, DatasetEnded, NotShared, SubscriptionInvalid
+    and SubscriptionExists.
     """
     serialise(session, TREE_LOCK, shared=True)  # a merger locks it first, then bureaus, systems and datasets
     serialise(session, f"exchange.subscription:{dataset_id}:{system_id}")

@@ -83,7 +83,6 @@ HELD = {
     "systems": ("信息系统", "information systems"),
     "grants": ("配额", "quota"),
     "allocations": ("在用资源", "resources in use"),
-    "datasets": ("数据集", "datasets"),
     "subscriptions": ("数据订阅", "subscriptions"),
     "subscribers": ("他人对其数据集的订阅", "others' subscriptions to its datasets"),
 }

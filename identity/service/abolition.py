@@ -75,3 +75,5 @@ def abolish_all(
         close = update(RoleAssignment).where(held_there).values(valid_to=closing(RoleAssignment, at))
         session.execute(close)
     session.flush()
+    for guard in guards:
+        guard.on_abolish(session, bureau_ids=[bureau.id for bureau in bureaus], at=at, actor=actor)

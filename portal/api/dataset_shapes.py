@@ -128,6 +128,9 @@ class DatasetDetail(DatasetOut):
     partitions: int
     items: list[DatasetItemOut]
     created_at: datetime
+    ended_at: datetime | None = Field(
+        description="随提供部门撤销而停用的时间 · when it ended with its provider"
+    )
     revision: int
 
 

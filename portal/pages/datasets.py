@@ -67,7 +67,9 @@ def dataset(
         "subscriptions": list_subscription_rows(session, dataset_id=found.id, limit=SHOWN_SUBSCRIPTIONS)
         if sees_subscriptions
         else [],
-        "may_ask": P.subscriptions_request in permissions_of(asker.actor) and found.share_type != "none",
+        "may_ask": P.subscriptions_request in permissions_of(asker.actor)
+        and found.share_type != "none"
+        and found.ended_at is None,
     }
     return render(request, "dataset.html", SHARING | facts)
 

@@ -78,6 +78,9 @@ class QuotaGuard:
     ) -> None:
         """Grants are not handed over: who granted them takes them back and grants the successor its own."""
 
+    def on_abolish(self, session: Session, *, bureau_ids: Collection[int], at: datetime, actor: str) -> None:
+        """A bureau that is abolished has no grant that could end."""
+
     def system_holdings(self, session: Session, *, system_ids: Collection[int]) -> dict[int, list[str]]:
         """'allocations' of systems that use something."""
         serialise(session, TREE_LOCK)

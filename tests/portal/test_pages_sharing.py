@@ -13,7 +13,9 @@ from sqlalchemy import select
 
 from exchange.models import Dataset, Subscription
 from exchange.queries import get_items, get_subscription
-from infra.database import reading
+from exchange.service.guard import SharingGuard
+from identity.queries import get_bureau
+from infra.database import reading, transaction
 from infra.installation import Installation
 from infra.journal import JournalEntry
 from tests.portal.conftest import SignIn, csrf_of
@@ -136,6 +138,25 @@ def test_the_catalogue_is_searched_by_name_code_and_provider(sign_in: SignIn, sh
         assert CODE in browser.get("/catalogue", params={"search": search}).text
     assert CODE not in browser.get("/catalogue", params={"search": "100%"}).text
     assert CODE not in browser.get("/catalogue", params={"share": "none"}).text
+
+
+def test_a_dataset_that_ended_is_offered_to_nobody_and_can_still_be_read(
+    sign_in: SignIn, shared: Shared, installation: Installation
+) -> None:
+    browser = sign_in("minzheng")
+    page = browser.get(f"/datasets/{CODE}").text
+    assert f"/ask/{CODE}" in page
+    assert "已停用" not in page
+    with transaction(installation.engine) as session:
+        office = get_bureau(session, code="1306-zhb")
+        at = installation.clock.now()
+        SharingGuard().on_abolish(session, bureau_ids=[office.id], at=at, actor="person:1")
+    assert CODE not in browser.get("/catalogue").text
+    assert browser.get("/api/v1/datasets").json()["items"] == []
+    page = browser.get(f"/datasets/{CODE}").text
+    assert f"/ask/{CODE}" not in page
+    assert "已停用" in page
+    assert browser.get(f"/api/v1/datasets/{CODE}").json()["ended_at"] is not None
 
 
 @pytest.mark.parametrize("login", ["shenhe", "minzheng", "renshe", "fuping", "chushen", "shuju", "kaifa"])

@@ -4,18 +4,26 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from approval.models import CaseStep
 from exchange.broker.embedded import EmbeddedLog
-from exchange.errors import AnswersOwed, SubscriptionsHeld
-from exchange.queries import get_dataset, get_dataset_by_code, get_subscription
+from exchange.errors import AnswersOwed, DatasetEnded, SubscriptionsHeld
+from exchange.queries import (
+    get_dataset,
+    get_dataset_by_code,
+    get_subscription,
+    list_datasets_without_topic,
+    list_entries,
+    list_versions,
+)
+from exchange.service.catalogue import edit_dataset
 from exchange.service.entitlements import revoke_subscription
 from exchange.service.guard import SharingGuard
 from exchange.service.subscriptions import request_subscription
 from identity.errors import BureauAbolished, StillHolding
-from identity.models import Bureau, BureauVersion
+from identity.models import Bureau, BureauVersion, Person
 from identity.queries import get_bureau_by_id, get_system_by_id
 from identity.service.reorganise import abolish, merge
 from identity.service.systems import retire_system, transfer_system
@@ -136,17 +144,78 @@ def test_a_provider_that_owes_an_answer_is_not_merged(
         merge_provider(session, place, successor_id, at)
     assert f"（{waiting}）" in refused.value.message("zh")
     assert f"({waiting})" in refused.value.message("en")
-    assert held(database, place)[place.hall.provider] == ["subscribers", "datasets"]
+    assert held(database, place)[place.hall.provider] == ["subscribers"]
 
 
-def test_a_provider_with_a_dataset_is_not_abolished(
+def empty_provider(engine: Engine, place: Exchange, successor_id: int, at: datetime) -> None:
+    """Its people and systems go to another bureau, its dataset stays."""
+    with transaction(engine) as session:
+        session.execute(
+            update(Person).where(Person.bureau_id == place.hall.provider).values(bureau_id=successor_id)
+        )
+        for system_id in (place.publisher_id, place.second_publisher_id):
+            transfer_system(
+                session,
+                system_id=system_id,
+                bureau_id=successor_id,
+                at=at,
+                actor="person:1",
+                guards=SYSTEM_GUARDS,
+            )
+
+
+def abolish_provider(session: Session, place: Exchange, at: datetime) -> None:
+    abolish(session, bureau_id=place.hall.provider, at=at, actor="person:1", guards=TREE_GUARDS)
+
+
+def test_datasets_that_nobody_receives_end_with_their_bureau(
+    database: Engine, place: Exchange, subscription_id: int, successor_id: int, at: datetime, tmp_path: Path
+) -> None:
+    empty_provider(database, place, successor_id, at)
+    with pytest.raises(StillHolding) as refused, transaction(database) as session:
+        abolish_provider(session, place, at)
+    assert refused.value.facts["held"] == {"H-P": ["subscribers"]}
+    revoke(database, subscription_id, at)
+    with transaction(database) as session:
+        abolish_provider(session, place, at)
+    with reading(database) as session:
+        dataset = get_dataset_by_code(session, code="people")
+        assert (dataset.ended_at, dataset.bureau_id) == (at, place.hall.provider)
+        assert list_entries(session) == []
+        assert list_datasets_without_topic(session) == []
+        assert len(list_versions(session, dataset_id=dataset.id)) == 1
+        entry = session.scalars(select(JournalEntry).where(JournalEntry.act == "dataset.ended")).one()
+        assert (entry.subject, entry.bureau_id) == (f"dataset:{dataset.id}", place.hall.provider)
+    with pytest.raises(DatasetEnded), transaction(database) as session:
+        subscribe(session, place, dataset.id, at)
+    seen = dataset.revision
+    with pytest.raises(DatasetEnded), transaction(database) as session:
+        edit_dataset(
+            session, dataset_id=dataset.id, revision=seen, changes={"name": "人口"}, actor="person:1", at=at
+        )
+    log = EmbeddedLog(tmp_path / "log.sqlite")
+    desk = Desk(database, log, place, at)
+    desk.dataset_id = dataset.id
+    with pytest.raises(DatasetEnded, match=city_date(at).isoformat()):
+        desk.publish(*upserts("a"))
+    log.close()
+
+
+def test_a_request_that_comes_while_the_provider_ends_is_refused(
     database: Engine, place: Exchange, successor_id: int, at: datetime
 ) -> None:
     with transaction(database) as session:
-        make_dataset(session, place, at=at)
-    with pytest.raises(StillHolding) as refused, transaction(database) as session:
-        abolish(session, bureau_id=place.hall.provider, at=at, actor="person:1", guards=TREE_GUARDS)
-    assert "datasets" in refused.value.facts["held"]["H-P"]
+        dataset_id = make_dataset(session, place, at=at).id
+    empty_provider(database, place, successor_id, at)
+
+    def ask() -> None:
+        with transaction(database) as session:
+            get_dataset(session, dataset_id=dataset_id)
+            with pytest.raises(DatasetEnded):
+                subscribe(session, place, dataset_id, at)
+
+    with held_up(database, ask) as session:
+        abolish_provider(session, place, at)
 
 
 def test_nothing_is_catalogued_for_a_bureau_that_ends_meanwhile(
@@ -185,10 +254,10 @@ def test_live_subscriptions_hold_the_subscriber_and_the_provider(
 ) -> None:
     assert held(database, place) == {
         place.hall.town: ["subscriptions"],
-        place.hall.provider: ["subscribers", "datasets"],
+        place.hall.provider: ["subscribers"],
     }
     revoke(database, subscription_id, at)
-    assert held(database, place) == {place.hall.provider: ["datasets"]}
+    assert held(database, place) == {}
 
 
 def test_a_system_is_retired_when_nothing_is_released_to_it_any_more(

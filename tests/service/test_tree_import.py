@@ -40,6 +40,7 @@ class Watcher:
     holders: set[int] = field(default_factory=set)
     forbidden: int | None = None
     moves: list[tuple[int, int | None, int | None]] = field(default_factory=list)
+    ended: set[int] = field(default_factory=set)
 
     def holdings(self, session: Session, *, bureau_ids: Collection[int]) -> dict[int, list[str]]:
         """As told."""
@@ -67,6 +68,11 @@ class Watcher:
     ) -> None:
         """An import merges nobody."""
         raise AssertionError
+
+    def on_abolish(self, session: Session, *, bureau_ids: Collection[int], at: datetime, actor: str) -> None:
+        """Note who ends; they hold nothing."""
+        assert not self.holders & set(bureau_ids)
+        self.ended.update(bureau_ids)
 
 
 def load(engine: Engine, text: str | bytes, at: datetime, **options: Any) -> ImportReport:

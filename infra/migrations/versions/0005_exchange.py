@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
         sa.CheckConstraint(
             "share_type IN ('unconditional', 'conditional', 'none')", name=op.f("ck_datasets_share_type")
         ),
