@@ -97,19 +97,21 @@ def publish_batch(
     return receipt
 
 
-def settle_claims(engine: Engine, broker: Broker, *, at: datetime) -> int:
-    """Settle batches that reached the log although their publisher died; how many.
+def list_unsettled(session: Session, *, at: datetime) -> list[tuple[int, str, str]]:
+    """(batch id, topic, marker) of the claims that nobody seems to be storing any more."""
+    return list_claims(session, claimed_before=at - CLAIM_PATIENCE)
+
+
+def settle_claim(
+    engine: Engine, broker: Broker, *, batch_id: int, topic: str, marker: str, at: datetime
+) -> None:
+    """Settle a batch if it reached the log although its publisher died. Raises the broker's failures.
 
     A claim that did not reach it stays: it was never acknowledged, and its publisher sends it again.
     """
-    with reading(engine) as session:
-        claims = list_claims(session, claimed_before=at - CLAIM_PATIENCE)
-    settled = 0
-    for batch_id, topic, marker in claims:
-        spans = _stored(broker, topic, marker)
-        if spans is not None and _settle(engine, batch_id=batch_id, spans=spans, at=at):
-            settled += 1
-    return settled
+    spans = _stored(broker, topic, marker)
+    if spans is not None:
+        _settle(engine, batch_id=batch_id, spans=spans, at=at)
 
 
 def get_receipt(session: Session, *, batch_id: int) -> Receipt:

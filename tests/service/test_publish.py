@@ -23,11 +23,11 @@ from exchange.errors import (
     NotProvider,
 )
 from exchange.models import Batch, Dataset, QuarantinedRecord
-from exchange.queries import get_items, list_batches, list_quarantined
+from exchange.queries import get_items, list_batches, list_datasets_without_topic, list_quarantined
 from exchange.schema import Item
 from exchange.service import publish as publishing
 from exchange.service.catalogue import add_version
-from exchange.service.publish import Receipt, get_receipt, publish_batch, settle_claims
+from exchange.service.publish import Receipt, get_receipt, publish_batch
 from exchange.service.sweep import sweep
 from exchange.tasks import make_dataset_topic, sweep_exchange
 from infra import jobs
@@ -322,10 +322,12 @@ def test_the_sweep_settles_what_reached_the_log_and_makes_missing_topics(
         log.inject("append", outcome)  # type: ignore[arg-type]  # a tuple's strings are no literals to mypy
         with pytest.raises(BrokerRetryable):
             publish_batch(database, log, key=key, changes=people(4), at=at, **who)
-    assert settle_claims(database, log, at=at + timedelta(seconds=30)) == 0
+    sweep(database, log, at=at + timedelta(seconds=30))
+    with reading(database) as session:
+        assert set(session.scalars(select(Batch.state))) == {"claimed"}
     later = at + timedelta(minutes=5)
-    sweep(database, log, at=later)
-    assert settle_claims(database, log, at=later) == 0
+    for _ in range(2):
+        sweep(database, log, at=later)
     with reading(database) as session:
         states = {batch.key: batch.state for batch in session.scalars(select(Batch))}
         settled = session.scalars(select(Batch.id).where(Batch.key == "stored")).one()
@@ -335,6 +337,39 @@ def test_the_sweep_settles_what_reached_the_log_and_makes_missing_topics(
     assert (receipt.id, receipt.settled_at) == (settled, later)
     assert publish_batch(database, log, key="lost", changes=people(4), at=later, **who).state == "settled"
     assert len(stored(log, database, dataset_id)) == 8
+
+
+def test_a_topic_and_a_claim_that_the_log_refuses_starve_none_behind(
+    database: Engine, log: EmbeddedLog, place: Exchange, at: datetime
+) -> None:
+    stuck, other = catalogue(database, place, at=at), catalogue(database, place, at=at)
+    who: dict[str, Any] = {"dataset_id": other, "publisher_id": place.publisher_id, "changes": people(2)}
+    for key in ("first", "second"):
+        log.inject("append", "done_but_unanswered")
+        with pytest.raises(BrokerRetryable):
+            publish_batch(database, log, key=key, at=at, **who)
+    behind = catalogue(database, place, at=at)
+    log.inject("create_topic", "refused")
+    log.inject("find_batch", "refused")
+    with pytest.raises(ExceptionGroup) as failed:
+        sweep(database, log, at=at + timedelta(minutes=5))
+    with reading(database) as session:
+        first, second = session.scalars(select(Batch).order_by(Batch.id))
+        assert (first.state, second.state) == ("claimed", "settled")
+        topics = [session.get_one(Dataset, dataset_id).topic for dataset_id in (stuck, behind)]
+    assert [log.partitions(topic) for topic in topics] == [None, 1]
+    assert f"2 of 5 failed: the topic of dataset {stuck}, the claim of batch {first.id}" in str(failed.value)
+
+
+def test_a_log_that_does_not_answer_is_swept_no_further(
+    database: Engine, log: EmbeddedLog, place: Exchange, at: datetime
+) -> None:
+    datasets = [catalogue(database, place, at=at) for _ in range(2)]
+    log.inject("create_topic", "down")
+    with pytest.raises(ExceptionGroup, match=f"1 of 2 failed: the topic of dataset {datasets[0]}"):
+        sweep(database, log, at=at)
+    with reading(database) as session:
+        assert list_datasets_without_topic(session) == datasets
 
 
 def test_a_claim_stays_on_the_version_it_was_made_with(
