@@ -11,7 +11,7 @@ from infra.each import for_each
 from infra.settings import Settings
 from infra.workdays import load_calendar
 from provisioning.cloud.connect import connect
-from provisioning.cloud.driver import Cloud
+from provisioning.cloud.driver import Cloud, Retryable
 from provisioning.queries import get_server, list_regions
 from provisioning.service import servers
 from provisioning.service.fences import list_stale_fences, push_quota
@@ -63,8 +63,11 @@ def tend_leases() -> None:
 
 @shared_task(name="provisioning.push_quotas")
 def push_quotas() -> None:
-    """Bring the quotas in the clouds up to the grants."""
-    here = jobs.here()
+    """Bring the quotas in the clouds up to the grants; a region that does not answer is left until next time.
+
+    Else one outage would cost a worker as many timeouts as the region has bureaus.
+    """
+    here, away = jobs.here(), set[str]()
     with reading(here.engine) as session:
         stale = [
             (bureau_id, region.name)
@@ -74,9 +77,15 @@ def push_quotas() -> None:
 
     def push(one: tuple[int, str]) -> None:
         cloud = _cloud(here.settings, one[1], here.clock)
-        push_quota(here.engine, cloud, bureau_id=one[0], at=here.clock.now())
+        try:
+            push_quota(here.engine, cloud, bureau_id=one[0], at=here.clock.now())
+        except Retryable:
+            away.add(one[1])
+            raise
 
-    for_each(stale, push, what="the quota of bureau {0[0]} in region {0[1]}")
+    for_each(
+        (one for one in stale if one[1] not in away), push, what="the quota of bureau {0[0]} in region {0[1]}"
+    )
 
 
 @shared_task(name="provisioning.learn_regions")

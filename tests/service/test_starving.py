@@ -25,7 +25,8 @@ from provisioning.models import PushedQuota, Region
 from provisioning.queries import get_request, get_server
 from provisioning.quota import Limits
 from provisioning.service.fences import list_stale_fences, push_quota
-from provisioning.service.grants import grant_quota
+from provisioning.service.grants import grant_quota, set_root_grant
+from provisioning.service.offers import learn_region
 from tests.factories import make_case, make_hall
 from tests.service.casework import announce_years
 from tests.yard import LINE, REGION, Yard, make_yard
@@ -99,6 +100,28 @@ def test_a_bureau_whose_quota_is_refused_starves_no_other(yard: Yard) -> None:
     tasks.push_quotas()
     with reading(yard.engine) as session:
         assert list_stale_fences(session, region=REGION) == []
+
+
+def test_a_region_that_does_not_answer_is_left_and_the_next_is_served(yard: Yard) -> None:
+    shrink(yard)
+    county, town = yard.hall.county, yard.hall.town
+    beyond = SimulatedCloud(yard.region.store, region="zone", now=lambda: yard.at)
+    with transaction(yard.engine) as session:
+        session.add(Region(name="zone", opened_at=yard.at))
+    learn_region(yard.engine, beyond, at=yard.at)
+    for limit in (LESS, LEAST):
+        with transaction(yard.engine) as session:
+            set_root_grant(
+                session, region="zone", bureau_id=yard.hall.city, limit=limit, at=yard.at, actor="person:1"
+            )
+        if limit == LESS:
+            push_quota(yard.engine, beyond, bureau_id=yard.hall.city, at=yard.at)
+    yard.region.inject(Fault.down, operation="set_quota")
+    with pytest.raises(ExceptionGroup, match=f"1 of 2 failed: the quota of bureau {county} in region yard"):
+        tasks.push_quotas()
+    with reading(yard.engine) as session:
+        assert list_stale_fences(session, region=REGION) == [county, town]
+        assert list_stale_fences(session, region="zone") == []
 
 
 def test_a_project_that_the_cloud_has_lost_is_made_anew(yard: Yard) -> None:
