@@ -16,7 +16,7 @@ CHUNK = 500
 
 
 class TreeGuard(Protocol):
-    """Called in the transaction of the change, which holds the lock 'identity.tree'."""
+    """Called in the transaction of the change, which holds the lock 'identity.tree' alone."""
 
     def holdings(self, session: Session, *, bureau_ids: Collection[int]) -> dict[int, list[str]]:
         """What each of the bureaus, all about to be abolished together, still holds.
@@ -49,7 +49,9 @@ class TreeGuard(Protocol):
 
 
 class SystemGuard(Protocol):
-    """Called in the transaction of the change, which has locked the system's row."""
+    """Called in the transaction of the change, which holds the lock 'identity.tree' alone and, after it, the
+    system's row.
+    """
 
     def system_holdings(self, session: Session, *, system_ids: Collection[int]) -> dict[int, list[str]]:
         """What each of the systems, about to be retired, still holds; those that hold nothing may lack."""

@@ -37,7 +37,7 @@ from exchange.service.standing import (
     record,
 )
 from identity.models import System
-from identity.service.tree import TREE_LOCK
+from identity.service.tree import keep_tree_still
 from infra.clock import city_date
 from infra.database import locked, serialise
 from infra.errors import NotFound
@@ -68,7 +68,7 @@ def request_subscription(
     the items alone that the catalogue masks. Raises NotFound, DatasetEnded, NotShared, SubscriptionInvalid
     and SubscriptionExists.
     """
-    serialise(session, TREE_LOCK, shared=True)  # a merger locks it first, then bureaus, systems and datasets
+    keep_tree_still(session)
     serialise(session, f"exchange.subscription:{dataset_id}:{system_id}")
     dataset = hold_dataset(session, dataset_id=dataset_id)
     held = locked(select(System).where(System.id == system_id), read=True)  # nobody retires it meanwhile

@@ -48,6 +48,16 @@ class ImportReport:
         return not (self.created or self.reorganised or self.restored or self.abolished)
 
 
+def keep_tree_still(session: Session) -> None:
+    """Let no bureau move, merge or end and no system change hands until the transaction ends; those who only
+    need the tree to stand still pass together.
+
+    Called first of all: before a case, a request, a dataset or a server is locked, and before a row is
+    written that refers to a bureau or a system. To call it again costs a statement.
+    """
+    serialise(session, TREE_LOCK, shared=True)
+
+
 def import_tree(
     session: Session,
     *,

@@ -15,8 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from identity.models import Bureau
-from identity.service.tree import TREE_LOCK
-from infra.database import locked, serialise
+from identity.service.tree import keep_tree_still
+from infra.database import locked
 from provisioning.errors import CapacityExceeded, NoSuchRegion, QuotaExceeded, describe
 from provisioning.models import Grant, QuotaAccount, Region
 from provisioning.quota import DIMENSIONS, Limits, Resources, Room, Shortfall, headroom
@@ -51,15 +51,6 @@ ACCOUNT = select(QuotaAccount).where(
 POOLED_ABOVE = _make_pooled_above()
 LOCKED_ACCOUNT, LOCKED_POOLED_ABOVE = _for_update(ACCOUNT), _for_update(POOLED_ABOVE)
 """Built once: composing them anew was a quarter of a claim's work."""
-
-
-def keep_tree_still(session: Session) -> None:
-    """Let no bureau move, merge or hand over a system until the transaction ends; claims pass together.
-
-    A transaction that claims calls this first of all: before it locks a case, a request or a server, and
-    before it writes a row that refers to a bureau or a system. To call it again costs a statement.
-    """
-    serialise(session, TREE_LOCK, shared=True)
 
 
 def lock_region(session: Session, region: str) -> Region:

@@ -11,13 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from identity.models import System
+from identity.service.tree import keep_tree_still
 from infra import journal
 from provisioning.errors import AllocationBusy, KeyTaken, NoSuchAllocation, NothingAsked, NotItsSystem
 from provisioning.models import Allocation, QuotaAccount
 from provisioning.quota import Limits, Resources, Room, decide, total_used
 from provisioning.service.accounts import (
     find_account,
-    keep_tree_still,
     list_pooled_above,
     lock_account,
     lock_pooled_above,

@@ -10,11 +10,11 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from identity.service.tree import keep_tree_still
 from infra.clock import city_date
 from provisioning.lease import NOTICE_DAYS, Calendar, is_over, may_delete, notices_due
 from provisioning.models import Lease, Server
 from provisioning.queries import get_request, get_server
-from provisioning.service.accounts import keep_tree_still
 from provisioning.service.settling import move, request_of
 from provisioning.service.telling import tell_bureau
 

@@ -17,11 +17,11 @@ from approval.queries import get_case
 from identity.models import RoleAssignment
 from identity.queries import get_system_by_id, list_chain
 from identity.roles import Role
+from identity.service.tree import keep_tree_still
 from provisioning.errors import RequestInvalid, RequestOutdated, RequestState
 from provisioning.models import Request, RequestLine
 from provisioning.queries import get_request, list_lines
 from provisioning.quota import Limits
-from provisioning.service.accounts import keep_tree_still
 from provisioning.service.asking import LineAsked, check_request
 from provisioning.service.confirming import check_confirms
 from provisioning.service.fulfil import find_request_shortfalls, fulfil

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from identity.service.tree import keep_tree_still
 from infra.clock import city_date
 from infra.database import transaction
 from provisioning.cloud.driver import Cloud, CloudFailure, Conflict, OverQuota, Permanent
@@ -14,7 +15,6 @@ from provisioning.lease import is_over
 from provisioning.models import WORKING, Server
 from provisioning.pace import REFUSALS_BORNE, REPUSHES, VISIT_LASTS
 from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
-from provisioning.service.accounts import keep_tree_still
 from provisioning.service.fences import find_fenced_project, push_quota
 from provisioning.service.fulfil import claim_for
 from provisioning.service.settling import (

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from identity.service.tree import keep_tree_still
 from infra import journal
 from infra.clock import city_date
 from infra.jobs import enqueue
@@ -20,7 +21,6 @@ from provisioning.lease import may_go_without_snapshot
 from provisioning.models import WORKING, Request, RequestLine, Server, Volume
 from provisioning.pace import backoff, is_stuck, poll, takes_too_long
 from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
-from provisioning.service.accounts import keep_tree_still
 from provisioning.service.asking import NEW_SERVERS
 from provisioning.service.claims import begin_release_all
 from provisioning.service.endings import SETTLER, Ending

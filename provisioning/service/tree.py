@@ -1,8 +1,8 @@
 """What provisioning says to changes of the tree and of systems' owners: what is held, and whether it fits
 elsewhere.
 
-Whoever calls holds the tree's lock alone, so that no claim and no grant is under way and counters stand
-still.
+Whoever calls holds the tree's lock alone (identity.guard says so), so that no claim and no grant is under
+way and counters stand still.
 """
 
 from collections import defaultdict
@@ -15,9 +15,7 @@ from sqlalchemy.orm import Session
 from approval.service import hand_over_cases
 from identity.guard import chunks
 from identity.queries import list_chain_ids, subtree_ids
-from identity.service.tree import TREE_LOCK
 from infra import journal
-from infra.database import serialise
 from infra.jobs import enqueue
 from provisioning.models import Allocation, QuotaAccount, Region, Request, Server
 from provisioning.quota import Limits, Resources, Room, Shortfall, decide, total_used
@@ -66,7 +64,6 @@ class QuotaGuard:
 
         Raises `QuotaExceeded` or `CapacityExceeded` with every shortfall where the new place has no room.
         """
-        serialise(session, TREE_LOCK)
         for region in session.scalars(select(Region.name).order_by(Region.name)).all():
             moved = find_account(session, region=region, bureau_id=bureau_id)
             if moved is not None:
@@ -83,7 +80,6 @@ class QuotaGuard:
 
     def system_holdings(self, session: Session, *, system_ids: Collection[int]) -> dict[int, list[str]]:
         """'allocations' of systems that use something."""
-        serialise(session, TREE_LOCK)
         held: dict[int, list[str]] = {}
         for some in chunks(sorted(system_ids)):
             used = select(Allocation.system_id).where(
@@ -105,7 +101,6 @@ class QuotaGuard:
         """Let the new bureau's quota carry what the system uses, and its servers and open requests be the new
         bureau's; ended ones stay as they were. Raises `QuotaExceeded` where the quota cannot.
         """
-        serialise(session, TREE_LOCK)
         _hand_over(session, system_id, old_bureau_id, new_bureau_id, at=at, actor=actor)
         query = select(Allocation).where(Allocation.system_id == system_id, Allocation.valid_to.is_(None))
         allocations = session.scalars(query.order_by(Allocation.id)).all()

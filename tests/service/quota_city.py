@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from identity.models import Bureau
 from identity.service.systems import transfer_system
-from infra.database import reading, transaction
+from identity.service.tree import TREE_LOCK
+from infra.database import reading, serialise, transaction
 from provisioning.errors import (
     QuotaExceeded,
 )
@@ -62,6 +63,7 @@ class City:
     def move(self, name: str, to: str) -> None:
         """As a territorial unit: its level is its own business here."""
         with transaction(self.engine) as session:
+            serialise(session, TREE_LOCK)
             bureau = session.get_one(Bureau, self.ids[name])
             old, bureau.parent_id = bureau.parent_id, self.ids[to]
             QuotaGuard().on_move(
