@@ -21,10 +21,10 @@ def list_to_remind(session: Session, *, at: datetime) -> list[int]:
     return sorted({case.id for case, _, _, _ in _near_limits(session, at, None)})
 
 
-def send_reminders(session: Session, *, at: datetime, case_id: int | None = None) -> int:
-    """Leave the reminders that are due and not yet sent, once per clock, kind and due date; how many.
+def send_reminders(session: Session, *, case_id: int, at: datetime) -> int:
+    """Leave the case's reminders that are due and not yet sent, once per clock, kind and date; how many.
 
-    Of one case, or of all.
+    Cases are reminded of one by one, each in a transaction of its own: one that is locked holds up no other.
     """
     sent = 0
     for case, clock, due, shown in list(_near_limits(session, at, case_id)):

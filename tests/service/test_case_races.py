@@ -13,7 +13,7 @@ from approval.errors import StepNotActive
 from approval.flow import Outcome
 from approval.models import Case, CaseDecision, CaseStep
 from approval.queries import find_step, get_case
-from approval.service import decide, edit_case, open_case, send_reminders, submit_case
+from approval.service import decide, edit_case, list_to_remind, open_case, send_reminders, submit_case
 from infra.database import open_database, transaction
 from infra.errors import SijiError, Stale
 from tests.factories import Hall, make_case, make_hall
@@ -159,7 +159,8 @@ def test_two_sweeps_at_once_remind_once(database: Engine, hall: Hall) -> None:
 
     def swept() -> int:
         with transaction(database) as session:
-            return send_reminders(session, at=late)
+            near = list_to_remind(session, at=late)
+            return sum(send_reminders(session, case_id=one, at=late) for one in near)
 
     with ThreadPoolExecutor(2) as pool:
         counts = [future.result() for future in [pool.submit(swept), pool.submit(swept)]]

@@ -14,6 +14,7 @@ from approval.service import (
     ask_supplement,
     decide,
     edit_case,
+    list_to_remind,
     notify,
     read_notice,
     resume,
@@ -69,7 +70,8 @@ def swept(database: Engine, *days: int) -> list[int]:
     counts = []
     for day in days:
         with transaction(database) as session:
-            counts.append(send_reminders(session, at=march(day)))
+            near = list_to_remind(session, at=march(day))
+            counts.append(sum(send_reminders(session, case_id=one, at=march(day)) for one in near))
     return counts
 
 

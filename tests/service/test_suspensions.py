@@ -135,7 +135,7 @@ def test_a_red_card_stays_on_record_whatever_the_calendar_becomes(database: Engi
 def test_the_sweep_and_the_end_of_a_clock_note_a_red_card_once(database: Engine, hall: Hall) -> None:
     case = made(database, hall, upto="review")
     for day in (5, 6):
-        done(database, send_reminders, at=city(2026, 3, day))
+        done(database, send_reminders, case_id=case.id, at=city(2026, 3, day))
     assert red_cards_on_record(database) == [("step", "2026-03-04")]
     done(database, decide, **decision(hall, case, "review", at=city(2026, 3, 12)))
     assert red_cards_on_record(database) == [("step", "2026-03-04"), ("handling", "2026-03-10")]
