@@ -6,10 +6,10 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from identity.actor import INSTALLATION
+from identity.service.tree import keep_tree_still
 from infra.database import reading, transaction
 from infra.each import for_each
 from provisioning.queries import get_request, list_left_behind
-from provisioning.service.accounts import keep_tree_still
 from provisioning.service.settling import record_request
 
 
