@@ -1,5 +1,6 @@
 """The one table from kinds of domain errors to HTTP, as problem JSON (RFC 9457) and as pages."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import quote
@@ -9,7 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from identity.errors import NotSignedIn
 from infra.errors import Kind, SijiError
+from portal.access import installation_of, now, signed_in
 from portal.language import language_of
 from portal.needs import PasswordToChange
 from portal.render import render
@@ -27,6 +30,15 @@ STATUS: dict[Kind, HTTPStatus] = {
     Kind.broken: HTTPStatus.INTERNAL_SERVER_ERROR,
     Kind.unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+NO_SUCH_PAGE = (
+    "地址可能有误，或者页面已不存在。请核对地址，或回到总览",
+    "The address may be wrong, or the page is gone; check the address, or go back to the overview",
+)
+NOT_IN_THIS_WAY = (
+    "这个地址只接受页面上的表单提交，不能直接打开。请回到总览重新进入",
+    "This address takes what a page's form sends and cannot be opened as it is; begin at the overview",
+)
 
 
 class Broken(SijiError):
@@ -68,13 +80,17 @@ def _framework(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     if _is_api(request):
         return _problem(status, status.name.lower(), str(error.detail), {}, error.headers)
-    message = {"zh": f"页面无法显示（{int(status)}）", "en": f"This page cannot be shown ({status.phrase})"}
-    return render(
-        request,
-        "error.html",
-        {"message": message[language_of(request)], "code": status.name.lower()},
-        status=int(status),
-    )
+    _look_who_asks(request)
+    words = {
+        HTTPStatus.NOT_FOUND: NO_SUCH_PAGE,
+        HTTPStatus.METHOD_NOT_ALLOWED: NOT_IN_THIS_WAY,
+    }.get(status, (f"页面无法显示（{int(status)}）", f"This page cannot be shown ({status.phrase})"))
+    facts = {
+        "message": words[language_of(request) == "en"],
+        "code": status.name.lower(),
+        "is_nowhere": status is HTTPStatus.NOT_FOUND,
+    }
+    return render(request, "error.html", facts, status=int(status))
 
 
 def _malformed(request: Request, error: Exception) -> Response:
@@ -86,12 +102,21 @@ def _malformed(request: Request, error: Exception) -> Response:
     ]
     if _is_api(request):
         return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", text, {"places": places})
+    _look_who_asks(request)
     return render(request, "error.html", {"message": text, "code": "malformed"}, status=422)
 
 
 def _broken(request: Request, _error: Exception) -> Response:
     """What nobody foresaw, a failed commit too: who asked is told; what it was is in the server's log."""
     return refuse(request, Broken())
+
+
+def _look_who_asks(request: Request) -> None:
+    """Let the page of a refusal keep its menu where no route was there to ask who the person is."""
+    if not hasattr(request.state, "actor"):
+        here = installation_of(request)
+        with suppress(NotSignedIn):
+            signed_in(request, here, now(here))
 
 
 def _is_api(request: Request) -> bool:

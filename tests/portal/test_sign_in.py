@@ -72,3 +72,17 @@ def test_both_languages_are_there_and_the_choice_is_kept(sign_in: SignIn) -> Non
     browser.post("/language", data={"language": "en"})
     assert "Overview" in browser.get("/").text
     assert "总览" not in browser.get("/").text
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/sign-out", 405)])
+def test_a_page_that_is_not_there_keeps_the_menu_of_who_is_signed_in(
+    sign_in: SignIn, anonymous: TestClient, method: str, path: str, status: int
+) -> None:
+    seen = sign_in("minzheng").request(method, path)
+    assert seen.status_code == status
+    assert '<nav class="main"' in seen.text
+    assert 'action="/sign-out"' in seen.text
+    assert ("没有这个页面" in seen.text) is (status == 404)
+    unseen = anonymous.request(method, path)
+    assert unseen.status_code == status
+    assert '<nav class="main"' not in unseen.text
