@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import CTE, ColumnElement, Select, and_, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from identity.models import Bureau, BureauVersion, Person, System, SystemOwner
+from identity.models import Bureau, BureauVersion, Person, System, SystemOwner, Token
 from infra.errors import NotFound
 
 MAX_DEPTH = 64
@@ -303,6 +303,33 @@ def list_systems_within(
     if not with_retired:
         query = query.where(System.retired_at.is_(None))
     return [(system, owner) for system, owner in session.execute(query)]
+
+
+def list_tokens_within(
+    session: Session,
+    *,
+    bureau_ids: Collection[int] | None,
+    search: str = "",
+    with_revoked: bool = False,
+    before_id: int | None = None,
+    limit: int = PAGE,
+) -> list[tuple[Token, System, Bureau]]:
+    """A page of the tokens of those bureaus' (None: all) systems with system and owner, newest first.
+
+    `search` is in the token's label, the system's code or name, or its owner's code or name.
+    """
+    query = select(Token, System, Bureau).join(System, System.id == Token.system_id)
+    query = query.join(Bureau, Bureau.id == System.bureau_id).order_by(Token.id.desc()).limit(limit)
+    if bureau_ids is not None:
+        query = query.where(System.bureau_id.in_(bureau_ids))
+    if search:
+        fields = (Token.label, System.code, System.name, Bureau.code, Bureau.name)
+        query = query.where(or_(*(field.icontains(search, autoescape=True) for field in fields)))
+    if not with_revoked:
+        query = query.where(Token.revoked_at.is_(None))
+    if before_id is not None:
+        query = query.where(Token.id < before_id)
+    return [(token, system, owner) for token, system, owner in session.execute(query)]
 
 
 def list_system_owners(session: Session, *, system_id: int) -> Sequence[SystemOwner]:

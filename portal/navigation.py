@@ -35,10 +35,11 @@ ENTRIES = (
     Entry("/inbox", "待办", "Inbox", CASE_SEERS, covers=("/notices", "/cases")),
     Entry("/requests", "资源申请", "Requests", (P.requests_see,)),
     Entry("/bureaus", "部门", "Bureaus", (P.bureaus_see,), covers=("/servers",)),
-    Entry("/systems", "信息系统", "Systems", (P.systems_see,), covers=("/tokens",)),
+    Entry("/systems", "信息系统", "Systems", (P.systems_see,)),
     Entry("/catalogue", "资源目录", "Catalogue", (P.catalogue_see,), ("/datasets", "/ask", "/receipts")),
     Entry("/subscriptions", "数据共享", "Sharing", (P.subscriptions_see,)),
     Entry("/report", "容量报表", "Report", (P.reports_see,)),
+    Entry("/tokens", "令牌", "Tokens", (P.tokens_see,)),
     Entry("/people", "人员", "People", (P.people_see,)),
     Entry("/journal", "审计日志", "Journal", (P.journal_read,)),
 )

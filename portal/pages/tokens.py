@@ -1,16 +1,19 @@
-"""Tokens of a system: issue, rotate, revoke. A token's text is shown once, in answer to the form itself."""
+"""Tokens of systems: the list, issue, rotate, revoke. A text is shown once, in answer to the form itself."""
 
 from collections.abc import Callable
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from identity.models import System, Token
-from identity.queries import get_system, get_system_by_id
+from identity.queries import get_system, get_system_by_id, list_tokens_within
 from identity.roles import Permission as P
 from identity.roles import TokenScope
+from identity.service.access import permissions_of, scope_of
+from identity.service.presenting import is_good
 from identity.service.tokens import (
     DEFAULT_OVERLAP_DAYS,
     LONGEST_OVERLAP_DAYS,
@@ -22,17 +25,20 @@ from identity.service.tokens import (
 from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import NotFound
-from portal.access import Reading
+from portal.access import At, Reading
 from portal.flash import Pair, onward
 from portal.form import Form, Sent, SentForm
 from portal.needs import Asker, form_needs, page_needs
-from portal.numbers import RowId
+from portal.numbers import Place, RowId
 from portal.pages.systems import show_system
 from portal.render import render
 
 router = APIRouter(include_in_schema=False)
 Issuer = Annotated[Asker, form_needs(P.tokens_issue)]
+AT_ONCE = 50
 NO_SCOPE = ("请至少选择一个权限范围", "Choose at least one scope")
+FROM_LIST = "from_list"
+"""A field of the button that revokes: the page to go back to is the list of tokens."""
 SHOWN_BEFORE: Pair = (
     "该令牌此前已签发，文本只显示一次；若未保存，请吊销后重新签发",
     "That token was issued before; its text is shown once. If it was not kept, revoke it and issue another",
@@ -47,6 +53,21 @@ SCOPES: dict[TokenScope, Pair] = {
     TokenScope.grants_read: ("读取配额", "read grants"),
     TokenScope.reports_read: ("读取容量报表", "read capacity reports"),
 }
+
+
+@router.get("/tokens")
+def tokens(
+    request: Request,
+    asker: Annotated[Asker, page_needs(P.tokens_see)],
+    session: Reading,
+    at: At,
+    search: Annotated[str, Query(max_length=255)] = "",
+    revoked: Annotated[str, Query(max_length=1)] = "",
+    before: Place = 0,
+) -> Response:
+    """Those of every system at whose bureau the reader may see them: also for who may see no system."""
+    asked = {"search": search.strip(), "revoked": revoked}
+    return _show_list(request, session, asker, Form(), at=at, asked=asked, before=before)
 
 
 @router.get("/systems/{code}/tokens/new")
@@ -128,17 +149,56 @@ def revoke(
 ) -> Response:
     """End it at once; doing so again changes nothing."""
 
+    from_list = bool(sent.form.typed(FROM_LIST))
+
     def act(session: Session) -> str:
         system = _token(session, token_id)[1]
         asker.at(session, system.bureau_id)
         revoke_token(session, actor=asker.actor, token_id=token_id, at=sent.at)
-        return f"/systems/{system.code}"
+        return "/tokens" if from_list else f"/systems/{system.code}"
 
     if path := sent.once(asker.actor, act):
         return onward(request, path, ("令牌已吊销", "The token is revoked"))
     with transaction(sent.here.engine) as session:
+        if from_list:
+            seer = asker.only(P.tokens_see)
+            return _show_list(request, session, seer, sent.form, at=sent.at)
         system = _token(session, token_id)[1]
         return show_system(request, session, asker, system, at=sent.at, form=sent.form)
+
+
+def _show_list(
+    request: Request,
+    session: Session,
+    asker: Asker,
+    form: Form,
+    *,
+    at: datetime,
+    asked: dict[str, str] | None = None,
+    before: int = 0,
+) -> Response:
+    asked = asked or {"search": "", "revoked": ""}
+    found = list_tokens_within(
+        session,
+        bureau_ids=asker.scope(session),
+        search=asked["search"],
+        with_revoked=asked["revoked"] == "1",
+        before_id=before or None,
+        limit=AT_ONCE + 1,
+    )
+    held = permissions_of(asker.actor)
+    revokes = P.tokens_revoke in held
+    facts: dict[str, Any] = {
+        "rows": [(token, is_good(token, at), system, owner) for token, system, owner in found[:AT_ONCE]],
+        "sees_systems": P.systems_see in held,
+        "revokes": revokes,
+        "revokes_at": scope_of(session, asker.actor, P.tokens_revoke) if revokes else set(),
+        "asked": asked,
+        "before": before,
+        "next": found[AT_ONCE - 1][0].id if len(found) > AT_ONCE else 0,
+        "form": form,
+    }
+    return render(request, "tokens.html", facts, status=form.status)
 
 
 def _hand_out(

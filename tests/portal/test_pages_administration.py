@@ -6,9 +6,11 @@ import pytest
 from sqlalchemy import select
 
 from identity.queries import get_system
+from infra.clock import city_date
 from infra.database import reading
 from infra.installation import Installation
 from infra.journal import JournalEntry
+from tests.portal.browser import send
 from tests.portal.conftest import SignIn, csrf_of
 
 SYSTEM = "/systems/1306-mzj-s1"
@@ -98,3 +100,47 @@ def test_a_number_that_no_row_has_is_refused(sign_in: SignIn, path: str, number:
     answer = browser.post(path.format(number), data={"csrf": csrf_of(browser)})
     assert answer.status_code == 422
     assert 'data-code="malformed"' in answer.text
+
+
+def test_the_security_administrator_finds_and_revokes_a_token_without_seeing_its_system(
+    sign_in: SignIn, installation: Installation
+) -> None:
+    at = installation.clock.now()
+    send(
+        sign_in("minzheng"),
+        f"{SYSTEM}/tokens/new",
+        f"{SYSTEM}/tokens/new",
+        {"label": "夜间推送", "scope": "datasets:publish", "expires_on": city_date(at).isoformat()},
+    )
+    security = sign_in("anquan")
+    assert 'href="/tokens"' in security.get("/").text
+    assert security.get(SYSTEM).status_code == 403
+    assert "没有符合条件的令牌" in security.get("/tokens", params={"search": "没有"}).text
+    page = security.get("/tokens", params={"search": "民政局"}).text
+    assert "夜间推送" in page
+    assert f'href="{SYSTEM}"' not in page
+    act = re.search(r'action="(/tokens/\d+/revoke)"', page)
+    assert act
+    done = send(security, "/tokens", act.group(1))
+    assert done.headers["location"] == "/tokens"
+    assert "夜间推送" not in security.get("/tokens").text
+    assert "已吊销" in security.get("/tokens", params={"revoked": "1"}).text
+    assert act.group(1) not in security.get("/tokens", params={"revoked": "1"}).text
+    assert security.post(act.group(1), data={"csrf": "", "from_list": "1"}).status_code == 403
+
+
+def test_a_list_of_tokens_shows_those_of_ones_own_scope_only(
+    sign_in: SignIn, installation: Installation
+) -> None:
+    send(
+        sign_in("minzheng"),
+        f"{SYSTEM}/tokens/new",
+        f"{SYSTEM}/tokens/new",
+        {
+            "label": "夜间推送",
+            "scope": "datasets:publish",
+            "expires_on": city_date(installation.clock.now()).isoformat(),
+        },
+    )
+    assert "夜间推送" in sign_in("minzheng").get("/tokens").text
+    assert "夜间推送" not in sign_in("fuping").get("/tokens").text

@@ -26,6 +26,7 @@ CALLS = [
     Call("GET /systems/{code}/edit", bureau=MZJ, names=SYSTEM),
     Call("POST /systems/{code}/edit", bureau=MZJ, names=SYSTEM, form={}),
     Call("POST /systems/{code}/retire", bureau=MZJ, names=SYSTEM, form={"revision": "99"}),
+    Call("GET /tokens"),
     Call("GET /systems/{code}/tokens/new", bureau=MZJ, names=SYSTEM),
     Call("POST /systems/{code}/tokens/new", bureau=MZJ, names=SYSTEM, form={}),
     Call("GET /tokens/{token_id}/rotate", bureau=MZJ, names=TOKEN),
