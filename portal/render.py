@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from infra.clock import CITY_ZONE
 from portal.flash import COOKIE as FLASH_COOKIE
 from portal.flash import take_said
+from portal.labels import labelled
 from portal.language import language_of
 from portal.navigation import entries_for
 from portal.whereabouts import whereabouts
@@ -30,6 +31,7 @@ _environment.filters["city_time"] = lambda at: at.astimezone(CITY_ZONE).strftime
 _environment.filters["city_day"] = lambda at: at.astimezone(CITY_ZONE).strftime("%Y-%m-%d")
 _environment.filters["number"] = lambda amount: f"{amount:,}"
 _environment.filters["query"] = urlencode
+_environment.filters["labelled"] = labelled
 
 
 def render(request: Request, template: str, facts: dict[str, Any], *, status: int = 200) -> HTMLResponse:

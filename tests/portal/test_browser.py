@@ -24,6 +24,15 @@ UNNAMED = """
         .filter(field => !field.labels.length && !field.getAttribute('aria-label'))
         .map(field => field.name)
 """
+CUT = """
+    return [...document.querySelectorAll('.scroll:has(.rows)')]
+        .filter(table => table.scrollWidth > table.clientWidth)
+        .map(table => table.getAttribute('aria-label'))
+"""
+LABEL = "return getComputedStyle(document.querySelector('.rows td'), '::before').content"
+TOP = "return document.querySelector('main').offsetTop"
+LOWEST_TOP = 110
+"""Pixels of a phone's screen that the head of every page takes at most."""
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +72,35 @@ def test_every_page_of_the_navigation_fits_and_is_quiet(
         assert browser.execute_script(UNNAMED) == [], page
         assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") in ("zh-CN", "en"), page
         assert browser.find_elements(By.TAG_NAME, "h1"), page
+        if width == "phone":
+            assert browser.execute_script(CUT) == [], page
+            assert browser.execute_script(TOP) <= LOWEST_TOP, page
     assert browser.execute(Command.GET_LOG, {"type": "browser"})["value"] == []
     leave(browser)
     wait_for(browser, f"{url}/sign-in")
     browser.get(url)
     assert browser.current_url.startswith(f"{url}/sign-in")
+
+
+def test_a_table_stands_as_a_list_on_a_phone_and_as_a_table_on_a_desk(
+    browser: Chrome,
+    installation: Installation,
+    listening: tuple[Listening, str],
+    sample_sqlite: tuple[str, str],
+) -> None:
+    served, url = listening
+    served.portal = portal_over(installation)
+    browser.set_window_size(*WIDTHS["phone"])
+    enter(browser, url, "minzheng", sample_sqlite[1])
+    browser.get(f"{url}/systems")
+    first = browser.find_element(By.CSS_SELECTOR, ".rows td")
+    heads = browser.find_element(By.CSS_SELECTOR, ".rows thead")
+    assert browser.execute_script(LABEL) == f'"{first.get_attribute("data-label")}"'
+    assert not heads.is_displayed()
+    browser.set_window_size(*WIDTHS["desk"])
+    assert heads.is_displayed()
+    assert browser.execute_script(LABEL) == "none"
+    leave(browser)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
