@@ -84,11 +84,24 @@ def list_bureaus(
     if name_part:
         query = query.where(Bureau.name.contains(name_part, autoescape=True))
     if name_or_code:
-        named = Bureau.name.contains(name_or_code, autoescape=True)
-        query = query.where(or_(named, Bureau.code.startswith(name_or_code, autoescape=True)))
+        query = query.where(_is_called(name_or_code))
     if not with_abolished:
         query = query.where(Bureau.abolished_at.is_(None))
     return session.scalars(query).all()
+
+
+def list_ids_called(session: Session, name_or_code: str, *, with_below: bool = False) -> set[int]:
+    """The ids of the one bureau with that code, or else of all whose name holds it or whose code begins so.
+
+    Abolished ones too; `with_below` each with all below it.
+    """
+    exact = find_bureau(session, code=name_or_code)
+    called = _is_called(name_or_code) if exact is None else Bureau.id == exact.id
+    found = select(Bureau.id.label("id")).where(called)
+    if with_below:
+        below = found.cte("called", recursive=True)
+        found = select(below.union(select(Bureau.id).where(Bureau.parent_id == below.c.id)).c.id)
+    return set(session.scalars(found))
 
 
 def list_children(session: Session, *, bureau_id: int, with_abolished: bool = False) -> Sequence[Bureau]:
@@ -342,6 +355,11 @@ def list_names(session: Session, *, person_ids: Collection[int]) -> dict[int, st
     """What those people are called, departed ones too."""
     query = select(Person.id, Person.name).where(Person.id.in_(person_ids))
     return {person_id: name for person_id, name in session.execute(query)}
+
+
+def _is_called(name_or_code: str) -> ColumnElement[bool]:
+    named = Bureau.name.contains(name_or_code, autoescape=True)
+    return or_(named, Bureau.code.startswith(name_or_code, autoescape=True))
 
 
 def _holds_at(version: type[BureauVersion], at: datetime) -> ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """Looking people up; a look at somebody else's account is a row of the journal (PIPL, article 56)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -21,17 +21,20 @@ def list_people(
     actor: Actor,
     at: datetime,
     bureau_id: int | None = None,
+    bureau_ids: Collection[int] | None = None,
     with_departed: bool = False,
     after_id: int = 0,
     limit: int = 100,
 ) -> list[Person]:
-    """A page of the accounts that `actor` may see, by id; only those of one bureau if it is named."""
+    """A page of the accounts that `actor` may see, by id; only those of the bureaus that are named."""
     query = select(Person).where(Person.id > after_id).order_by(Person.id).limit(limit)
     scope = scope_of(session, actor, Permission.people_see)
     if scope is not None:
         query = query.where(Person.bureau_id.in_(scope))
     if bureau_id is not None:
         query = query.where(Person.bureau_id == bureau_id)
+    if bureau_ids is not None:
+        query = query.where(Person.bureau_id.in_(bureau_ids))
     if not with_departed:
         query = query.where(Person.departed_at.is_(None))
     found = list(session.scalars(query))

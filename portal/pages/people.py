@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from identity.models import Person
-from identity.queries import find_bureaus, get_bureau, get_bureau_by_id
+from identity.queries import find_bureaus, get_bureau, get_bureau_by_id, list_ids_called
 from identity.roles import GIVES, ROLE_NAMES, Role, bureaus_with
 from identity.roles import Permission as P
 from identity.service.access import may
@@ -36,19 +36,19 @@ def people(
     asker: Annotated[Asker, page_needs(P.people_see)],
     session: Writing,
     at: At,
-    bureau: Annotated[str, Query(max_length=64)] = "",
+    bureau: Annotated[str, Query(max_length=255)] = "",
     departed: Annotated[str, Query(max_length=1)] = "",
     cursor: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    """Accounts by the order of their making; the look is journalled."""
-    place = get_bureau(session, code=bureau.strip()) if bureau.strip() else None
-    if place is not None:
-        asker.at(session, place.id)
+    """Accounts by the order of their making, `bureau` in their bureau's name or code; it is journalled."""
+    named = bureau.strip()
+    places = list_ids_called(session, named) if named else None
     found = list_people(
         session,
         actor=asker.actor,
         at=at,
-        bureau_id=place.id if place else None,
+        bureau_id=next(iter(places)) if places is not None and len(places) == 1 else None,
+        bureau_ids=places,
         with_departed=departed == "1",
         after_id=id_of(cursor) or 0,
         limit=PAGE + 1,
@@ -59,8 +59,8 @@ def people(
         "rows": [(one, homes[one.bureau_id]) for one in found[:PAGE]],
         "next": str(found[PAGE - 1].id) if len(found) > PAGE else "",
         "cursor": cursor,
-        "form": Form.of(bureau=bureau.strip(), departed=departed),
-        "filters": {"bureau": bureau.strip(), "departed": departed},
+        "form": Form.of(bureau=named, departed=departed),
+        "filters": {"bureau": named, "departed": departed},
         "adds_at": [get_bureau_by_id(session, bureau_id=one) for one in sorted(adds_at)],
     }
     return render(request, "people.html", facts)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from approval.flow import allows
 from approval.queries import cases_by_id
 from identity.actor import Actor
-from identity.queries import find_bureau, find_bureaus, list_names
+from identity.queries import find_bureaus, list_ids_called, list_names
 from identity.roles import Permission
 from identity.service.access import may, permissions_of
 from infra.database import reading
@@ -53,16 +53,18 @@ def list_(
     session: Reading,
     state: Annotated[str, Query(max_length=16)] = "",
     kind: Annotated[str, Query(max_length=16)] = "",
-    bureau: Annotated[str, Query(max_length=64)] = "",
+    bureau: Annotated[str, Query(max_length=255)] = "",
     mine: Annotated[str, Query(max_length=1)] = "",
     before: Place = 0,
 ) -> Response:
-    """Those that the reader may see, newest first."""
-    top = find_bureau(session, code=bureau.strip()) if bureau.strip() else None
+    """Those that the reader may see, newest first; `bureau` in the name or code of theirs or one above."""
+    scope = asker.scope(session)
+    if named := bureau.strip():
+        below = list_ids_called(session, named, with_below=True)
+        scope = below if scope is None else scope & below
     found = list_requests(
         session,
-        within=top.id if top else None,
-        bureau_ids=asker.scope(session),
+        bureau_ids=scope,
         applicant_id=asker.person_id if mine else None,
         state=state if state in REQUEST_STATES else None,
         kind=kind if kind in KINDS else None,
@@ -70,7 +72,7 @@ def list_(
         before_id=before or None,
         limit=AT_ONCE + 1,
     )
-    shown = [] if bureau.strip() and top is None else found[:AT_ONCE]
+    shown = found[:AT_ONCE]
     facts: dict[str, Any] = {
         "requests": shown,
         "cases": cases_by_id(session, [one.case_id for one in shown if one.case_id is not None]),
@@ -79,7 +81,7 @@ def list_(
         "names": list_names(session, person_ids=[one.applicant_id for one in shown]),
         "badges": REQUEST,
         "kind_names": KIND_NAMES,
-        "asked": {"state": state, "kind": kind, "bureau": bureau, "mine": mine},
+        "asked": {"state": state, "kind": kind, "bureau": named, "mine": mine},
         "before": before,
         "next": shown[-1].id if shown and len(found) > AT_ONCE else 0,
         "asks": Permission.requests_submit in permissions_of(asker.actor),

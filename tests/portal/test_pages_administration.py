@@ -144,3 +144,14 @@ def test_a_list_of_tokens_shows_those_of_ones_own_scope_only(
     )
     assert "夜间推送" in sign_in("minzheng").get("/tokens").text
     assert "夜间推送" not in sign_in("fuping").get("/tokens").text
+
+
+@pytest.mark.parametrize(
+    ("bureau", "minzheng", "renshe"),
+    [("民政", True, False), ("1306-rsj", False, True), ("没有", False, False)],
+)
+def test_people_are_found_by_part_of_their_bureaus_name_or_by_its_code(
+    sign_in: SignIn, bureau: str, minzheng: bool, renshe: bool
+) -> None:
+    page = sign_in("shenhe").get("/people", params={"bureau": bureau}).text
+    assert ("孙民政" in page, "李人社" in page) == (minzheng, renshe)

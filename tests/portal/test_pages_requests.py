@@ -110,6 +110,16 @@ def test_the_count_of_open_requests_is_that_of_the_list_that_it_leads_to(
     assert admin.get("/requests?mine=1").text.count('<th scope="row"') == 2
 
 
+def test_requests_are_found_by_part_of_the_name_of_their_bureau_or_of_one_above(
+    sign_in: SignIn, admin: TestClient, api: Api, installation: Installation
+) -> None:
+    link = f'"/requests/{submitted(api("minzheng"), wish(installation))}"'
+    office = sign_in("shenhe")
+    for named, is_there in {"民政": True, MINZHENG: True, "保定": True, "1306": True, "阜平": False}.items():
+        assert (link in office.get("/requests", params={"bureau": named}).text) is is_there, named
+    assert link not in sign_in("fuping").get("/requests", params={"bureau": "保定"}).text
+
+
 def test_the_form_to_edit_is_for_who_applied_while_it_can_be_saved(
     admin: TestClient, sign_in: SignIn, api: Api, installation: Installation
 ) -> None:
