@@ -63,7 +63,7 @@ def get_items(session: Session, *, dataset_id: int, version: int) -> tuple[Item,
         )
     ).one_or_none()
     if found is None:
-        raise NotFound(what_zh="数据集版本", what_en="version of the dataset", key=version)
+        raise NotFound(what_zh="信息项版本", what_en="version of the items", key=version)
     return tuple(read_item(document) for document in found.items)
 
 

@@ -35,7 +35,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Code {code} is of another sort than {old}: a bureau's has a hyphen, a territorial unit's has none",
     ),
     "unknown_zone": (
-        "网络区域“{zone}”无效，应为 {expected} 之一",
+        "网络区“{zone}”无效，应为 {expected} 之一",
         "Zone “{zone}” is unknown, it must be one of {expected}",
     ),
     "unknown_level": (

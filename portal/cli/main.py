@@ -37,7 +37,7 @@ ROOMS: dict[str, Sub] = {
         "datasets": ("datasets", "信息资源目录 · the catalogue of datasets"),
         "publish": ("publish:publish", "发布一批数据 · publish a batch of records"),
         "receipts": ("receipts", "发布回执 · receipts of what was published"),
-        "quarantine": ("quarantine", "隔离数据 · records that were not taken"),
+        "quarantine": ("quarantine", "问题数据 · records that were not taken"),
         "subscriptions": ("subscriptions", "数据订阅 · subscriptions"),
         "pull": ("pull:pull", "拉取数据 · pull records"),
     },

@@ -19,7 +19,7 @@ SAID = {
         "en": "Taken before, so nothing was written now; this is its receipt. To write it anew give a --key",
     },
     "quarantined": {
-        "zh": "有 {quarantined} 条记录被隔离，原因见 siji quarantine list {id}",
+        "zh": "有 {quarantined} 条问题数据未入库，原因见 siji quarantine list {id}",
         "en": "{quarantined} records went to quarantine; see siji quarantine list {id}",
     },
 }

@@ -23,7 +23,7 @@ RAW = (*COLUMNS, Column("raw", "原始内容", "as it was sent"))
 
 @app.command("list")
 def list_(receipt: Receipt, as_json: AsJson = False) -> None:
-    """列出隔离记录 · List the bad records with reasons, which hold no values."""
+    """列出问题数据 · List the bad records with reasons, which hold no values."""
     found = open_portal().list(at("batches", receipt, "quarantine"))
     show_list(found if as_json else map(_worded, found), COLUMNS, as_json=as_json)
 

@@ -19,14 +19,14 @@ COLUMNS = (
     Column("received", "收到", "received"),
     Column("upserts", "新增更新", "upserts"),
     Column("deletes", "删除", "deletes"),
-    Column("quarantined", "隔离", "quarantined"),
+    Column("quarantined", "问题数据", "quarantined"),
     Column("settled_at", "入库时间", "stored"),
 )
 FACTS = (
     *COLUMNS,
     Column("key", "幂等键", "key"),
     Column("update_mode", "更新方式", "update mode", UPDATE_MODES),
-    Column("version", "数据集版本", "version"),
+    Column("version", "信息项版本", "version"),
     Column("claimed_at", "收到时间", "came"),
     Column("digest", "摘要（SM3）", "digest (SM3)"),
 )

@@ -153,7 +153,7 @@ def _counted(here: Installation, zh: bool) -> str:
 def _people_table(zh: bool) -> Table:
     table = Table(title="示例人员" if zh else "Sample people")
     for heading in (
-        ("账号", "姓名", "角色", "单位", "范围") if zh else ("login", "name", "role", "bureau", "scope")
+        ("登录名", "姓名", "角色", "单位", "范围") if zh else ("login", "name", "role", "bureau", "scope")
     ):
         table.add_column(heading)
     for one in PEOPLE:

@@ -25,7 +25,7 @@ COLUMNS = (
 FACTS = (
     *COLUMNS,
     Column("image", "镜像", "image"),
-    Column("zone", "网络区域", "zone", ZONES),
+    Column("zone", "网络区", "zone", ZONES),
     Column("wanted_flavor", "变更为", "being resized to"),
     Column("cloud_id", "云上编号", "id in the cloud"),
     Column("since_at", "状态始于", "in this state since"),

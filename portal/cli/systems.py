@@ -13,18 +13,18 @@ app = typer.Typer(no_args_is_help=True)
 Code = Annotated[str, typer.Argument(help="信息系统代码 · the system's code")]
 Name = Annotated[str | None, typer.Option(help="名称 · name")]
 Grade = Annotated[int | None, typer.Option("--mlps-grade", help="等级保护级别 · MLPS grade")]
-Zone = Annotated[str | None, typer.Option(help="网络区域 · zone: internet, extranet")]
+Zone = Annotated[str | None, typer.Option(help="网络区 · zone: internet, extranet")]
 Purpose = Annotated[str | None, typer.Option(help="用途 · what it is for")]
 Contacts = Annotated[str | None, typer.Option(help="联系人 · whom to call")]
 Retired = Annotated[bool, typer.Option("--retired", help="含已注销的 · retired ones too")]
 
-ZONES = {"internet": ("互联网", "internet"), "extranet": ("政务外网", "government extranet")}
+ZONES = {"internet": ("互联网区", "internet"), "extranet": ("政务外网区", "government extranet")}
 COLUMNS = (
     Column("code", "代码", "code"),
     Column("name", "名称", "name"),
     Column("bureau", "部门", "bureau"),
     Column("mlps_grade", "等保级别", "MLPS grade"),
-    Column("zone", "网络区域", "zone", ZONES),
+    Column("zone", "网络区", "zone", ZONES),
     Column("retired_at", "注销时间", "retired"),
 )
 FACTS = (*COLUMNS, Column("revision", "版本", "revision"))
@@ -75,7 +75,7 @@ def register(
     bureau: Annotated[str, typer.Option(help="主管部门代码 · code of its bureau")],
     name: Annotated[str, typer.Option(help="名称 · name")],
     mlps_grade: Annotated[int, typer.Option(help="等级保护级别 · MLPS grade")],
-    zone: Annotated[str, typer.Option(help="网络区域 · zone: internet, extranet")],
+    zone: Annotated[str, typer.Option(help="网络区 · zone: internet, extranet")],
     purpose: Purpose = None,
     contacts: Contacts = None,
     as_json: AsJson = False,

@@ -99,7 +99,7 @@ def _check_system(session: Session, request: Request) -> None:
         )
     if request.zone not in ZONES or request.zone != system.zone:
         _refuse(
-            f"网络区域须为信息系统 {system.code} 登记的 {system.zone}",
+            f"网络区须为信息系统 {system.code} 登记的 {system.zone}",
             f"the network zone is not {system.zone}, as registered for information system {system.code}",
         )
 

@@ -34,7 +34,7 @@ def test_a_system_is_registered_edited_and_retired(siji: Siji) -> None:
     assert made["revision"] == 1
     edited = siji.did("systems edit 1306-mzj-s9 --contacts 王工 --name 婚姻登记", by="minzheng")
     assert "名称\t婚姻登记\n" in edited
-    assert "网络区域\t政务外网\n" in edited
+    assert "网络区\t政务外网区\n" in edited
     assert "联系人\t王工\n" in siji.did("systems show 1306-mzj-s9", by="minzheng")
     assert "1306-mzj-s9\t婚姻登记\t" in siji.did("systems list --bureau 1306-mzj", by="minzheng")
     assert "1306-mzj\t" in siji.did("systems owners 1306-mzj-s9", by="minzheng")

@@ -23,7 +23,7 @@ def create(step: Step, tag: str, project_id: str, name: str, flavor: str, image:
     """Accept a server; a host is chosen now, the outcome shows when it is due."""
     step.check_label(tag=tag, name=name)
     if zone not in ZONES:
-        raise step.refused(f"没有网络区域 {zone}", f"there is no network zone {zone}")
+        raise step.refused(f"没有网络区 {zone}", f"there is no network zone {zone}")
     get_quota(step, project_id)
     size = get_flavor(step, flavor)
     image_id = _usable_image(step, image, size)
