@@ -19,7 +19,7 @@ from infra.settings import Settings
 from metrics.capacity import report_capacity
 from metrics.export import as_table
 from portal.cli.progress import Meters
-from portal.cli.serve import serve_portal
+from portal.cli.serve import bind, serve_portal
 from portal.cli.speech import language
 from portal.sample.city import load_systems, load_tree, system_codes
 from portal.sample.cloud import (
@@ -47,6 +47,7 @@ def run(
     say = Console()
     settings = Settings().model_copy(update={"sample": True})
     installation = open_installation(settings)
+    bound = bind(settings) if serve else []
     with say.status("建库 · migrating the records"):
         upgrade(installation.engine)
     with say.status("导入区划 · importing the tree"):
@@ -75,7 +76,7 @@ def run(
         say.print(_people_table(zh))
         say.print(f"密码（全部示例人员）：{password}" if zh else f"Password of all sample people: {password}")
         if serve:
-            serve_portal(installation)
+            serve_portal(installation, bound)
 
 
 def provide_servers(here: Installation, meters: Meters, *, zh: bool) -> list[tuple[str, str]]:

@@ -1,5 +1,9 @@
 """`siji serve`: the portal of this installation; any number of them may run."""
 
+import socket
+from contextlib import suppress
+
+import typer
 import uvicorn
 
 from infra import jobs
@@ -22,17 +26,61 @@ class NotMigrated(SijiError):
     en = "The records are not of this version, so the portal was not started: run siji migrate first"
 
 
+class AddressUnusable(SijiError):
+    """The portal's address cannot be bound: another process has it, or this machine has no such address."""
+
+    kind = Kind.unavailable
+    code = "address_unusable"
+    zh = (
+        "无法在 {address} 启动门户：{why}；"
+        "请结束占用该端口的程序，或用 SIJI_PORTAL_PORT（端口）和 SIJI_PORTAL_HOST（地址）另行指定"
+    )
+    en = (
+        "The portal cannot be served at {address}: {why}; end what uses the port, or name another with "
+        "SIJI_PORTAL_PORT (and the address with SIJI_PORTAL_HOST)"
+    )
+
+
 def serve() -> None:
     """Serve the portal at SIJI_PORTAL_HOST and SIJI_PORTAL_PORT until ended by Ctrl+C or SIGTERM."""
     here = open_installation(Settings())
     if not is_current(here.engine):
         raise NotMigrated()
+    bound = bind(here.settings)
     jobs.join(here)
-    serve_portal(here)
+    serve_portal(here, bound)
 
 
-def serve_portal(here: Installation) -> None:
-    """Say where the portal is, and serve it until this process is told to end."""
+def bind(settings: Settings) -> list[socket.socket]:
+    """Sockets that hold the portal's address from now on; nobody is answered before `serve_portal`.
+
+    One for each address that the host's name stands for. Raises AddressUnusable.
+    """
+    bound: list[socket.socket] = []
+    host, port = settings.portal_host, settings.portal_port
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, place in found:
+            one = socket.socket(family, kind, protocol)
+            bound.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.bind((place[0], port, *place[2:]))  # getaddrinfo would take a port modulo 65,536
+    except (OSError, OverflowError) as error:
+        for one in bound:
+            one.close()
+        why = getattr(error, "strerror", None) or str(error)
+        raise AddressUnusable(address=f"{host}:{port}", why=why) from error
+    return bound
+
+
+def serve_portal(here: Installation, bound: list[socket.socket]) -> None:
+    """Say where the portal is, and serve it on the sockets of `bind` until this process is told to end."""
     settings = here.settings
     say(SAID["serves"], url=f"http://{settings.portal_host}:{settings.portal_port}")
-    uvicorn.run(create_app(here), host=settings.portal_host, port=settings.portal_port, log_level="warning")
+    server = uvicorn.Server(uvicorn.Config(create_app(here), log_level="warning"))
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=bound)
+    if not server.started:
+        raise typer.Exit(1)

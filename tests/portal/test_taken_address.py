@@ -1,0 +1,51 @@
+"""An address that the portal cannot have is told before any work is done for it."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from infra.installation import Installation
+from portal.cli.main import app
+
+SAID = {
+    "zh_CN.UTF-8": ("无法在 127.0.0.1:{port} 启动门户", "SIJI_PORTAL_PORT"),
+    "en_US.UTF-8": ("The portal cannot be served at 127.0.0.1:{port}", "SIJI_PORTAL_PORT"),
+}
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port of loopback on which somebody else listens."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        yield other.getsockname()[1]
+
+
+@pytest.mark.parametrize("language", SAID)
+def test_run_loads_nothing_that_it_could_not_show(taken: int, tmp_path: Path, language: str) -> None:
+    env = {"SIJI_DATA_DIR": str(tmp_path), "SIJI_PORTAL_PORT": str(taken), "LC_ALL": language}
+    refused = CliRunner().invoke(app, ["run"], env=env)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    for words in SAID[language]:
+        assert words.format(port=taken) in refused.stderr
+    assert not list(tmp_path.glob("*.sqlite"))
+
+
+def test_serve_names_the_address_that_is_taken(taken: int, installation: Installation) -> None:
+    env = {"SIJI_DATA_DIR": str(installation.settings.data_dir), "SIJI_PORTAL_PORT": str(taken)}
+    refused = CliRunner().invoke(app, ["serve"], env={**env, "LC_ALL": "zh_CN.UTF-8"})
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert f"无法在 127.0.0.1:{taken} 启动门户" in refused.stderr
+
+
+@pytest.mark.parametrize("setting", [{"SIJI_PORTAL_PORT": "70000"}, {"SIJI_PORTAL_HOST": "192.0.2.1"}])
+def test_an_address_that_this_machine_cannot_have_is_refused(
+    setting: dict[str, str], installation: Installation
+) -> None:
+    env = {"SIJI_DATA_DIR": str(installation.settings.data_dir), **setting}
+    refused = CliRunner().invoke(app, ["serve"], env={**env, "LC_ALL": "zh_CN.UTF-8"})
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "启动门户" in refused.stderr
