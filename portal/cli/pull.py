@@ -44,11 +44,15 @@ def pull(
     portal = open_portal()
     cursor = cursor_file.read_text().strip() if cursor_file is not None and cursor_file.exists() else None
     count = 0
+
+    def read_on() -> Any:
+        return portal.get(
+            at("subscriptions", subscription, "records"), cursor=cursor, limit=limit, items=item or None
+        )
+
+    page = read_on()  # before the file is opened: a refusal leaves none, and what was in it stays
     with _open(out, going_on=cursor is not None) as sink:
         while True:
-            page = portal.get(
-                at("subscriptions", subscription, "records"), cursor=cursor, limit=limit, items=item or None
-            )
             _write(sink, page["records"])
             count += len(page["records"])
             is_at_end = not page["records"] and (page["complete"] or page["cursor"] == cursor)
@@ -57,6 +61,7 @@ def pull(
                 _keep(cursor_file, page["cursor"])
             if is_at_end:
                 break
+            page = read_on()
     say(SAID["pulled"], err=True, count=count)
 
 

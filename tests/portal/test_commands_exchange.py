@@ -117,6 +117,17 @@ def test_a_pull_killed_before_its_cursor_was_kept_repeats_and_loses_nothing(
     assert [one["id"] for one in values(out)] == [f"{place:04}" for place in range(25)] + ["9999"]
 
 
+def test_a_pull_that_is_refused_leaves_no_file_and_spoils_none(
+    siji: Siji, granted: int, tmp_path: Path
+) -> None:
+    fresh, kept = tmp_path / "fresh.ndjson", tmp_path / "kept.ndjson"
+    kept.write_text("{}\n")
+    for out in (fresh, kept):
+        assert siji.refused(f"pull {granted} --out {out}", SIJI_TOKEN="siji_1_nonsense")
+    assert not fresh.exists()
+    assert kept.read_text() == "{}\n"
+
+
 def test_standard_output_holds_the_records_alone(siji: Siji, granted: int, token: dict[str, str]) -> None:
     pulled = siji.did(f"pull {granted} --item id", **token)
     assert [json.loads(line)["value"] for line in pulled.splitlines()] == [
