@@ -10,6 +10,7 @@ class Actor:
 
     `id` is the person's, or the token's for a service. `roles` are (role, bureau id) of a person; `scopes`
     and `datasets` (codes; None: every dataset of its system) are a service's, which acts at `bureau_id`.
+    Who signed in with a one-time password has no roles before they replace it.
     """
 
     kind: Literal["person", "service", "installation"]
@@ -20,6 +21,7 @@ class Actor:
     scopes: tuple[str, ...] = ()
     datasets: tuple[str, ...] | None = None
     system_id: int | None = None
+    must_change_password: bool = False
 
     @property
     def journal_id(self) -> str:

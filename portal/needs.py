@@ -100,7 +100,9 @@ class Needs:
         self.permissions = permissions
 
     def __call__(self, actor: Caller) -> Asker:
-        """The caller, as the route sees them. Raises Forbidden."""
+        """The caller, as the route sees them. Raises Forbidden, PasswordToChange."""
+        if actor.must_change_password:
+            raise PasswordToChange()
         return self.admit(actor)
 
     def admit(self, actor: Actor) -> Asker:
@@ -116,6 +118,14 @@ class Needs:
                 place_en="any bureau",
             )
         return Asker(actor, self.permissions)
+
+
+class NeedsSignIn(Needs):
+    """The dependency of the API's routes on the caller's own account, open to a one-time password too."""
+
+    def __call__(self, actor: Caller) -> Asker:
+        """The caller, whoever they are."""
+        return self.admit(actor)
 
 
 class PageNeeds(Needs):
@@ -139,6 +149,11 @@ class FormNeeds(PageNeeds):
 def needs(*permissions: Permission) -> Any:
     """For an API route; without permissions: whoever signed in or brings a token."""
     return Depends(Needs(*permissions))
+
+
+def needs_sign_in() -> Any:
+    """For the API's routes by which a one-time password is replaced."""
+    return Depends(NeedsSignIn())
 
 
 def page_needs(*permissions: Permission) -> Any:

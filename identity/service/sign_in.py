@@ -97,7 +97,14 @@ def resume(session: Session, *, secret: str, at: datetime) -> Resumed:
     roles = () if person.must_change_password else load_roles(session, person_id=person.id)
     return Resumed(
         session_id=opened.id,
-        actor=Actor("person", person.id, person.name, person.bureau_id, roles=roles),
+        actor=Actor(
+            "person",
+            person.id,
+            person.name,
+            person.bureau_id,
+            roles=roles,
+            must_change_password=person.must_change_password,
+        ),
         csrf=opened.csrf,
         must_change_password=person.must_change_password,
         needs_touch=at - opened.seen_at >= TOUCH_EVERY,

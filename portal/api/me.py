@@ -10,7 +10,7 @@ from identity.service.access import permissions_of
 from identity.service.sign_in import change_password, sign_in, sign_out
 from portal.access import COOKIE, At, Here, Reading, Writing, caller, from_own_site, hand_over
 from portal.api.shapes import In, Out, api_router
-from portal.needs import Asker, needs
+from portal.needs import Asker, needs_sign_in
 
 router = api_router("me")
 
@@ -48,7 +48,7 @@ class SessionOut(Out):
 
 
 @router.get("/me")
-def me(asker: Annotated[Asker, needs()], session: Reading) -> Me:
+def me(asker: Annotated[Asker, needs_sign_in()], session: Reading) -> Me:
     """Who the token or the session stands for."""
     actor = asker.actor
     bureau = None if actor.bureau_id is None else get_bureau_by_id(session, bureau_id=actor.bureau_id).code
@@ -56,7 +56,7 @@ def me(asker: Annotated[Asker, needs()], session: Reading) -> Me:
 
 
 @router.put("/me/password", status_code=204)
-def replace_password(asker: Annotated[Asker, needs()], body: PasswordIn, here: Here, at: At) -> None:
+def replace_password(asker: Annotated[Asker, needs_sign_in()], body: PasswordIn, here: Here, at: At) -> None:
     """Choose a new password; every session of the person ends, so they sign in anew."""
     change_password(here.engine, actor=asker.actor, old=body.old, new=body.new, at=at)
 

@@ -40,6 +40,15 @@ class NotSignedInHere(SijiError):
     en = "You are not signed in to {url}: run siji sign-in, or give a system's token in SIJI_TOKEN"
 
 
+class TokenUnusable(SijiError):
+    """SIJI_TOKEN holds what no HTTP header can carry, so it is no token."""
+
+    kind = Kind.unauthenticated
+    code = "token_unusable"
+    zh = "SIJI_TOKEN 不是令牌：含有空格、换行或非 ASCII 字符；请重新签发，或用 unset SIJI_TOKEN 取消"
+    en = "SIJI_TOKEN is no token: it holds blanks, line breaks or more than ASCII; set it anew, or unset it"
+
+
 class Refused(SijiError):
     """What the portal refused, in its own words."""
 
@@ -150,16 +159,33 @@ def etag(revision: int) -> str:
 
 
 def open_portal() -> Portal:
-    """The portal of the settings, as the token or the kept session says. Raises NotSignedInHere."""
+    """The portal of the settings, as the token or the kept session says.
+
+    Raises NotSignedInHere, TokenUnusable.
+    """
     settings = Settings()
     url = portal_url(settings)
-    if settings.token is not None:
-        bearer = f"Bearer {settings.token.get_secret_value()}"
-        return Portal(url, headers={"Authorization": bearer})
-    kept = _kept_sessions().get(url)
+    if token := _token(settings):
+        if not all("!" <= one <= "~" for one in token):
+            raise TokenUnusable()
+        return Portal(url, headers={"Authorization": f"Bearer {token}"})
+    kept = kept_portal()
     if kept is None:
         raise NotSignedInHere(url=url)
-    return Portal(url, headers=kept)
+    return kept
+
+
+def kept_portal() -> Portal | None:
+    """The portal of the settings as the kept session says, whatever token there is; None without one."""
+    url = portal_url(Settings())
+    kept = _kept_sessions().get(url)
+    return None if kept is None else Portal(url, headers=kept)
+
+
+def has_token() -> bool:
+    """Whether commands act for the system of SIJI_TOKEN. A blank one, as a command that failed leaves it
+    behind, counts as none."""
+    return bool(_token(Settings()))
 
 
 def sign_in(login: str, password: str) -> bool:
@@ -199,6 +225,11 @@ def sign_out() -> None:
 def portal_url(settings: Settings) -> str:
     """Where the portal answers."""
     return settings.portal_url.rstrip("/") or f"http://{settings.portal_host}:{settings.portal_port}"
+
+
+def _token(settings: Settings) -> str:
+    """SIJI_TOKEN, empty if there is none."""
+    return "" if settings.token is None else settings.token.get_secret_value().strip()
 
 
 def _refusal(answer: httpx2.Response) -> SijiError:

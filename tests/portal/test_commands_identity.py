@@ -72,6 +72,51 @@ def test_a_password_is_changed_by_who_knows_the_old_one(siji: Siji) -> None:
     assert "password" not in siji.did(f"sign-in wangwu --password {own}")
 
 
+def test_a_new_password_is_asked_for_by_its_rules_and_not_for_ever(siji: Siji) -> None:
+    [one_time] = siji.did("accounts add zhaoliu 赵六 --bureau 1306-rsj", by="xitong").splitlines()
+    wrong = siji("password zhaoliu", stdin=f"{one_time}\n" + "one of them\nanother\n" * 3)
+    assert wrong.exit_code == 1
+    assert wrong.stderr.startswith("新密码须为 12 至 256 个字符")
+    assert wrong.stderr.count("两次输入不一致\n") == 3
+    assert wrong.stderr.endswith("密码未更改\n")
+    english = siji("password zhaoliu", stdin=f"{one_time}\na\nb\na\na\n", language="en_US.UTF-8")
+    assert "12 to 256 characters" in english.stderr
+    assert "The two are not the same\n" in english.stderr
+    assert english.exit_code == 1
+
+
+def test_a_one_time_password_is_to_be_replaced_before_anything_else(siji: Siji) -> None:
+    [one_time] = siji.did("accounts add xitong2 李系统 --bureau 1306-zhb", by="xitong").splitlines()
+    siji.did("roles give xitong2 system_admin 1306", by="anquan")
+    assert siji.refused(f"password xitong2 --old {one_time} --new short")
+    for line in ("accounts add sunqi 孙七 --bureau 1306-rsj", "inbox", "bureaus list"):
+        assert siji.refused(line) == "您使用的是一次性密码，请先设置自己的密码\n"
+    assert "one-time password" in siji.refused("inbox", language="en_US.UTF-8")
+    assert "李系统" in siji.did("whoami")
+    siji.did(f"password xitong2 --old {one_time} --new 一个全新的十二字以上密码")
+    siji.did("accounts add sunqi 孙七 --bureau 1306-rsj")
+
+
+def test_a_sign_in_that_fails_says_who_stays_signed_in(siji: Siji) -> None:
+    assert "后续命令" not in siji.refused("sign-in shenhe --password wrong")
+    siji.did("whoami", by="minzheng")
+    for line in (
+        "sign-in shenhe --password wrong",
+        "password shenhe --old wrong --new 一二三四五六七八九十十一",
+    ):
+        refused = siji.refused(line, by="minzheng")
+        assert "仍以此前登录的 " in refused
+        assert "（1306-mzj）" in refused
+    assert "1306-mzj" in siji.did("whoami", by="minzheng")
+
+
+def test_signing_in_beside_a_token_is_warned_of(siji: Siji) -> None:
+    [one_time] = siji.did("accounts add zhouba 周八 --bureau 1306-rsj", by="xitong").splitlines()
+    line = f"sign-in zhouba --password {one_time}"
+    assert "unset SIJI_TOKEN" in siji(line, SIJI_TOKEN="siji_1_x").stderr
+    assert siji(line, SIJI_TOKEN="").stderr == ""
+
+
 def test_a_token_that_is_rotated_prints_its_successor_alone(siji: Siji, installation: Installation) -> None:
     issue = "tokens issue 1306-mzj-s1 --label 夜间 --scope datasets:pull --expires-on"
     assert siji.refused(f"{issue} 2020-01-01", by="minzheng")
@@ -88,6 +133,20 @@ def test_who_is_not_signed_in_is_told_how_to(siji: Siji) -> None:
     assert "尚未登录" in siji.refused("requests list")
     assert "You are not signed in" in siji.refused("requests list", language="en_US.UTF-8")
     assert siji.refused("whoami", SIJI_TOKEN="siji_1_nonsense")
+
+
+def test_a_token_that_is_empty_counts_as_none(siji: Siji) -> None:
+    """As `export SIJI_TOKEN=$(siji tokens issue …)` leaves it when nothing was issued."""
+    assert "尚未登录" in siji.refused("whoami", SIJI_TOKEN="")
+    assert "尚未登录" in siji.refused("whoami", SIJI_TOKEN=" ")
+    siji.did("whoami", by="minzheng", SIJI_TOKEN="")
+
+
+def test_a_token_that_no_header_can_carry_is_refused_by_name(siji: Siji) -> None:
+    for token in ("无法连接门户", "siji_1_a\nsiji_2_b", "siji_1 a"):
+        assert "SIJI_TOKEN 不是令牌" in siji.refused("whoami", by="minzheng", SIJI_TOKEN=token)
+    english = siji.refused("whoami", SIJI_TOKEN="é", language="en_US.UTF-8")
+    assert english.startswith("SIJI_TOKEN is no token")
 
 
 def test_a_portal_that_does_not_answer_is_named(siji: Siji) -> None:
