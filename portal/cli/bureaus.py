@@ -24,8 +24,8 @@ app.add_typer(reorganisation.app)
 
 SAID = {
     "same": {
-        "zh": "部门树与文件一致（{rows} 个单位），未作任何更改",
-        "en": "The tree is as the file says already ({rows} units); nothing was changed",
+        "zh": "文件中的 {rows} 个单位均与现有部门树一致，未作任何更改",
+        "en": "The units of the file, {rows}, are in the tree as it says already; nothing was changed",
     },
     "done": {
         "zh": (

@@ -72,6 +72,9 @@ def test_an_operator_builds_it_by_commands_alone(
     assert on_console("migrate").stdout == "数据库已升级到当前版本\n已加载 3 个审批事项\n"
     assert on_console("migrate").stdout == "数据库已是当前版本\n"
     assert on_console(f"bureaus import {file}").returncode == 0
+    file.write_text("".join(DIVISIONS.splitlines(keepends=True)[:2]))
+    rehearsed = on_console(f"bureaus import {file} --dry-run").stdout
+    assert "文件中的 1 个单位均与现有部门树一致" in rehearsed
     one_time = dict(re.findall(r"账号 (\w+)（.*一次性密码：(\S+)", on_console(FIRST).stdout))
 
     start("serve")
