@@ -89,8 +89,8 @@ PARTS = (
             Column("stands", "状态", "stands", STANDS),
             Column("due_on", "截止日期", "due"),
             Column("card", "亮牌", "card", CARDS),
-            Column("ended_at", "结束时间", "ended"),
         ),
+        nothing=("没有计时中的期限", "No limit is running"),
     ),
     Part(
         "suspensions",
@@ -213,4 +213,7 @@ def _subject(case: dict[str, Any]) -> str:
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:
+    """As its page does: of the limits only those that have not ended; JSON has all."""
+    if not as_json:
+        found = found | {"clocks": [one for one in found["clocks"] if one["ended_at"] is None]}
     show_one(found, FACTS, *PARTS, as_json=as_json)

@@ -17,7 +17,9 @@ COLUMNS = (
     Column("revision", "版本", "revision"),
 )
 
+NOTHING = ("没有待办事项", "Nothing waits for you")
+
 
 def inbox(as_json: AsJson = False) -> None:
     """待办 · The steps that you may decide, the longest waiting first; decide them with siji cases decide."""
-    show_list(open_portal().list("/inbox"), COLUMNS, as_json=as_json)
+    show_list(open_portal().list("/inbox"), COLUMNS, as_json=as_json, nothing=NOTHING)

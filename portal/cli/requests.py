@@ -48,27 +48,42 @@ COLUMNS = (
 )
 FACTS = (
     *COLUMNS,
-    Column("limit", "申请配额", "quota asked for", LIMIT_WORDS),
     Column("waits_for", "待办环节", "waits for"),
     Column("waits_for.limit.due_on", "办理时限", "due"),
     Column("created_at", "起草时间", "drafted"),
     Column("ended_at", "办结时间", "ended"),
     Column("revision", "版本", "revision"),
 )
-LINES = Part(
+QUOTA = Column("limit", "申请配额", "quota asked for", LIMIT_WORDS)
+POSITION = Column("position", "序号", "line")
+FLAVOR_ASKED = Column("flavor", "规格", "flavor")
+VOLUME_ASKED = Column("volume_gib", "云硬盘 GiB", "volume GiB")
+NEW_SERVERS = Part(
     "lines",
     "明细",
     "Lines",
     (
-        Column("position", "序号", "line"),
+        POSITION,
         Column("count", "台数", "count"),
-        Column("flavor", "规格", "flavor"),
+        FLAVOR_ASKED,
         Column("image", "镜像", "image"),
-        Column("volume_gib", "云硬盘 GiB", "volume GiB"),
+        VOLUME_ASKED,
+    ),
+)
+"""These lines have no state of their own: their servers have, which are listed below them."""
+CHANGES = Part(
+    "lines",
+    "明细",
+    "Lines",
+    (
+        POSITION,
         Column("server", "云服务器", "server"),
+        FLAVOR_ASKED,
+        VOLUME_ASKED,
         Column("state", "状态", "state", LINE_STATES),
     ),
 )
+ASKS_FOR_SERVERS = ("new_system", "servers")
 SERVERS = Part(
     "servers",
     "云服务器",
@@ -189,4 +204,6 @@ def confirm(number: Number, as_json: AsJson = False) -> None:
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:
-    show_one(found, FACTS, LINES, SERVERS, as_json=as_json)
+    facts = (*FACTS, QUOTA) if found["kind"] == "quota_change" else FACTS
+    lines = NEW_SERVERS if found["kind"] in ASKS_FOR_SERVERS else CHANGES
+    show_one(found, facts, lines, SERVERS, as_json=as_json)

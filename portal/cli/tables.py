@@ -4,7 +4,7 @@ import dataclasses
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,10 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 UNSEEN = {"Cc", "Cf", "Zl", "Zp"}
 """What would move a terminal's cursor or turn the direction of its text."""
 
+WHOLE = frozenset({"id", "code", "number", "case", "login"})
+"""Fields by which a person names something in the next command: a narrow terminal cuts others."""
+
+NOTHING: Pair = ("没有符合条件的记录", "Nothing to show")
 YES_NO: dict[str, Pair] = {"zh": ("否", "是"), "en": ("no", "yes")}
 HEADINGS: dict[str, Pair] = {"zh": ("项目", "内容"), "en": ("field", "value")}
 
@@ -54,32 +58,45 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A list that something holds in `field`, and what is shown of it."""
+    """A list that something holds in `field`, and what is shown of it.
+
+    One that is empty is left out, unless `nothing` says so in its place.
+    """
 
     field: str
     zh: str
     en: str
     columns: Sequence[Column]
+    nothing: Pair | None = None
 
 
-def show_list(found: Iterable[Found], columns: Sequence[Column], *, as_json: bool = False) -> None:
-    """Many things, a line each."""
+def show_list(
+    found: Iterable[Found], columns: Sequence[Column], *, as_json: bool = False, nothing: Pair = NOTHING
+) -> None:
+    """Many things, a line each; on a terminal `nothing` where there are none."""
     if as_json:
         show_json(list(found))
         return
-    print_table([one.heading for one in columns], ([one.cell(row) for one in columns] for row in found))
+    print_table(
+        [one.heading for one in columns],
+        ([one.cell(row) for one in columns] for row in found),
+        whole={one.heading for one in columns if one.field in WHOLE},
+        nothing=nothing,
+    )
 
 
 def show_one(found: Found, columns: Sequence[Column], *parts: Part, as_json: bool = False) -> None:
-    """One thing, a field a line, then the lists that it holds; a list that is empty is left out."""
+    """One thing, a field a line, then the lists that it holds."""
     if as_json:
         show_json(found)
         return
     print_table(HEADINGS[language()], ([one.heading, one.cell(found)] for one in columns))
     for part in parts:
         if within := found[part.field]:
-            typer.echo(f"\n{part.zh if language() == 'zh' else part.en}")
+            typer.echo(f"\n{_told((part.zh, part.en))}")
             show_list(within, part.columns)
+        elif part.nothing is not None:
+            typer.echo(f"\n{_told(part.nothing)}")
 
 
 def show_json(found: Any) -> None:
@@ -87,17 +104,37 @@ def show_json(found: Any) -> None:
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Lines of plain text: whatever they hold, no cell breaks its line or acts on the terminal."""
+def print_table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    whole: Collection[str] = (),
+    nothing: Pair = NOTHING,
+) -> None:
+    """Lines of plain text: whatever they hold, no cell breaks its line or acts on the terminal.
+
+    On a terminal, columns headed by one of `whole` are never cut, and `nothing` stands for no rows at all.
+    """
     console = Console()
     if not console.is_terminal:
         for row in (headings, *rows):
             typer.echo("\t".join(map(_plain, row)))
         return
-    table = Table(*headings)
-    for row in rows:
-        table.add_row(*(Text(_plain(cell)) for cell in row))
+    cells = [[Text(_plain(cell)) for cell in row] for row in rows]
+    if not cells:
+        typer.echo(_told(nothing))
+        return
+    table = Table()
+    for place, heading in enumerate(headings):
+        widest = max(texts[place].cell_len for texts in cells)
+        table.add_column(heading, no_wrap=heading in whole, min_width=widest if heading in whole else None)
+    for texts in cells:
+        table.add_row(*texts)
     console.print(table)
+
+
+def _told(pair: Pair) -> str:
+    return pair[0 if language() == "zh" else 1]
 
 
 def _text(value: Any, words: Mapping[str, Pair]) -> str:

@@ -49,9 +49,38 @@ def test_three_people_decide_and_each_list_shows_where_it_stands(siji: Siji, ask
     shown = siji.did(f"requests show {asked['id']}", by="minzheng")
     assert "状态\t办理中\n" in shown
     assert "\n云服务器\n编号\t名称\t状态\t原因\n" in shown
+    assert "\n明细\n序号\t台数\t规格\t镜像\t云硬盘 GiB\n" in shown
+    assert "未办" not in shown
+    assert "申请配额" not in shown
     english = siji.did("requests list --state provisioning", by="minzheng", language="en_US.UTF-8")
     assert english.splitlines()[0].startswith("number\tcase\tkind\tstate\t")
     assert f"\n{asked['id']}\t{case}\tmore servers\tbeing provisioned\t" in english
+
+
+def test_only_limits_that_run_are_shown(siji: Siji, asked: dict[str, Any]) -> None:
+    """As a case's page does; JSON has those that ended too."""
+    case = asked["case"]
+    assert "\n时限\n" in siji.did(f"cases decide {case} approve", by="shenhe")
+    ended = siji.did(f"cases withdraw {case}", by="minzheng")
+    assert ended.endswith("\n没有计时中的期限\n")
+    assert "计时中\t" not in ended
+    assert "No limit is running" in siji.did(f"cases show {case}", by="minzheng", language="en")
+    assert siji.json(f"cases show {case}", by="minzheng")["clocks"]
+
+
+def test_a_list_of_nothing_says_so_on_a_terminal(siji: Siji) -> None:
+    terminal = {"FORCE_COLOR": "1", "NO_COLOR": "1"}
+    assert siji.did("inbox", by="kaifa", **terminal) == "没有待办事项\n"
+    assert siji.did("inbox", by="kaifa", language="en", **terminal) == "Nothing waits for you\n"
+    assert siji.did("requests list --mine", by="shenhe", **terminal) == "没有符合条件的记录\n"
+    assert siji.did("requests list --mine", by="shenhe").startswith("编号\t办件\t")
+    assert siji.json("inbox", by="kaifa") == []
+
+
+def test_a_narrow_terminal_cuts_no_case_number(siji: Siji, asked: dict[str, Any]) -> None:
+    narrow = {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "80"}
+    for line, by in (("requests list", "minzheng"), ("inbox", "shenhe"), ("cases list", "shenhe")):
+        assert asked["case"] in siji.did(line, by=by, **narrow)
 
 
 def test_a_decision_is_on_what_was_seen(siji: Siji, asked: dict[str, Any]) -> None:
@@ -102,6 +131,7 @@ def test_a_quota_change_is_asked_for_by_limits(siji: Siji, named: Named) -> None
         f"{asking} --limit vcpus=400 --limit volumes=unlimited --limit servers=90", by="minzheng"
     )
     assert (made["limit"]["vcpus"], made["limit"]["volumes"], made["limit"]["ram_mib"]) == (400, None, 0)
+    assert "\n申请配额\tservers=90, vcpus=400, " in siji.did(f"requests show {made['id']}", by="minzheng")
     for wrong in ("vcpu=4", "vcpus=-1", "vcpus", "vcpus=٤"):
         assert f"限额“{wrong}”无效" in siji.refused(f"{asking} --limit {wrong}", by="minzheng")
 
