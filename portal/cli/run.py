@@ -24,6 +24,7 @@ from portal.cli.speech import language
 from portal.sample.city import load_systems, load_tree, system_codes
 from portal.sample.cloud import (
     confirm_everything,
+    count_built,
     grant_down_the_tree,
     list_left_aside,
     open_sample_region,
@@ -94,9 +95,9 @@ def provide_servers(here: Installation, meters: Meters, *, zh: bool) -> list[tup
     ids = request_everything(here, region=cloud.region, done=asked.advance)
     built = meters.add("建服务器" if zh else "servers", sum(group.count for group in groups))
     while confirm_everything(here, ids):
-        built.reach(len(cloud.list_servers()))
+        built.reach(count_built(here, ids))
         time.sleep(POLL_S)
-    built.reach(len(cloud.list_servers()))
+    built.reach(count_built(here, ids))
     return list_left_aside(here, ids)
 
 

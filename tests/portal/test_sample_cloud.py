@@ -89,6 +89,7 @@ def test_requests_of_the_reader_are_neither_waited_for_nor_confirmed(
     own = request_everything(installation, cloud)
     assert before not in own
     assert sample.confirm_everything(installation, own) == len(own)
+    assert sample.count_built(installation, own) == 0
 
     drafted, handed_in, taken_back = (ask(installation, cloud, kind="servers") for _ in range(3))
     for request_id in (handed_in, taken_back):
@@ -98,6 +99,8 @@ def test_requests_of_the_reader_are_neither_waited_for_nor_confirmed(
         pass
     build_everything(installation, cloud)
     assert state_of(installation, handed_in) == "confirming"
+    assert sample.count_built(installation, own) == sum(group.count for group in GROUPS)
+    assert len(cloud.list_servers()) == sample.count_built(installation, own) + 1
     assert sample.confirm_everything(installation, own) == 0
     assert {state_of(installation, one) for one in own} == {"active"}
     assert state_of(installation, handed_in) == "confirming"
