@@ -98,6 +98,8 @@ def status(state: Path | None = None) -> Status:
         address=f"127.0.0.1:{kept_port(folder / 'port')}" if running else "",
         folder=_data(folder) if _data(folder).exists() else None,
         memory_kib=resident_kib(children_of(record.pid)) if record is not None and running else None,
+        user=USER if running else "",
+        password=folder / "password" if running else None,
     )
 
 

@@ -9,13 +9,18 @@ State = Literal["up", "down", "starting", "installed", "absent"]
 
 @dataclass(frozen=True)
 class Status:
-    """One engine at one moment; `address` holds no password, `memory_kib` is None where nothing runs."""
+    """One engine at one moment; `address` holds no password, `memory_kib` is None where nothing runs.
+
+    `user` is whom it knows, `password` the file that holds theirs; empty and None where nobody signs in.
+    """
 
     name: str
     state: State
     address: str
     folder: Path | None
     memory_kib: int | None
+    user: str = ""
+    password: Path | None = None
 
 
 class Engine(Protocol):

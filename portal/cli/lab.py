@@ -12,7 +12,7 @@ from portal.cli.tables import print_table
 app = typer.Typer(no_args_is_help=True)
 
 KNOWN = " ".join(engines.ENGINES)
-COLUMNS = ("name", "state", "address", "data", "memory")
+COLUMNS = ("name", "state", "address", "user", "password file", "data", "memory")
 
 
 @app.command()
@@ -39,7 +39,9 @@ def down(
 def status(
     names: Annotated[list[str] | None, typer.Argument(help=f"Any of: {KNOWN}; none: all.")] = None,
 ) -> None:
-    """引擎状态 · Show state, address, data folder and resident memory of the named engines, or all."""
+    """引擎状态 · Show the named engines, or all: state, address, user and where the user's password lies,
+    data folder and resident memory.
+    """
     try:
         rows = [_cells(found) for found in engines.status(names or ())]
     except SijiError as error:
@@ -49,7 +51,15 @@ def status(
 
 def _cells(found: Status) -> tuple[str, ...]:
     memory = "-" if found.memory_kib is None else f"{found.memory_kib / 1024:.0f} MiB"
-    return (found.name, found.state, found.address or "-", str(found.folder or "-"), memory)
+    return (
+        found.name,
+        found.state,
+        found.address or "-",
+        found.user or "-",
+        str(found.password or "-"),
+        str(found.folder or "-"),
+        memory,
+    )
 
 
 def _refused(error: SijiError) -> typer.Exit:

@@ -19,7 +19,7 @@ def test_status_is_plain_columns_where_nobody_looks() -> None:
     answer = CliRunner().invoke(app, ["status"])
     assert answer.exit_code == 0
     header, *rows = [line.split("\t") for line in answer.stdout.splitlines()]
-    assert header == ["name", "state", "address", "data", "memory"]
+    assert header == ["name", "state", "address", "user", "password file", "data", "memory"]
     assert [row[0] for row in rows] == list(engines.ENGINES)
 
 
@@ -27,11 +27,12 @@ def test_up_tells_each_step_and_status_shows_the_server(lab: Path) -> None:
     answer = CliRunner().invoke(app, ["up", "postgres"])
     assert answer.exit_code == 0, answer.output
     assert answer.stderr.splitlines() == ["postgres: starting", "postgres: up"]
-    name, now, address, data, memory = (
+    name, now, address, user, password, data, memory = (
         CliRunner().invoke(app, ["status", "postgres"]).stdout.splitlines()[1].split("\t")
     )
     assert (name, now, data) == ("postgres", "up", str(lab / "postgres" / "data"))
     assert address == f"127.0.0.1:{(lab / 'postgres' / 'port').read_text()}"
+    assert (user, password) == ("siji", str(lab / "postgres" / "password"))
     assert memory.endswith(" MiB")
     assert CliRunner().invoke(app, ["down"]).exit_code == 0
     assert "\tdown\t" in CliRunner().invoke(app, ["status", "postgres"]).stdout
