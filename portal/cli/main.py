@@ -8,7 +8,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from infra.errors import SijiError
-from portal.cli.speech import language
+from portal.cli.speech import language, say
+from portal.cli.usage import in_chinese
 
 Sub = dict[str, tuple[str, str]]
 """By name: the module below portal.cli (`module:function` for a command of its own), and one line of help."""
@@ -63,6 +64,9 @@ ROOMS: dict[str, Sub] = {
 }
 
 
+SAID = {"aborted": {"zh": "已中止", "en": "Aborted"}}
+
+
 class OnDemand(TyperGroup):
     """Imports a sub-command when it is called: help and completion need one line of each."""
 
@@ -78,12 +82,20 @@ class OnDemand(TyperGroup):
         return name, None if name is None or known is None else load(name), rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it; a refusal is one message on standard error and status 1."""
+        """Run it; a refusal is one message on standard error and status 1, in the person's language."""
         try:
             return super().invoke(ctx)
         except SijiError as error:
             typer.echo(error.message(language()), err=True)
             raise typer.Exit(1) from error
+        except typer.TyperException as error:
+            told = in_chinese(error.format_message()) if language() == "zh" else None
+            if told is not None:
+                typer.echo(told, err=True)
+            raise
+        except typer.Abort as abort:
+            say(SAID["aborted"], err=True)
+            raise typer.Exit(1) from abort
 
 
 app = typer.Typer(
