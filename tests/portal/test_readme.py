@@ -8,6 +8,7 @@ import pytest
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
+from identity.passwords import MAX_LENGTH, MIN_LENGTH
 from portal.cli.main import load
 
 README = Path(__file__).parents[2] / "README.md"
@@ -38,6 +39,20 @@ def test_a_command_in_the_readme_is_complete(
         command, words = command.commands[words[0]], words[1:]
     with CliRunner().isolation(input="asked for\n"):
         command.make_context(name, words)
+
+
+def test_what_is_written_goes_to_a_folder_outside_the_checkout() -> None:
+    writes = re.compile(r" > \S+\.\w+$| --out ")
+    is_elsewhere = False
+    for line in README.read_text().splitlines():
+        if line.startswith("#"):
+            is_elsewhere = False
+        is_elsewhere |= line.strip() == "cd $(mktemp -d)"
+        assert is_elsewhere or not (line.startswith("    ") and writes.search(line)), line
+
+
+def test_the_readme_names_the_rules_of_passwords() -> None:
+    assert f"{MIN_LENGTH} to {MAX_LENGTH} characters" in README.read_text()
 
 
 def test_the_readme_prints_the_steps_of_a_new_installation() -> None:
