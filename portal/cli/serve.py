@@ -1,7 +1,8 @@
 """`siji serve`: the portal of this installation; any number of them may run."""
 
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import typer
 import uvicorn
@@ -58,29 +59,42 @@ def bind(settings: Settings) -> list[socket.socket]:
     """
     bound: list[socket.socket] = []
     host, port = settings.portal_host, settings.portal_port
-    try:
+    with _telling(settings), ExitStack() as unless_all:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, place in found:
-            one = socket.socket(family, kind, protocol)
+            one = unless_all.enter_context(socket.socket(family, kind, protocol))
             bound.append(one)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             one.bind((place[0], port, *place[2:]))  # getaddrinfo would take a port modulo 65,536
-    except (OSError, OverflowError) as error:
-        for one in bound:
-            one.close()
-        why = getattr(error, "strerror", None) or str(error)
-        raise AddressUnusable(address=f"{host}:{port}", why=why) from error
+        unless_all.pop_all()
     return bound
 
 
 def serve_portal(here: Installation, bound: list[socket.socket]) -> None:
-    """Say where the portal is, and serve it on the sockets of `bind` until this process is told to end."""
+    """Say where the portal is, and serve it on the sockets of `bind` until this process is told to end.
+
+    Raises AddressUnusable: an address may be bound by several until one of them listens.
+    """
     settings = here.settings
+    with _telling(settings):
+        for one in bound:
+            one.listen()
     say(SAID["serves"], url=f"http://{settings.portal_host}:{settings.portal_port}")
     server = uvicorn.Server(uvicorn.Config(create_app(here), log_level="warning"))
     with suppress(KeyboardInterrupt):
         server.run(sockets=bound)
     if not server.started:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _telling(settings: Settings) -> Iterator[None]:
+    """What the machine refuses of the portal's address within is raised as AddressUnusable."""
+    try:
+        yield
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        address = f"{settings.portal_host}:{settings.portal_port}"
+        raise AddressUnusable(address=address, why=why) from error

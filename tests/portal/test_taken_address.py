@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from infra.installation import Installation
 from portal.cli.main import app
+from portal.cli.serve import AddressUnusable, bind, serve_portal
 
 SAID = {
     "zh_CN.UTF-8": ("无法在 127.0.0.1:{port} 启动门户", "SIJI_PORTAL_PORT"),
@@ -39,6 +41,18 @@ def test_serve_names_the_address_that_is_taken(taken: int, installation: Install
     refused = CliRunner().invoke(app, ["serve"], env={**env, "LC_ALL": "zh_CN.UTF-8"})
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert f"无法在 127.0.0.1:{taken} 启动门户" in refused.stderr
+
+
+def test_an_address_that_another_took_during_the_work_is_told_too(installation: Installation) -> None:
+    """Two `siji run` may both bind it, as neither listens before its work is done."""
+    with closing(socket.socket()) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        settings = installation.settings.model_copy(update={"portal_port": other.getsockname()[1]})
+        [bound] = bind(settings)
+        other.listen()
+        with closing(bound), pytest.raises(AddressUnusable):
+            serve_portal(replace(installation, settings=settings), [bound])
 
 
 @pytest.mark.parametrize("setting", [{"SIJI_PORTAL_PORT": "70000"}, {"SIJI_PORTAL_HOST": "192.0.2.1"}])
