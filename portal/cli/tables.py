@@ -24,7 +24,7 @@ UNSEEN = {"Cc", "Cf", "Zl", "Zp"}
 """What would move a terminal's cursor or turn the direction of its text."""
 
 WHOLE = frozenset({"id", "code", "number", "case", "login"})
-"""Fields by which a person names something in the next command: a narrow terminal cuts others."""
+"""Fields by which a person names something in the next command: a narrow terminal folds others."""
 
 NOTHING: Pair = ("没有符合条件的记录", "Nothing to show")
 YES_NO: dict[str, Pair] = {"zh": ("否", "是"), "en": ("no", "yes")}
@@ -113,7 +113,7 @@ def print_table(
 ) -> None:
     """Lines of plain text: whatever they hold, no cell breaks its line or acts on the terminal.
 
-    On a terminal, columns headed by one of `whole` are never cut, and `nothing` stands for no rows at all.
+    On a terminal, columns headed by one of `whole` stay on one line, and `nothing` stands for no rows at all.
     """
     console = Console()
     if not console.is_terminal:
@@ -127,7 +127,10 @@ def print_table(
     table = Table()
     for place, heading in enumerate(headings):
         widest = max(texts[place].cell_len for texts in cells)
-        table.add_column(heading, no_wrap=heading in whole, min_width=widest if heading in whole else None)
+        if heading in whole:
+            table.add_column(heading, no_wrap=True, min_width=widest)
+        else:
+            table.add_column(heading, overflow="fold")
     for texts in cells:
         table.add_row(*texts)
     console.print(table)

@@ -77,10 +77,12 @@ def test_a_list_of_nothing_says_so_on_a_terminal(siji: Siji) -> None:
     assert siji.json("inbox", by="kaifa") == []
 
 
-def test_a_narrow_terminal_cuts_no_case_number(siji: Siji, asked: dict[str, Any]) -> None:
+def test_a_narrow_terminal_cuts_nothing_and_breaks_no_case_number(siji: Siji, asked: dict[str, Any]) -> None:
     narrow = {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "80"}
     for line, by in (("requests list", "minzheng"), ("inbox", "shenhe"), ("cases list", "shenhe")):
-        assert asked["case"] in siji.did(line, by=by, **narrow)
+        shown = siji.did(line, by=by, **narrow)
+        assert asked["case"] in shown
+        assert "…" not in shown
 
 
 def test_a_decision_is_on_what_was_seen(siji: Siji, asked: dict[str, Any]) -> None:
