@@ -27,7 +27,7 @@ SAID = {
 
 def publish(
     dataset: Annotated[str, typer.Argument(help="数据集代码 · the dataset's code")],
-    file: Annotated[Path, typer.Argument(help="JSON 数组或 NDJSON,- 为标准输入 · - is standard input")],
+    file: Annotated[Path, typer.Argument(help="JSON 数组或 NDJSON，- 为标准输入 · - is standard input")],
     key: Annotated[
         str | None, typer.Option(help="幂等键，默认取文件摘要 · by default from the file's digest")
     ] = None,
