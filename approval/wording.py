@@ -47,7 +47,7 @@ NOT_YET_PUBLISHED: Pair = ("日历尚未公布", "calendar not yet published")
 NOTICES: Mapping[str, Pair] = {
     "step_waiting": ("办件 {number} 的“{step_zh}”等待办理", "Case {number} waits for '{step_en}'"),
     "due_soon": (
-        "黄牌提醒：办件 {number} 的“{step_zh}”应于 {due_on} 前办结",
+        "黄牌提醒：办件 {number} 的“{step_zh}”应于 {due_on}（含当日）前办结",
         "Yellow card: '{step_en}' of case {number} is due on {due_on}",
     ),
     "overdue": (

@@ -34,9 +34,9 @@ BASES: dict[str, Pair] = {
     "automatic": ("系统自动办理", "decided by itself"),
 }
 CLOCKS: dict[str, Pair] = {
-    "acceptance": ("受理期限", "limit of acceptance"),
-    "handling": ("办理期限", "limit of handling"),
-    "step": ("本环节期限", "limit of the step"),
+    "acceptance": ("受理期限", "Limit of acceptance"),
+    "handling": ("办理期限", "Limit of handling"),
+    "step": ("本环节期限", "Limit of the step"),
 }
 
 

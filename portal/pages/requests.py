@@ -17,7 +17,7 @@ from identity.service.access import may, permissions_of
 from infra.database import reading
 from portal.access import At, Reading
 from portal.badges import CASE, LINE, REQUEST, SERVER
-from portal.case_view import due_words, show_case
+from portal.case_view import CLOCKS, due_words, show_case
 from portal.flash import Pair, onward
 from portal.form import Form, Sent, SentForm
 from portal.needs import Asker, form_needs, page_needs
@@ -184,6 +184,7 @@ def _show(
         "line_badges": LINE,
         "dimensions": DIMENSIONS,
         "due_words": due_words,
+        "clock_names": CLOCKS,
         "submits": asks and allows("submit", case.state),
         "edits": asks and allows("edit", case.state),
         "withdraws": asks and allows("withdraw", case.state),

@@ -186,3 +186,16 @@ def put_into(here: Installation, states: dict[int, str]) -> None:
     with transaction(here.engine) as session:
         for server_id, state in states.items():
             session.get_one(Server, server_id).state = state
+
+
+def test_a_request_names_the_limit_that_runs_and_its_last_day(
+    admin: TestClient, api: Api, installation: Installation
+) -> None:
+    number = submitted(api("minzheng"), wish(installation))
+    page = unescape(admin.get(f"/requests/{number}").text)
+    assert re.search(r"受理期限：\s*应于 [\d-]+（含当日）前办结", page)
+    assert "办理期限" not in page
+    assert decide(api("shenhe"), number, "accept").status_code == 200
+    page = unescape(admin.get(f"/requests/{number}").text)
+    assert re.search(r"办理期限：\s*应于 [\d-]+（含当日）前办结", page)
+    assert "受理期限" not in page
