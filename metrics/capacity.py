@@ -1,7 +1,8 @@
 """The capacity report: what is there, granted, used and left, by region, level, bureau or system.
 
-Whole numbers only. Every figure is an Int64; a missing one (NA) is unlimited, or, in the inventory of a
-dimension that no provider holds, not counted. It is never zero. How it is shown is in export.py.
+Whole numbers only, but for the over-commit ratio (Float64). Every other figure is an Int64; a missing one
+(NA) is unlimited, or, in the inventory of a dimension that no provider holds, not counted. It is never zero.
+How it is shown is in export.py, what each figure means in notes.py.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,7 @@ from metrics.queries import (
 )
 from provisioning.models import QuotaAccount
 from provisioning.quota import Limits, Room, total_of
-from provisioning.service.accounts import effective_limit, own_rooms
+from provisioning.service.accounts import below_of, effective_limit, own_rooms
 from provisioning.service.regions import capacity_of
 
 Breakdown = Literal["region", "level", "bureau", "system"]
@@ -37,11 +38,13 @@ SHOWN_DIMENSIONS = [*DIMENSION_KEYS, STORAGE]
 def report_capacity(session: Session, *, by: Breakdown = "region", within: int | None = None) -> pd.DataFrame:
     """A row for each key and each of SHOWN_DIMENSIONS, in order; give it a `reading` session.
 
-    `region`: total, reserved, capacity; granted to the tops; used, in_flight (part of used: claimed, not yet
-    settled); headroom = capacity − used.
-    `level`: granted from outside the level; used and in_flight by bureaus of the level itself; headroom =
-    those grants (or the freezes on them) − all that is used at the level and below it.
-    `bureau`: its grant; used and in_flight by itself; headroom = what its own account still lets it claim.
+    `region`: total, reserved; ratio, by which providers over-commit the rest, on average (two decimals);
+    capacity = that rest so stretched, less the reserve for the largest host where set; granted to the tops;
+    used, in_flight (part of used: claimed, not yet settled); headroom = capacity − used.
+    `level`: granted from outside the level; used and in_flight by bureaus of the level itself; below = used
+    by those of other levels below them; headroom = those grants (or the freezes on them) − used − below.
+    `bureau`: its grant; used and in_flight by itself; below = carved out for those below it, or in shared
+    mode used by them; headroom = granted − used − below, or less by a freeze.
     `system`: used and in_flight; a system has no grant.
     A headroom below zero is an excess, as after a freeze or a lost host.
     `within` (a bureau's id) keeps a report to its subtree. By region it then has granted (to the bureau),
@@ -62,13 +65,15 @@ def _by_region(session: Session) -> pd.DataFrame:
     roots = list_root_accounts(session)
     granted = [((name,), total_of(a.limit for a in roots if a.region == name)) for name in regions]
     inventory = read_inventory(session).astype({"total": "Int64", "reserved": "Int64"})
+    told = inventory[[*keys, "dimension", "total", "reserved"]]
     report = _long(capacities, keys, "capacity")
-    report = report.merge(inventory, how="left", on=[*keys, "dimension"])
+    report = report.merge(told, how="left", on=[*keys, "dimension"])
     report = report.merge(_long(granted, keys, "granted"), on=[*keys, "dimension"])
     report = _with_usage(report, read_usage(session, by=keys), keys)
     report = _with_storage(report, keys)
+    report = report.merge(_ratios(inventory), how="left", on=[*keys, "dimension"])
     report["headroom"] = report["capacity"] - report["used"]
-    measures = ["total", "reserved", "capacity", "granted", "used", "in_flight", "headroom"]
+    measures = ["total", "reserved", "ratio", "capacity", "granted", "used", "in_flight", "headroom"]
     return _ordered(report, keys, [*keys, "dimension", *measures])
 
 
@@ -99,16 +104,16 @@ def _by_level(session: Session, within: int | None) -> pd.DataFrame:
     report = _long(granted, keys, "granted").merge(_long(bounds, keys, "bound"), on=[*keys, "dimension"])
     at_level = usage.merge(bureaus[["bureau_id", "level"]], on="bureau_id")
     report = _with_usage(report, at_level, keys)
-    held_below = usage.merge(
+    held_within = usage.merge(
         _levels_above(bureaus, usage["bureau_id"].unique().tolist(), up_to=within), on="bureau_id"
     )
-    total = _melted(held_below, keys).groupby([*keys, "dimension"], as_index=False)[["used"]].sum()
+    total = _melted(held_within, keys).groupby([*keys, "dimension"], as_index=False)[["used"]].sum()
     report = report.merge(total.rename(columns={"used": "below"}), how="left", on=[*keys, "dimension"])
-    report["below"] = report["below"].fillna(0)
+    report["below"] = report["below"].fillna(0) - report["used"]
     report = _with_storage(report, keys)
-    report["headroom"] = report["bound"] - report["below"]
+    report["headroom"] = report["bound"] - report["used"] - report["below"]
     report["rank"] = report["level"].map(LEVELS.index)
-    columns = [*keys, "dimension", "granted", "used", "in_flight", "headroom"]
+    columns = [*keys, "dimension", "granted", "used", "in_flight", "below", "headroom"]
     return _ordered(report, ["region", "rank"], columns)
 
 
@@ -117,12 +122,13 @@ def _by_bureau(session: Session, within: int | None) -> pd.DataFrame:
     accounts = list_accounts(session, within=within)
     limits = [((a.region, a.bureau_id), a.limit) for a in accounts]
     report = _long(limits, keys, "granted")
+    report["below"] = _integers(below_of(account)[key] for account in accounts for key in DIMENSION_KEYS)
     report["headroom"] = _integers(_left(account, key) for account in accounts for key in DIMENSION_KEYS)
     report = _with_usage(report, read_usage(session, by=keys, within=within), keys)
     report = _with_storage(report, keys)
     report = report.merge(read_bureaus(session), on="bureau_id")
     columns = ["region", "level", "bureau_code", "bureau", "dimension"]
-    measures = ["granted", "used", "in_flight", "headroom"]
+    measures = ["granted", "used", "in_flight", "below", "headroom"]
     return _ordered(report, ["region", "bureau_code"], [*columns, *measures])
 
 
@@ -201,6 +207,19 @@ def _with_storage(report: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return pd.concat([report, storage[report.columns]], ignore_index=True).astype(
         dict.fromkeys(measures, "Int64")
     )
+
+
+def _ratios(inventory: pd.DataFrame) -> pd.DataFrame:
+    """region, dimension and ratio: how far, on average, what is not reserved is over-committed."""
+    keys = ["region"]
+    sums = inventory.assign(rest=inventory["total"] - inventory["reserved"])
+    parts = sums[sums["dimension"].isin(STORAGE_PARTS)].groupby(keys, as_index=False)
+    storage = parts[["rest", "stretched"]].sum(min_count=len(STORAGE_PARTS)).assign(dimension=STORAGE)
+    columns = [*keys, "dimension", "rest", "stretched"]
+    ratios = pd.concat([sums[columns], storage[columns]], ignore_index=True)
+    rest = ratios["rest"].where(ratios["rest"] > 0)
+    ratios["ratio"] = (ratios["stretched"].astype("Float64") / rest).round(2)
+    return ratios[[*keys, "dimension", "ratio"]]
 
 
 def _ordered(report: pd.DataFrame, by: list[str], columns: Sequence[str]) -> pd.DataFrame:

@@ -16,9 +16,10 @@ from rich.text import Text
 
 from infra.errors import Language
 from metrics.capacity import STORAGE
+from metrics.notes import notes_of
 from provisioning.quota import DIMENSIONS
 
-Cell = str | int
+Cell = str | int | float
 
 BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 HEADINGS = {
@@ -31,10 +32,12 @@ HEADINGS = {
     "dimension": {"zh": "资源", "en": "Resource"},
     "total": {"zh": "总量", "en": "Inventory"},
     "reserved": {"zh": "平台预留", "en": "Reserved"},
+    "ratio": {"zh": "超配比", "en": "Over-commit ratio"},
     "capacity": {"zh": "可分配容量", "en": "Capacity"},
     "granted": {"zh": "已下达", "en": "Granted"},
     "used": {"zh": "已用", "en": "Used"},
-    "in_flight": {"zh": "其中在途", "en": "of it in flight"},
+    "in_flight": {"zh": "其中在途", "en": "Of it in flight"},
+    "below": {"zh": "下级占用", "en": "Held below"},
     "headroom": {"zh": "余量", "en": "Headroom"},
 }
 TEXTS = {"region", "level", "bureau_code", "bureau", "system_code", "system", "dimension"}
@@ -53,12 +56,18 @@ TITLES = {
 }
 UNLIMITED = {"zh": "不限", "en": "unlimited"}
 NOT_COUNTED = {"zh": "不适用", "en": "n/a"}
-COUNTED_BY_CLOUD = {"total", "reserved"}
+NOTES_SHEET = {"zh": "说明", "en": "Notes"}
+COUNTED_BY_CLOUD = {"total", "reserved", "ratio"}
 
 
 def as_table(report: pd.DataFrame, *, by: str, language: Language) -> Table:
     """For the terminal: thousands apart, numbers to the right; control characters in names are shown as �."""
-    table = Table(title=TITLES[by][language], box=box.SIMPLE_HEAD)
+    table = Table(
+        title=TITLES[by][language],
+        caption="\n".join(notes_of(report, by=by, language=language)),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
     for name in report.columns:
         is_text = name in TEXTS
         table.add_column(
@@ -68,7 +77,7 @@ def as_table(report: pd.DataFrame, *, by: str, language: Language) -> Table:
             overflow="fold",
         )
     for row in _rows(report, language):
-        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else cell) for cell in row))
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int | float) else cell) for cell in row))
     return table
 
 
@@ -80,12 +89,15 @@ def as_csv(report: pd.DataFrame, *, language: Language) -> bytes:
 
 
 def as_xlsx(report: pd.DataFrame, *, by: str, language: Language) -> bytes:
-    """One sheet; figures are numbers, all else is text, nothing is a formula."""
+    """A sheet of the report and one of notes; figures are numbers, all else is text, nothing is a formula."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet(TITLES[by][language].translate({ord(colon): " " for colon in ":："}))
     sheet.freeze_panes = "A2"
     for row in _sheet(report, language):
         sheet.append(row)
+    notes = book.create_sheet(NOTES_SHEET[language])
+    for line in notes_of(report, by=by, language=language):
+        notes.append([line])
     raw = io.BytesIO()
     book.save(raw)
     return raw.getvalue()
@@ -97,14 +109,14 @@ def neutralise(text: str) -> str:
 
 
 def shown(column: str, value: object, language: Language) -> Cell:
-    """A cell of the report as a person reads it: names in their language, figures as whole numbers."""
+    """A cell of the report as a person reads it: names in their language, figures as numbers."""
     if column == "dimension":
         return _dimension_name(str(value), language)
     if column == "level":
         return LEVEL_NAMES[str(value)][language]
     if column in TEXTS:
         return "".join("�" if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(value))
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return value
     return (NOT_COUNTED if column in COUNTED_BY_CLOUD else UNLIMITED)[language]
 

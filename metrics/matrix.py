@@ -8,7 +8,7 @@ import pandas as pd
 from infra.errors import Language
 from metrics.export import HEADINGS, TEXTS, Cell, shown
 
-MEASURES = ("total", "reserved", "capacity", "granted", "used", "in_flight", "headroom")
+MEASURES = ("total", "reserved", "ratio", "capacity", "granted", "used", "in_flight", "below", "headroom")
 KEYS = ("region", "level", "bureau_code", "bureau", "system_code", "system")
 
 

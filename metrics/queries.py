@@ -37,14 +37,18 @@ def read_usage(session: Session, *, by: Sequence[str], within: int | None = None
 
 
 def read_inventory(session: Session) -> pd.DataFrame:
-    """What the clouds told of their regions: region, dimension, total and reserved (int64)."""
+    """What the clouds told of their regions: region, dimension, total and reserved (int64), and stretched:
+    the rest times the over-commit ratio of its provider (float64).
+    """
+    rest = RegionInventory.total - RegionInventory.reserved
     query = select(
         RegionInventory.region,
         RegionInventory.dimension,
         cast(func.sum(RegionInventory.total), BigInteger).label("total"),
         cast(func.sum(RegionInventory.reserved), BigInteger).label("reserved"),
+        func.sum(rest * RegionInventory.ratio).label("stretched"),
     ).group_by(RegionInventory.region, RegionInventory.dimension)
-    return _frame(session, query).astype({"total": "int64", "reserved": "int64"})
+    return _frame(session, query).astype({"total": "int64", "reserved": "int64", "stretched": "float64"})
 
 
 def list_region_names(session: Session) -> Sequence[str]:

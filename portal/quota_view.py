@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from provisioning.models import QuotaAccount
 from provisioning.queries import list_regions
 from provisioning.quota import DIMENSIONS, Dimension, Limits
-from provisioning.service.accounts import effective_limit, find_account, headroom_of
+from provisioning.service.accounts import below_of, effective_limit, find_account, headroom_of
 
 NEAR_FULL = 90
 """Per cent of a limit from which its bar warns."""
@@ -72,9 +72,7 @@ def view_quota(region: str, account: QuotaAccount | None) -> QuotaView:
     if account is None:
         nothing = tuple(QuotaRow(one, 0, None, 0, 0, 0, 0) for one in DIMENSIONS)
         return QuotaView(region, False, "reserved", False, nothing)
-    below = (
-        account.carved if account.mode == "reserved" else Limits.exactly(account.pooled_used - account.used)
-    )
+    below = below_of(account)
     bound, left = effective_limit(account), headroom_of(account)
     held = Limits.exactly(account.used) + below
     frozen = account.frozen

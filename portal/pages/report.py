@@ -13,6 +13,7 @@ from identity.roles import Permission, bureaus_with
 from metrics.capacity import Breakdown, report_capacity
 from metrics.export import HEADINGS, as_csv, as_xlsx
 from metrics.matrix import as_matrix, measures_of
+from metrics.notes import notes_of
 from portal.access import Reading
 from portal.language import language_of
 from portal.needs import Asker, page_needs
@@ -55,6 +56,7 @@ def report(
         "measure": one if is_long else "",
         "measures": [(name, HEADINGS[name][language]) for name in measures] if is_long else [],
         "matrix": matrix,
+        "notes": notes_of(found, by=by, language=language),
         "rows": matrix.rows[start : start + PAGE],
         "start": start,
         "next": start + PAGE if len(matrix.rows) > start + PAGE else 0,

@@ -165,6 +165,15 @@ def own_rooms(account: QuotaAccount) -> list[Room]:
     return rooms + ([pool_room(account)] if account.is_pooled else [])
 
 
+def below_of(account: QuotaAccount) -> Limits:
+    """What the bureaus below take of the account's grant: what is carved out for them, or in shared mode
+    what they use.
+    """
+    if account.mode == "shared":
+        return Limits.exactly(account.pooled_used - account.used)
+    return account.carved
+
+
 def pool_room(account: QuotaAccount) -> Room:
     """The limit that a claim anywhere in the subtree of a pooled account meets there."""
     return Room(account.bureau_id, effective_limit(account), Limits.exactly(account.pooled_used))

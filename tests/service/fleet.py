@@ -63,6 +63,7 @@ RECOUNTS: dict[Breakdown, str] = {
     ),
     stock AS (
         SELECT r.name, p.dimension, p.key, sum(u.total) AS total, sum(u.reserved) AS reserved,
+               sum((u.total - u.reserved) * u.ratio::numeric) AS stretched,
                CASE WHEN p.key NOT IN ('servers', 'volumes') THEN coalesce(sum(u.share), 0) - CASE
                    WHEN r.reserve_largest_host AND p.key IN ('vcpus', 'ram_mib', 'root_gib')
                    THEN coalesce(max(u.share), 0) ELSE 0 END END AS capacity
@@ -73,10 +74,11 @@ RECOUNTS: dict[Breakdown, str] = {
         SELECT name AS region, dimension,
                CASE WHEN count(total) = count(*) THEN sum(total) END AS total,
                CASE WHEN count(reserved) = count(*) THEN sum(reserved) END AS reserved,
+               CASE WHEN count(total) = count(*) THEN sum(stretched) / sum(total - reserved) END AS ratio,
                CASE WHEN count(capacity) = count(*) THEN sum(capacity) END AS capacity
         FROM stock GROUP BY name, dimension
     )
-    SELECT s.region, s.dimension, total, reserved, capacity,
+    SELECT s.region, s.dimension, total, reserved, ratio, capacity,
            (SELECT CASE WHEN NOT coalesce(bool_or(is_unlimited), false) THEN coalesce(sum(amount), 0) END
             FROM given g
             WHERE g.parent_id IS NULL AND (g.region, g.dimension) = (s.region, s.dimension)) AS granted,
@@ -108,7 +110,9 @@ RECOUNTS: dict[Breakdown, str] = {
                 WHERE a.bureau_id = h.bureau_id AND a.level = p.level)) AS within
         FROM place p
     )
-    SELECT region, level, dimension, granted, used, in_flight, granted - within AS headroom FROM figures""",
+    SELECT region, level, dimension, granted, used, in_flight, within - used AS below,
+           granted - within AS headroom
+    FROM figures""",
     "bureau": """,
     account AS (
         SELECT g.*,
@@ -121,6 +125,9 @@ RECOUNTS: dict[Breakdown, str] = {
                (SELECT coalesce(sum(amount), 0) FROM given child
                 WHERE (child.parent_id, child.region, child.dimension, child.key)
                 = (g.bureau_id, g.region, g.dimension, g.key)) AS carved,
+               (SELECT coalesce(bool_or(child.is_unlimited), false) FROM given child
+                WHERE (child.parent_id, child.region, child.dimension, child.key)
+                = (g.bureau_id, g.region, g.dimension, g.key)) AS carves_all,
                (SELECT coalesce(sum(amount), 0) FROM held h JOIN above a ON a.bureau_id = h.bureau_id
                 WHERE (a.above_id, h.region, h.dimension, h.key)
                 = (g.bureau_id, g.region, g.dimension, g.key)) AS pooled
@@ -129,6 +136,8 @@ RECOUNTS: dict[Breakdown, str] = {
     SELECT a.region, b.code AS bureau_code, a.dimension,
            CASE WHEN NOT bool_or(is_unlimited) THEN sum(amount) END AS granted,
            sum(own) AS used, sum(flying) AS in_flight,
+           CASE WHEN bool_and(mode = 'shared' OR NOT carves_all) THEN
+               sum(CASE WHEN mode = 'shared' THEN pooled - own ELSE carved END) END AS below,
            CASE WHEN NOT bool_or(is_unlimited) THEN
                sum(amount - CASE WHEN mode = 'shared' THEN pooled ELSE own + carved END) END AS headroom
     FROM account a JOIN bureaus b ON b.id = a.bureau_id GROUP BY a.region, b.code, a.dimension""",
@@ -179,12 +188,14 @@ RECOUNTS_OF_A_PART: dict[Breakdown, str] = {
                (SELECT coalesce(sum(amount), 0) FROM held_here h WHERE (h.region, h.dimension)
                 = (p.region, p.dimension) AND EXISTS (SELECT FROM above a
                 WHERE a.bureau_id = h.bureau_id AND a.level = p.level
-                AND a.above_id IN (SELECT bureau_id FROM part_of))) AS below
+                AND a.above_id IN (SELECT bureau_id FROM part_of))) AS within
         FROM place p
     )
-    SELECT region, level, dimension, granted, used, in_flight, granted - below AS headroom FROM figures""",
+    SELECT region, level, dimension, granted, used, in_flight, within - used AS below,
+           granted - within AS headroom
+    FROM figures""",
 }
-FIGURES = ("total", "reserved", "capacity", "granted", "used", "in_flight", "headroom")
+FIGURES = ("total", "reserved", "ratio", "capacity", "granted", "used", "in_flight", "below", "headroom")
 
 
 def build_fleet(engine: Engine, *, seed: int, at: datetime) -> None:
@@ -265,26 +276,27 @@ def read_report(engine: Engine, by: Breakdown, **kwargs: Any) -> pd.DataFrame:
 
 def recounted(
     engine: Engine, by: Breakdown, *, top: str | None = None
-) -> dict[tuple[Any, ...], dict[str, int | None]]:
+) -> dict[tuple[Any, ...], dict[str, float | None]]:
     query = GROUND + (RECOUNTS[by] if top is None else PART + RECOUNTS_OF_A_PART[by])
     with engine.connect() as connection:
         rows = connection.execute(text(query), {} if top is None else {"top": top}).mappings().all()
     return {
         tuple(value for name, value in row.items() if name not in FIGURES): {
-            name: None if row[name] is None else int(row[name]) for name in row if name in FIGURES
+            name: _counted(name, row[name]) for name in row if name in FIGURES
         }
         for row in rows
     }
 
 
-def as_figures(report: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, int | None]]:
+def as_figures(report: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, float | None]]:
     names = ("region", "level", "bureau_code", "system_code", "dimension")
     by_level = "bureau_code" not in report
     keys = [name for name in names if name in report and (by_level or name != "level")]
     found = {}
     for row in report.to_dict("records"):
         figures = {name: None if pd.isna(row[name]) else row[name] for name in FIGURES if name in row}
-        assert all(value is None or type(value) is int for value in figures.values()), figures
+        kinds = {name: float if name == "ratio" else int for name in FIGURES}
+        assert all(value is None or type(value) is kinds[name] for name, value in figures.items()), figures
         found[tuple(row[key] for key in keys)] = figures
     assert len(found) == len(report)
     return found
@@ -293,3 +305,9 @@ def as_figures(report: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, int | No
 def id_of(engine: Engine, code: str) -> int:
     with reading(engine) as session:
         return get_bureau(session, code=code).id
+
+
+def _counted(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    return round(float(value), 2) if name == "ratio" else int(value)

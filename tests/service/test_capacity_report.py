@@ -17,13 +17,14 @@ from typer.testing import CliRunner
 from infra.database import open_database, transaction
 from infra.migrations.run import upgrade
 from infra.settings import Settings
-from metrics.capacity import SHOWN_DIMENSIONS
+from metrics.capacity import SHOWN_DIMENSIONS, Breakdown
 from metrics.export import as_csv, as_table, as_xlsx, neutralise
+from metrics.notes import notes_of
 from portal.cli.report import report as report_command
-from provisioning.quota import Limits, Resources
+from provisioning.quota import Inventory, Limits, Resources
 from provisioning.service.claims import claim
 from provisioning.service.grants import freeze, set_root_grant
-from provisioning.service.regions import open_region
+from provisioning.service.regions import open_region, record_inventory
 from tests.factories import make_bureau, make_region, make_system
 from tests.service.fleet import (
     ACTOR,
@@ -49,6 +50,50 @@ def test_every_figure_equals_a_recount_in_sql(
         pd.testing.assert_frame_equal(read_report(sqlite_database, by), report)
 
 
+def test_every_row_adds_up_as_the_notes_say(database: Engine, at: datetime) -> None:
+    build_fleet(database, seed=2, at=at)
+    views: tuple[Breakdown, ...] = ("level", "bureau")
+    for by in views:
+        report = read_report(database, by)
+        assert report["below"].sum() > 0
+        left = report["granted"] - report["used"] - report["below"]
+        pd.testing.assert_series_equal(report["headroom"], left, check_names=False)
+        assert "Headroom = granted − used − held below" in " ".join(notes_of(report, by=by, language="en"))
+
+
+def test_a_region_shows_the_ratio_between_its_inventory_and_its_capacity(
+    database: Engine, at: datetime
+) -> None:
+    held = [("vcpus", "p1", 2048, 64, 4.0), ("ram_mib", "p1", 100, 0, 1.0), ("ram_mib", "p2", 300, 0, 1.5)]
+    with transaction(database) as session:
+        open_region(session, name="baoding", at=at, actor=ACTOR)
+        record_inventory(session, region="baoding", inventories=[Inventory(*one) for one in held], at=at)
+    report = read_report(database, "region")
+    figures = as_figures(report)
+    vcpus, ram = figures["baoding", "vcpus"], figures["baoding", "ram_mib"]
+    assert (vcpus["total"], vcpus["reserved"], vcpus["ratio"], vcpus["capacity"]) == (2048, 64, 4.0, 7936)
+    assert (ram["ratio"], ram["capacity"]) == (1.38, 550)
+    assert figures["baoding", "storage"]["ratio"] is None
+    lines = list(csv.DictReader(io.StringIO(as_csv(report, language="zh").decode("utf-8-sig"))))
+    assert [line["超配比"] for line in lines][:3] == ["不适用", "4.0", "1.38"]
+
+
+@pytest.mark.parametrize("by", BREAKDOWNS)
+def test_what_the_figures_mean_stands_below_the_table_and_on_a_second_sheet(
+    database: Engine, by: Breakdown, at: datetime
+) -> None:
+    build_fleet(database, seed=1, at=at)
+    report = read_report(database, by)
+    notes = notes_of(report, by=by, language="zh")
+    assert notes
+    book = load_workbook(io.BytesIO(as_xlsx(report, by=by, language="zh")))
+    assert [row[0].value for row in book["说明"].iter_rows()] == notes
+    console = Console(width=300, record=True, file=io.StringIO())
+    console.print(as_table(report, by=by, language="zh"))
+    shown = "".join(console.export_text().split())
+    assert all("".join(note.split()) in shown for note in notes)
+
+
 def test_an_empty_region_has_zeros_where_it_is_bounded(database: Engine, at: datetime) -> None:
     with transaction(database) as session:
         open_region(session, name="bare", at=at, actor=ACTOR)
@@ -59,7 +104,7 @@ def test_an_empty_region_has_zeros_where_it_is_bounded(database: Engine, at: dat
     zero = {"granted": 0, "used": 0, "in_flight": 0}
     for (_, dimension), found in figures.items():
         bound = None if dimension in ("servers", "volumes") else 0
-        nothing_told = {"total": None, "reserved": None}
+        nothing_told = {"total": None, "reserved": None, "ratio": None}
         assert found == {**nothing_told, **zero, "capacity": bound, "headroom": bound}
     assert figures == recounted(database, "region")
     assert as_figures(read_report(database, "level")) == recounted(database, "level")
