@@ -1,5 +1,6 @@
 """Turns a template and its facts into a page in the reader's language."""
 
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -32,6 +33,7 @@ _environment.filters["city_day"] = lambda at: at.astimezone(CITY_ZONE).strftime(
 _environment.filters["number"] = lambda amount: f"{amount:,}"
 _environment.filters["query"] = urlencode
 _environment.filters["labelled"] = labelled
+_environment.filters["document"] = lambda value: json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def render(request: Request, template: str, facts: dict[str, Any], *, status: int = 200) -> HTMLResponse:

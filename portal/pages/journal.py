@@ -16,6 +16,7 @@ from infra.journal.wording import breaks_of
 from portal.access import At, Here, Reading, Writing
 from portal.api.shapes import id_of
 from portal.form import Form
+from portal.journal_view import show_subjects
 from portal.needs import Asker, page_needs
 from portal.render import render
 
@@ -67,6 +68,7 @@ def journal(
         "entries": found[:PAGE],
         "next": str(found[PAGE - 1][0].id) if len(found) > PAGE else "",
         "cursor": cursor,
+        "subjects": show_subjects(session, [entry for entry, _ in found[:PAGE]]),
         "names": _names(session, [entry.actor for entry, _ in found]),
         "filters": {name: form.typed(name) for name in form.fields if form.typed(name)},
         "sealed": sealed,

@@ -1,13 +1,15 @@
 """Pages on systems and tokens: a secret is shown once, a stale or bad form keeps what was typed."""
 
 import re
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from identity.queries import get_system
+from identity.queries import get_bureau, get_system
+from infra import journal
 from infra.clock import city_date
-from infra.database import reading
+from infra.database import reading, transaction
 from infra.installation import Installation
 from infra.journal import JournalEntry
 from tests.portal.browser import send
@@ -155,3 +157,17 @@ def test_people_are_found_by_part_of_their_bureaus_name_or_by_its_code(
 ) -> None:
     page = sign_in("shenhe").get("/people", params={"bureau": bureau}).text
     assert ("孙民政" in page, "李人社" in page) == (minzheng, renshe)
+
+
+def test_the_journal_is_read_in_chinese_and_leads_on(sign_in: SignIn, installation: Installation) -> None:
+    with transaction(installation.engine) as session:
+        bureau_id = get_bureau(session, code="1306-mzj").id
+        wanted: dict[str, Any] = {"actor": "person:1", "act": "bureau.rename", "at": installation.clock.now()}
+        after = {"name": "民政局<新>"}
+        journal.append(session, subject=f"bureau:{bureau_id}", bureau_id=bureau_id, after=after, **wanted)
+        journal.append(session, subject="request:70", bureau_id=bureau_id, **wanted)
+    page = sign_in("shenji").get("/journal?act=bureau.rename").text
+    assert "民政局&lt;新&gt;" in page
+    assert "\\u" not in page
+    assert f'市民政局<small><a href="/bureaus/1306-mzj">bureau:{bureau_id}</a>' in page
+    assert '资源申请<small><a href="/journal?subject=request%3A70">request:70</a>' in page
