@@ -13,11 +13,27 @@ from identity.queries import get_bureau_by_id, get_system_by_id
 from provisioning.errors import RequestInvalid
 from provisioning.models import RegionFlavor, Request, RequestLine, Server
 from provisioning.queries import list_flavors, list_lines, list_servers_of, servers_by_id
-from provisioning.service.fulfil import find_request_shortfalls
+from provisioning.quota import DIMENSIONS, Dimension, Limits
+from provisioning.service.accounts import find_account, headroom_of
+from provisioning.service.fulfil import amounts_asked, find_request_shortfalls
 from provisioning.wording import KINDS
 
 UNDECIDED = ("draft", "submitted")
 READY = ("active", "stopped", "given_up", "released")
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a request would take in a dimension, of what the bureau has left there; None is unlimited."""
+
+    dimension: Dimension
+    asked: int
+    left: int | None
+
+    @property
+    def after(self) -> int | None:
+        """What would be left; below zero it is short."""
+        return None if self.left is None else self.left - self.asked
 
 
 @dataclass(frozen=True)
@@ -35,6 +51,7 @@ class RequestShown:
     targets: dict[int, Server]
     servers: Sequence[Server]
     shortfalls: list[dict[str, Any]]
+    needs: list[Need]
 
     @property
     def ready(self) -> int:
@@ -48,7 +65,8 @@ class RequestShown:
 
 
 def show_request(session: Session, request: Request) -> RequestShown:
-    """The request as it stands, with what would be short if it were verified now."""
+    """The request as it stands, with what it would take and what would be short if it were verified now."""
+    is_open = request.state in UNDECIDED
     system = None if request.system_id is None else get_system_by_id(session, system_id=request.system_id)
     lines = list_lines(session, request.id)
     return RequestShown(
@@ -62,8 +80,20 @@ def show_request(session: Session, request: Request) -> RequestShown:
         flavors={one.name: one for one in list_flavors(session, request.region)},
         targets=servers_by_id(session, [line.target_id for line in lines if line.target_id is not None]),
         servers=list_servers_of(session, request.id),
-        shortfalls=_shortfalls(session, request) if request.state in UNDECIDED else [],
+        shortfalls=_shortfalls(session, request) if is_open else [],
+        needs=_needs(session, request) if is_open else [],
     )
+
+
+def _needs(session: Session, request: Request) -> list[Need]:
+    """A row for each dimension of which anything is asked; none for a quota change, which claims nothing."""
+    try:
+        asked = amounts_asked(session, request)
+    except RequestInvalid:  # as below
+        return []
+    account = find_account(session, region=request.region, bureau_id=request.bureau_id)
+    left = Limits() if account is None else headroom_of(account)
+    return [Need(one, asked[one.key], left[one.key]) for one in DIMENSIONS if asked[one.key]]
 
 
 def _shortfalls(session: Session, request: Request) -> list[dict[str, Any]]:

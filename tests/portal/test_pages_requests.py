@@ -13,11 +13,23 @@ from identity.service.people import find_person_by_login
 from identity.service.roles import give_role
 from infra.database import transaction
 from infra.installation import Installation
+from portal.sample.cloud import IMAGE
 from provisioning.cloud.driver import Cloud
 from provisioning.models import Server
 from provisioning.service.regions import open_region
 from tests.portal.browser import error_at, fill, form_on, send
-from tests.portal.cloud import API, MINZHENG, REGION, SYSTEM, build, decide, open_cloud, submitted, wish
+from tests.portal.cloud import (
+    API,
+    MINZHENG,
+    REGION,
+    SMALL,
+    SYSTEM,
+    build,
+    decide,
+    open_cloud,
+    submitted,
+    wish,
+)
 from tests.portal.conftest import Api, SignIn, csrf_of
 
 ALIKE = (
@@ -199,3 +211,16 @@ def test_a_request_names_the_limit_that_runs_and_its_last_day(
     page = unescape(admin.get(f"/requests/{number}").text)
     assert re.search(r"办理期限：\s*应于 [\d-]+（含当日）前办结", page)
     assert "受理期限" not in page
+
+
+def test_who_decides_sees_the_totals_and_what_the_bureau_has_left(
+    sign_in: SignIn, api: Api, installation: Installation, cloud: Cloud
+) -> None:
+    short = {"count": 11, "flavor": SMALL, "image": IMAGE}
+    number = submitted(api("minzheng"), wish(installation, lines=[short]))
+    case = api("minzheng").get(f"{API}/requests/{number}").json()["case"]
+    page = sign_in("shenhe").get(f"/cases/{case}").text
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", page.partition("办理后余量")[2].partition("</table>")[0])
+    assert cells[:6] == ["11", "10", "-1", "22", "40", "18"]
+    assert "配额预警" in page
+    assert "办理后余量" in sign_in("minzheng").get(f"/requests/{number}").text
