@@ -32,8 +32,10 @@ from portal.pages.sharing_words import SHARING
 from portal.render import render
 
 router = APIRouter(include_in_schema=False)
+Side = Literal["", "all", "ours", "asked_of_us"]
 PAGE = 30
 SHOWN_DELIVERIES = 30
+SIDES: tuple[Side, ...] = ("all", "ours", "asked_of_us")
 
 
 @router.get("/subscriptions")
@@ -41,16 +43,22 @@ def subscriptions(
     request: Request,
     asker: Annotated[Asker, page_needs(P.subscriptions_see)],
     session: Reading,
-    side: Annotated[Literal["ours", "asked_of_us"], Query()] = "ours",
+    side: Annotated[Side, Query()] = "",
     live: Annotated[Literal["", "live"], Query()] = "",
     cursor: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    """Those of the reader's bureaus, or those that others asked of them, newest first."""
+    """Those of the reader's bureaus, or those that others asked of them, newest first.
+
+    Who sees the whole city begins with all of it, and has the same two lists of the own bureau alone.
+    """
     scope = asker.scope(session)
+    sides = SIDES[1:] if scope is not None else SIDES
+    side = side if side in sides else sides[0]
+    whose = {asker.actor.bureau_id or 0} if scope is None else scope
     found = list_subscription_rows(
         session,
-        subscriber_ids=scope if side == "ours" else None,
-        provider_ids=scope if side == "asked_of_us" else None,
+        subscriber_ids=whose if side == "ours" else None,
+        provider_ids=whose if side == "asked_of_us" else None,
         states=LIVE_STATES if live else (),
         before=id_of(cursor),
         limit=PAGE + 1,
@@ -60,6 +68,7 @@ def subscriptions(
         "next": str(found[PAGE - 1].subscription.id) if len(found) > PAGE else "",
         "cursor": cursor,
         "side": side,
+        "sides": sides,
         "live": live,
     }
     return render(request, "subscriptions.html", SHARING | facts)

@@ -323,3 +323,23 @@ def test_pages_in_english_hold_none_of_the_chinese_wording(sign_in: SignIn, shar
         shown = re.sub(r"<[^>]*>", "\n", answer.text)
         lines = {line.strip() for line in shown.splitlines()}
         assert lines.isdisjoint(wording), (path, lines & wording)
+
+
+def test_who_sees_the_city_has_all_subscriptions_and_those_of_the_own_bureau(
+    sign_in: SignIn, shared: Shared
+) -> None:
+    everything = {str(one) for one in (shared.pending, shared.active, shared.own)}
+    office = sign_in("shenhe")
+    first = office.get("/subscriptions").text
+    assert 'aria-current="page">全部申请' in first
+    assert listed(first) == everything
+    assert listed(office.get("/subscriptions?side=ours").text) == {str(shared.own)}
+    assert listed(office.get("/subscriptions?side=asked_of_us").text) == everything
+    applicant = sign_in("minzheng").get("/subscriptions").text
+    assert ("全部申请" in applicant, 'aria-current="page">我们申请的' in applicant) == (False, True)
+    assert listed(applicant) == {str(shared.pending), str(shared.active)}
+
+
+def listed(page: str) -> set[str]:
+    """The numbers of the subscriptions that the page lists."""
+    return set(re.findall(r'href="/subscriptions/(\d+)"', page))
