@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Select, literal, or_, select
+from sqlalchemy import BigInteger, Select, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from approval.flow import OPEN
@@ -181,6 +181,17 @@ def list_batches(
     """Batches of a dataset, newest first; `before` is the last id seen."""
     query = select(Batch).where(Batch.dataset_id == dataset_id).order_by(Batch.id.desc()).limit(limit)
     return list(session.scalars(query if before is None else query.where(Batch.id < before)))
+
+
+def last_batches(session: Session, dataset_ids: Collection[int]) -> dict[int, Batch]:
+    """The newest settled batch of each dataset that has one, by dataset; one statement."""
+    newest = (
+        select(func.max(Batch.id))
+        .where(Batch.dataset_id.in_(dataset_ids), Batch.state == "settled")
+        .group_by(Batch.dataset_id)
+    )
+    found = session.scalars(select(Batch).where(Batch.id.in_(newest)))
+    return {batch.dataset_id: batch for batch in found}
 
 
 def list_claims(session: Session, *, claimed_before: datetime) -> list[tuple[int, str, str]]:

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from exchange.models import SHARE_TYPES
-from exchange.queries import list_entries
+from exchange.queries import last_batches, list_entries
 from exchange.service.catalogue import create_dataset
 from exchange.wording import SENSITIVITIES, TYPES
 from identity.queries import get_bureau, get_bureau_by_id
@@ -46,6 +46,7 @@ def catalogue(
     catalogues_at = bureaus_with(Permission.catalogue_edit, asker.actor.roles)
     facts = {
         "entries": found[:PAGE],
+        "last": last_batches(session, [dataset.id for dataset, _ in found[:PAGE]]),
         "next": str(found[PAGE - 1][0].id) if len(found) > PAGE else "",
         "search": search.strip(),
         "share": share,

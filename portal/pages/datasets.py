@@ -13,6 +13,7 @@ from exchange.queries import (
     get_batch,
     get_dataset,
     get_items,
+    last_batches,
     list_batches,
     list_quarantined,
     list_subscription_rows,
@@ -57,6 +58,7 @@ def dataset(
     )
     facts = {
         "dataset": found,
+        "last": last_batches(session, [found.id]).get(found.id),
         "provider": get_bureau_by_id(session, bureau_id=found.bureau_id),
         "items": get_items(session, dataset_id=found.id, version=found.version),
         "versions": list_versions(session, dataset_id=found.id),

@@ -11,10 +11,11 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import select
 
-from exchange.models import Dataset, Subscription
+from exchange.models import Batch, Dataset, Subscription
 from exchange.queries import get_items, get_subscription
 from exchange.service.guard import SharingGuard
 from identity.queries import get_bureau
+from infra.clock import CITY_ZONE
 from infra.database import reading, transaction
 from infra.installation import Installation
 from infra.journal import JournalEntry
@@ -338,6 +339,22 @@ def test_who_sees_the_city_has_all_subscriptions_and_those_of_the_own_bureau(
     applicant = sign_in("minzheng").get("/subscriptions").text
     assert ("全部申请" in applicant, 'aria-current="page">我们申请的' in applicant) == (False, True)
     assert listed(applicant) == {str(shared.pending), str(shared.active)}
+
+
+def test_the_catalogue_tells_when_a_dataset_was_last_published_to(
+    sign_in: SignIn, installation: Installation, shared: Shared
+) -> None:
+    with reading(installation.engine) as session:
+        batch = session.get_one(Batch, shared.batch_id)
+        assert batch.settled_at
+        told = (
+            f"{batch.settled_at.astimezone(CITY_ZONE):%Y-%m-%d %H:%M}<small>本批 {batch.upserts} 条</small>"
+        )
+    browser = sign_in("fuping")
+    assert told in browser.get("/catalogue").text
+    assert told in browser.get(f"/datasets/{CODE}").text
+    send(sign_in("shuju"), NEW, ENTRY)
+    assert "尚无数据" in browser.get("/catalogue").text
 
 
 def listed(page: str) -> set[str]:

@@ -50,6 +50,18 @@ def test_a_list_is_read_in_a_constant_number_of_statements(
     assert read[MANY] == read[1]
 
 
+def test_the_page_of_the_catalogue_is_read_in_a_constant_number_of_statements(
+    operator: TestClient, sqlite_database: Engine
+) -> None:
+    read: list[int] = []
+    for search, count in (("people", 1), ("", MANY + 1)):
+        with statements(sqlite_database) as said:
+            page = operator.get("/catalogue", params={"search": search}).text
+        assert page.count('href="/datasets/') == count
+        read.append(len(said))
+    assert read[0] == read[1]
+
+
 @contextmanager
 def statements(engine: Engine) -> Iterator[list[str]]:
     """What is said to the database meanwhile."""
