@@ -12,10 +12,10 @@ from identity.service.access import may
 from provisioning.queries import list_regions
 
 LEVEL_NAMES = {
-    "city": ("市级", "city"),
-    "county": ("县级", "county"),
-    "township": ("乡级", "township"),
-    "village": ("村级", "village"),
+    "city": ("市级", "City-level"),
+    "county": ("县级", "County-level"),
+    "township": ("乡级", "Township-level"),
+    "village": ("村级", "Village-level"),
 }
 
 

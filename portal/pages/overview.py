@@ -69,13 +69,13 @@ def _waits(session: Session, actor: Actor, at: datetime) -> list[tuple[str, str,
     steps = len(list_waiting(session, actor, at=at, limit=COUNTED_AT_MOST)) + len(list_own(session, actor))
     unread = len(list_unread(session, actor, limit=COUNTED_AT_MOST))
     waits = [
-        ("/inbox", _shown(steps), "待我处理", "waiting for me"),
-        ("/notices", _shown(unread), "未读通知", "unread notices"),
+        ("/inbox", _shown(steps), "待我处理", "Waiting for me"),
+        ("/notices", _shown(unread), "未读通知", "Unread notices"),
     ]
     if P.requests_submit in permissions_of(actor):
         seen_at = scope_of(session, actor, P.requests_see)
         mine = count_open_requests(session, applicant_id=actor.id, bureau_ids=seen_at)
-        waits.append(("/requests?mine=1&state=open", _shown(mine), "我在办的申请", "my open requests"))
+        waits.append(("/requests?mine=1&state=open", _shown(mine), "我在办的申请", "My open requests"))
     return waits
 
 
