@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pandas as pd
 from openpyxl import Workbook
 from rich import box
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -32,7 +34,7 @@ HEADINGS = {
     "dimension": {"zh": "资源", "en": "Resource"},
     "total": {"zh": "总量", "en": "Inventory"},
     "reserved": {"zh": "平台预留", "en": "Reserved"},
-    "ratio": {"zh": "超配比", "en": "Over-commit ratio"},
+    "ratio": {"zh": "超配比", "en": "Ratio"},
     "capacity": {"zh": "可分配容量", "en": "Capacity"},
     "granted": {"zh": "已下达", "en": "Granted"},
     "used": {"zh": "已用", "en": "Used"},
@@ -40,6 +42,8 @@ HEADINGS = {
     "below": {"zh": "下级占用", "en": "Held below"},
     "headroom": {"zh": "余量", "en": "Headroom"},
 }
+WIDEST = 1000
+WRAPPED = {"bureau_code", "bureau", "system_code", "system", "dimension"}
 TEXTS = {"region", "level", "bureau_code", "bureau", "system_code", "system", "dimension"}
 LEVEL_NAMES = {
     "city": {"zh": "市", "en": "city"},
@@ -61,24 +65,34 @@ COUNTED_BY_CLOUD = {"total", "reserved", "ratio"}
 
 
 def as_table(report: pd.DataFrame, *, by: str, language: Language) -> Table:
-    """For the terminal: thousands apart, numbers to the right; control characters in names are shown as �."""
+    """For the terminal: thousands apart, numbers to the right; control characters in names are shown as �.
+
+    Only names and codes wrap. A region that is the only one is in no column, unless rows are of regions.
+    """
     table = Table(
         title=TITLES[by][language],
         caption="\n".join(notes_of(report, by=by, language=language)),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
     )
-    for name in report.columns:
+    there = without_lone_region(report, by=by)
+    for name in there.columns:
         is_text = name in TEXTS
         table.add_column(
             HEADINGS[name][language],
             justify="left" if is_text else "right",
-            no_wrap=not is_text,
+            no_wrap=name not in WRAPPED,
             overflow="fold",
         )
-    for row in _rows(report, language):
+    for row in _rows(there, language):
         table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int | float) else cell) for cell in row))
     return table
+
+
+def narrowest(table: Table) -> int:
+    """How many columns of a terminal the table takes at least: in fewer its figures would be cut."""
+    console = Console()
+    return Measurement.get(console, console.options.update_width(WIDEST), table).minimum
 
 
 def as_csv(report: pd.DataFrame, *, language: Language) -> bytes:
@@ -101,6 +115,12 @@ def as_xlsx(report: pd.DataFrame, *, by: str, language: Language) -> bytes:
     raw = io.BytesIO()
     book.save(raw)
     return raw.getvalue()
+
+
+def without_lone_region(report: pd.DataFrame, *, by: str) -> pd.DataFrame:
+    """The report without the column of regions if it would say the same in every row."""
+    is_lone = by != "region" and report["region"].nunique() == 1
+    return report.drop(columns="region") if is_lone else report
 
 
 def neutralise(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from infra.errors import Language
-from metrics.export import HEADINGS, TEXTS, Cell, shown
+from metrics.export import HEADINGS, WRAPPED, Cell, shown
 
 MEASURES = ("total", "reserved", "ratio", "capacity", "granted", "used", "in_flight", "below", "headroom")
 KEYS = ("region", "level", "bureau_code", "bureau", "system_code", "system")
@@ -14,9 +14,12 @@ KEYS = ("region", "level", "bureau_code", "bureau", "system_code", "system")
 
 @dataclass(frozen=True)
 class Matrix:
-    """Headings of the key columns, of the resources, and rows of as many cells, the keys' first."""
+    """Headings of the key columns, of the resources, and rows of as many cells, the keys' first; `wraps`
+    are the places (from 0) of the columns of names and codes, whose cells may take several lines.
+    """
 
     key_headings: list[str]
+    wraps: list[int]
     headings: list[str]
     rows: list[list[Cell]]
 
@@ -39,7 +42,8 @@ def as_matrix(report: pd.DataFrame, *, measures: Sequence[str], language: Langua
             rows.append([*place, *which, *(shown(measure, figures[one], language) for one in dimensions)])
     which = [{"zh": "指标", "en": "Figure"}[language]] if len(measures) > 1 else []
     return Matrix(
-        [*(HEADINGS[name][language] for name in keys if name in TEXTS), *which],
+        [*(HEADINGS[name][language] for name in keys), *which],
+        [place for place, name in enumerate(keys) if name in WRAPPED],
         [str(shown("dimension", one, language)) for one in dimensions],
         rows,
     )

@@ -20,7 +20,7 @@ NOTES: dict[str, tuple[Pair, ...]] = {
         (
             "可分配容量 =（总量 − 平台预留）× 超配比，逐节点向下取整；"
             "留有主机故障余量的区域，再减去最大的一台主机。",
-            "Capacity = (inventory − reserved) × over-commit ratio, rounded down for each provider; "
+            "Capacity = (inventory − reserved) × ratio (of over-commitment), rounded down for each provider; "
             "less the largest host in a region that keeps room for its failure.",
         ),
         (

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from infra.database import reading
 from metrics.capacity import report_capacity
-from metrics.export import as_csv, as_table, as_xlsx
+from metrics.export import as_csv, as_table, as_xlsx, narrowest
 from portal.cli.local import open_local
 from portal.cli.speech import language
 
@@ -51,5 +51,6 @@ def report(
         if found.empty:
             typer.echo(SAID["empty"][spoken])
             return
-        width = None if sys.stdout.isatty() else WIDTH_IN_A_FILE
-        Console(width=width).print(as_table(found, by=by.value, language=spoken))
+        table = as_table(found, by=by.value, language=spoken)
+        width = Console().width if sys.stdout.isatty() else WIDTH_IN_A_FILE
+        Console(width=max(width, narrowest(table))).print(table)

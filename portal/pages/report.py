@@ -11,7 +11,7 @@ from identity.models import Bureau
 from identity.queries import get_bureau, get_bureau_by_id
 from identity.roles import Permission, bureaus_with
 from metrics.capacity import Breakdown, report_capacity
-from metrics.export import HEADINGS, as_csv, as_xlsx
+from metrics.export import HEADINGS, as_csv, as_xlsx, without_lone_region
 from metrics.matrix import as_matrix, measures_of
 from metrics.notes import notes_of
 from portal.access import Reading
@@ -47,7 +47,8 @@ def report(
     one = measure if measure in measures else "used"
     language = language_of(request)
     is_long = by in OF_A_SUBTREE
-    matrix = as_matrix(found, measures=[one] if is_long else measures, language=language)
+    without = without_lone_region(found, by=by)
+    matrix = as_matrix(without, measures=[one] if is_long else measures, language=language)
     facts = {
         "by": by,
         "offered": offered,

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from openpyxl import load_workbook
 from rich.console import Console
+from rich.table import Table
 from sqlalchemy import Engine
 from typer import Typer
 from typer.testing import CliRunner
@@ -18,12 +19,12 @@ from infra.database import open_database, transaction
 from infra.migrations.run import upgrade
 from infra.settings import Settings
 from metrics.capacity import SHOWN_DIMENSIONS, Breakdown
-from metrics.export import as_csv, as_table, as_xlsx, neutralise
+from metrics.export import as_csv, as_table, as_xlsx, narrowest, neutralise
 from metrics.notes import notes_of
 from portal.cli.report import report as report_command
 from provisioning.quota import Inventory, Limits, Resources
 from provisioning.service.claims import claim
-from provisioning.service.grants import freeze, set_root_grant
+from provisioning.service.grants import freeze, grant_quota, set_root_grant
 from provisioning.service.regions import open_region, record_inventory
 from tests.factories import make_bureau, make_region, make_system
 from tests.service.fleet import (
@@ -92,6 +93,32 @@ def test_what_the_figures_mean_stands_below_the_table_and_on_a_second_sheet(
     console.print(as_table(report, by=by, language="zh"))
     shown = "".join(console.export_text().split())
     assert all("".join(note.split()) in shown for note in notes)
+
+
+def test_short_texts_do_not_wrap_in_the_terminal_and_a_lone_region_has_no_column(
+    database: Engine, at: datetime
+) -> None:
+    with transaction(database) as session:
+        make_region(session)
+        city = make_bureau(session, code="1", name="很长的名称" * 6)
+        common: dict[str, Any] = {"region": "baoding", "at": at, "actor": ACTOR}
+        set_root_grant(session, bureau_id=city.id, limit=Limits.of(vcpus=7), **common)
+        county = make_bureau(session, parent=city, code="2", name="另一个名称" * 6)
+        town = make_bureau(session, parent=county, code="3", name="再一个名称" * 6)
+        for unit in (county, town):
+            grant_quota(session, bureau_id=unit.id, limit=Limits.of(vcpus=7), **common)
+    shown = in_a_terminal(as_table(read_report(database, "bureau"), by="bureau", language="zh"))
+    assert "baoding" not in shown
+    assert shown.count("乡镇") == len(SHOWN_DIMENSIONS)
+    shown = in_a_terminal(as_table(read_report(database, "region"), by="region", language="zh"))
+    assert ("baoding" in shown, "可分配容量" in shown, shown.count("10,000")) == (True, True, 15)
+
+
+def in_a_terminal(table: Table) -> str:
+    """What a terminal shows that is as narrow as the table allows."""
+    console = Console(width=narrowest(table), record=True, file=io.StringIO())
+    console.print(table)
+    return console.export_text()
 
 
 def test_an_empty_region_has_zeros_where_it_is_bounded(database: Engine, at: datetime) -> None:
