@@ -33,6 +33,7 @@ _environment.filters["city_day"] = lambda at: at.astimezone(CITY_ZONE).strftime(
 _environment.filters["number"] = lambda amount: f"{amount:,}"
 _environment.filters["query"] = urlencode
 _environment.filters["labelled"] = labelled
+_environment.filters["capital"] = lambda words: words[:1].upper() + words[1:]
 _environment.filters["document"] = lambda value: json.dumps(value, ensure_ascii=False, indent=2)
 
 

@@ -224,3 +224,15 @@ def test_who_decides_sees_the_totals_and_what_the_bureau_has_left(
     assert cells[:6] == ["11", "10", "-1", "22", "40", "18"]
     assert "配额预警" in page
     assert "办理后余量" in sign_in("minzheng").get(f"/requests/{number}").text
+
+
+def test_titles_in_english_begin_with_a_capital(
+    admin: TestClient, api: Api, installation: Installation
+) -> None:
+    number = submitted(api("minzheng"), wish(installation))
+    page = admin.get(f"/requests/{number}", headers={"accept-language": "en"}).text
+    assert "<h1>More servers" in page
+    assert "<strong>Acceptance</strong>" in page
+    assert re.search(
+        r"<strong>\d+</strong><span>City-level units", admin.get("/", headers={"accept-language": "en"}).text
+    )

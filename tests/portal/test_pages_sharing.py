@@ -348,7 +348,7 @@ def test_the_catalogue_tells_when_a_dataset_was_last_published_to(
         batch = session.get_one(Batch, shared.batch_id)
         assert batch.settled_at
         told = (
-            f"{batch.settled_at.astimezone(CITY_ZONE):%Y-%m-%d %H:%M}<small>本批 {batch.upserts} 条</small>"
+            f"{batch.settled_at.astimezone(CITY_ZONE):%Y-%m-%d %H:%M} <small>本批 {batch.upserts} 条</small>"
         )
     browser = sign_in("fuping")
     assert told in browser.get("/catalogue").text
