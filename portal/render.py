@@ -33,8 +33,15 @@ _environment.filters["city_day"] = lambda at: at.astimezone(CITY_ZONE).strftime(
 _environment.filters["number"] = lambda amount: f"{amount:,}"
 _environment.filters["query"] = urlencode
 _environment.filters["labelled"] = labelled
-_environment.filters["capital"] = lambda words: words[:1].upper() + words[1:]
 _environment.filters["document"] = lambda value: json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _capital(words: str) -> str:
+    """`words` with a capital at the beginning; 'vCPU' has one further in, and stays."""
+    return words if words[1:2].isupper() else words[:1].upper() + words[1:]
+
+
+_environment.filters["capital"] = _capital
 
 
 def render(request: Request, template: str, facts: dict[str, Any], *, status: int = 200) -> HTMLResponse:
