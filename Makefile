@@ -29,12 +29,13 @@ install: .venv/run.stamp ## install only: .venv/bin/siji is the command
 run: .venv/run.stamp ## install, load the sample city, provision its servers, serve the portal on loopback
 	$(BIN)/siji run
 
-# RabbitMQ is never quite idle: it is installed and tried at first, then the tests that need it start it.
+# RabbitMQ is never quite idle: it is installed and tried at first, the tests that need it start it, and it ends with them.
 test: .venv/dev.stamp ## install and start what the tests need, then all tests; the rules must be covered whole
 	$(BIN)/siji lab up postgres rabbitmq chromium
 	$(BIN)/siji lab down rabbitmq
 	$(BIN)/pytest -q tests/unit --cov
-	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/unit
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/unit
+	$(BIN)/siji lab down rabbitmq
 
 check: .venv/dev.stamp ## lint, types, imports, unit tests: what every commit must pass
 	@$(MAKE) --no-print-directory -j 2 --output-sync lint unit

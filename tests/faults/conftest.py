@@ -19,16 +19,10 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[str]:
-    """Address of the lab's RabbitMQ; it ends after the tests that need it, as it is never quite idle.
-
-    Those tests are one group of xdist's, so that no other process still needs it then.
-    """
-    was_up = rabbitmq.status().state == "up"
+def broker() -> str:
+    """Address of the lab's RabbitMQ, which `make test` ends afterwards: other processes may still need it."""
     rabbitmq.up()
-    yield rabbitmq.address()
-    if not was_up:
-        rabbitmq.down()
+    return rabbitmq.address()
 
 
 @pytest.fixture(params=["embedded", "production"])

@@ -25,9 +25,6 @@ from provisioning.service.recount import recount
 from tests.factories import make_bureau, make_region, make_system
 from tests.faults.claimers import ACTOR, REGION, Order, Outcome, claim_all, keep_recounting, live, reorganise
 
-pytestmark = pytest.mark.xdist_group("storms")
-"""One after another: each has a hundred connections to the lab's PostgreSQL."""
-
 COUNTY_VCPUS, TOWN_VCPUS, CLAIM_VCPUS = 200, 120, 2
 CLAIMS_PER_TOWN, PROCESSES = 100, 4
 

@@ -24,10 +24,7 @@ from tests.yard import FLAVOR, IMAGE, REGION, Yard, make_yard
 
 WORKERS = 2
 
-pytestmark = [
-    pytest.mark.parametrize("environment", ["production"], indirect=True),
-    pytest.mark.xdist_group("rabbitmq"),
-]
+pytestmark = pytest.mark.parametrize("environment", ["production"], indirect=True)
 
 
 def test_a_few(records: Engine, told: Settings, start: Start) -> None:

@@ -18,8 +18,6 @@ from infra.settings import Settings
 from tests.faults.conftest import Start
 from tests.waiting import WITHIN_S, wait_until
 
-pytestmark = pytest.mark.xdist_group("rabbitmq")
-
 SIJI = str(Path(sys.executable).with_name("siji"))
 
 BEAT_ALONE = """

@@ -15,7 +15,7 @@ from tests.portal.cloud import SYSTEM, build, open_cloud
 from tests.portal.commands import HANGS_AFTER_S, Listening
 from tests.portal.conftest import Api, portal_over
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 WIDTHS = {"desk": (1440, 900), "phone": (390, 844)}
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
