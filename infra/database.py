@@ -43,6 +43,8 @@ LOST_TO_OTHERS = ("55P03", "40P01", "40001")
 """PostgreSQL's states of a lock that did not come, of a deadlock, and of a snapshot that others overtook: all
 mean that nothing was done and that the same again may succeed."""
 LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :ms, true)")
+PASS_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+PASS_TOGETHER = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:name, 0))")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -181,8 +183,7 @@ def serialise(session: Session, name: str, *, shared: bool = False, patience_ms:
     if session.get_bind().dialect.name == "postgresql":
         if patience_ms is not None:
             session.execute(LOCK_TIMEOUT, {"ms": str(patience_ms)})
-        lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        session.execute(text(f"SELECT {lock}(hashtextextended(:name, 0))"), {"name": name})
+        session.execute(PASS_TOGETHER if shared else PASS_ALONE, {"name": name})
         if patience_ms is not None:
             session.execute(LOCK_TIMEOUT, {"ms": str(LOCK_TIMEOUT_MS)})
 
