@@ -59,7 +59,7 @@ class SharingGuard:
         Raises `AnswersOwed`: a subscription that waits has its case before the bureau's own people.
         """
         provided = select(Dataset).where(Dataset.bureau_id == bureau_id).order_by(Dataset.id)
-        datasets = session.scalars(locked(provided)).all()
+        datasets = session.scalars(locked(provided, key_share=True)).all()
         for some in chunks([dataset.id for dataset in datasets]):
             waiting = select(Subscription.id).where(
                 Subscription.dataset_id.in_(some), Subscription.state == "pending"
@@ -85,7 +85,7 @@ class SharingGuard:
         """Nobody provides the bureaus' datasets any more: they end, and their history stays."""
         for some in chunks(sorted(bureau_ids)):
             provided = select(Dataset).where(Dataset.bureau_id.in_(some), Dataset.ended_at.is_(None))
-            for dataset in session.scalars(locked(provided.order_by(Dataset.id))).all():
+            for dataset in session.scalars(locked(provided.order_by(Dataset.id), key_share=True)).all():
                 dataset.ended_at = at
                 dataset.revision += 1
                 append(

@@ -1,17 +1,14 @@
 """The exchange's word when bureaus are abolished and systems are retired or handed over."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, select
 
-from approval.models import CaseStep
 from exchange.broker.embedded import EmbeddedLog
 from exchange.errors import AnswersOwed, DatasetEnded, SubscriptionsHeld
 from exchange.queries import (
-    get_dataset,
     get_dataset_by_code,
     get_subscription,
     list_datasets_without_topic,
@@ -21,20 +18,23 @@ from exchange.queries import (
 from exchange.service.catalogue import edit_dataset
 from exchange.service.entitlements import revoke_subscription
 from exchange.service.guard import SharingGuard
-from exchange.service.subscriptions import request_subscription
-from identity.errors import BureauAbolished, StillHolding
-from identity.models import Bureau, BureauVersion, Person
+from identity.errors import StillHolding
 from identity.queries import get_bureau_by_id, get_system_by_id
-from identity.service.reorganise import abolish, merge
 from identity.service.systems import retire_system, transfer_system
 from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import NotFound
 from infra.journal import JournalEntry
-from portal.guards import SYSTEM_GUARDS, TREE_GUARDS
-from tests.factories import LONG_AGO, Exchange, make_bureau, make_dataset, make_exchange
+from portal.guards import SYSTEM_GUARDS
+from tests.factories import Exchange, make_dataset, make_exchange
 from tests.service.desk import Desk, upserts
-from tests.waiting import held_up
+from tests.service.ending_provider import (
+    abolish_provider,
+    empty_provider,
+    make_successor,
+    merge_provider,
+    subscribe,
+)
 
 GUARD = SharingGuard()
 
@@ -43,21 +43,6 @@ GUARD = SharingGuard()
 def place(database: Engine, at: datetime) -> Exchange:
     with transaction(database) as session:
         return make_exchange(session, at=at)
-
-
-def subscribe(session: Session, place: Exchange, dataset_id: int, at: datetime) -> int:
-    subscription = request_subscription(
-        session,
-        dataset_id=dataset_id,
-        system_id=place.subscriber_id,
-        person_id=place.hall.applicant,
-        items=["id"],
-        purpose="核验",
-        basis="依据",
-        until_on=city_date(at) + timedelta(days=300),
-        at=at,
-    )
-    return subscription.id
 
 
 @pytest.fixture
@@ -85,34 +70,10 @@ def revoke(engine: Engine, subscription_id: int, at: datetime) -> None:
         )
 
 
-def merge_provider(session: Session, place: Exchange, successor_id: int, at: datetime) -> None:
-    merge(
-        session,
-        bureau_id=place.hall.provider,
-        successor_id=successor_id,
-        at=at,
-        actor="person:1",
-        guards=TREE_GUARDS,
-        system_guards=SYSTEM_GUARDS,
-    )
-
-
 @pytest.fixture
-def successor_id(database: Engine, place: Exchange, at: datetime) -> int:
-    """Another bureau of the city, into which the provider can be merged."""
+def successor_id(database: Engine, place: Exchange) -> int:
     with transaction(database) as session:
-        session.add(
-            BureauVersion(
-                bureau_id=place.hall.provider,
-                code="H-P",
-                name="单位 H-P",
-                level="city",
-                parent_id=place.hall.city,
-                valid_from=LONG_AGO,
-            )
-        )
-        city = session.get_one(Bureau, place.hall.city)
-        return make_bureau(session, parent=city, code="N-1", level="city").id
+        return make_successor(session, place)
 
 
 def test_a_merger_hands_datasets_to_the_successor_and_stops_nobody(
@@ -147,27 +108,6 @@ def test_a_provider_that_owes_an_answer_is_not_merged(
     assert held(database, place)[place.hall.provider] == ["subscribers"]
 
 
-def empty_provider(engine: Engine, place: Exchange, successor_id: int, at: datetime) -> None:
-    """Its people and systems go to another bureau, its dataset stays."""
-    with transaction(engine) as session:
-        session.execute(
-            update(Person).where(Person.bureau_id == place.hall.provider).values(bureau_id=successor_id)
-        )
-        for system_id in (place.publisher_id, place.second_publisher_id):
-            transfer_system(
-                session,
-                system_id=system_id,
-                bureau_id=successor_id,
-                at=at,
-                actor="person:1",
-                guards=SYSTEM_GUARDS,
-            )
-
-
-def abolish_provider(session: Session, place: Exchange, at: datetime) -> None:
-    abolish(session, bureau_id=place.hall.provider, at=at, actor="person:1", guards=TREE_GUARDS)
-
-
 def test_datasets_that_nobody_receives_end_with_their_bureau(
     database: Engine, place: Exchange, subscription_id: int, successor_id: int, at: datetime, tmp_path: Path
 ) -> None:
@@ -199,54 +139,6 @@ def test_datasets_that_nobody_receives_end_with_their_bureau(
     with pytest.raises(DatasetEnded, match=city_date(at).isoformat()):
         desk.publish(*upserts("a"))
     log.close()
-
-
-def test_a_request_that_comes_while_the_provider_ends_is_refused(
-    database: Engine, place: Exchange, successor_id: int, at: datetime
-) -> None:
-    with transaction(database) as session:
-        dataset_id = make_dataset(session, place, at=at).id
-    empty_provider(database, place, successor_id, at)
-
-    def ask() -> None:
-        with transaction(database) as session:
-            get_dataset(session, dataset_id=dataset_id)
-            with pytest.raises(DatasetEnded):
-                subscribe(session, place, dataset_id, at)
-
-    with held_up(database, ask) as session:
-        abolish_provider(session, place, at)
-
-
-def test_nothing_is_catalogued_for_a_bureau_that_ends_meanwhile(
-    database: Engine, place: Exchange, successor_id: int, at: datetime
-) -> None:
-    def catalogue() -> None:
-        with transaction(database) as session:
-            seen = get_bureau_by_id(session, bureau_id=place.hall.provider)
-            with pytest.raises(BureauAbolished):
-                make_dataset(session, place, bureau_id=seen.id, at=at)
-
-    with held_up(database, catalogue) as session:
-        merge_provider(session, place, successor_id, at)
-
-
-def test_a_request_that_comes_during_a_merger_is_the_successors_to_answer(
-    database: Engine, place: Exchange, successor_id: int, at: datetime
-) -> None:
-    with transaction(database) as session:
-        dataset = make_dataset(session, place, at=at, share_type="conditional", share_condition="核验")
-
-    def ask() -> None:
-        with transaction(database) as session:
-            seen = get_dataset(session, dataset_id=dataset.id)
-            subscribe(session, place, seen.id, at)
-
-    with held_up(database, ask) as session:
-        merge_provider(session, place, successor_id, at)
-    with reading(database) as session:
-        steps = session.scalars(select(CaseStep).where(CaseStep.key == "decide")).all()
-        assert [step.bureau_id for step in steps] == [successor_id]
 
 
 def test_live_subscriptions_hold_the_subscriber_and_the_provider(
