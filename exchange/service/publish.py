@@ -192,12 +192,12 @@ def _claim(
                 )
                 for bad in batch.bad
             )
-    except IntegrityError:
+    except IntegrityError as error:
         with reading(engine) as session:
             other = find_batch(session, dataset_id=dataset.id, publisher_id=publisher_id, key=key)
             session.expunge_all()
-        if other is None:
-            raise
+        if other is None:  # the log refused it meanwhile, and the other process gave it up
+            raise BatchInProgress(key=key, dataset=dataset.code) from error
         return other
     return claim
 

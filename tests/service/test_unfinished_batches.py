@@ -13,8 +13,9 @@ from exchange.broker.connect import connect_broker
 from exchange.broker.driver import BrokerRetryable
 from exchange.errors import BatchInProgress, BatchRefused
 from exchange.models import Batch, Dataset, QuarantinedRecord
-from exchange.queries import get_items, list_datasets_without_topic
+from exchange.queries import find_batch, get_items, list_datasets_without_topic
 from exchange.schema import Item
+from exchange.service import publish as publishing
 from exchange.service.catalogue import add_version
 from exchange.service.sweep import sweep
 from exchange.tasks import make_dataset_topic, sweep_exchange
@@ -101,6 +102,34 @@ def test_a_batch_stored_while_another_process_gave_it_up_is_settled_when_it_is_s
         provider.publish(dataset_id, people(2))
     receipt = provider.publish(dataset_id, people(2))
     assert (receipt.state, receipt.spans and receipt.spans[0].count) == ("settled", 2)
+    assert len(provider.stored(dataset_id)) == 2
+
+
+def test_who_meets_a_claim_that_is_given_up_meanwhile_is_told_to_come_back(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset_id = provider.catalogue()
+
+    def sent_by_another(outcome: Any, error: type[Exception]) -> None:
+        monkeypatch.undo()
+        provider.log.inject("append", outcome)
+        with pytest.raises(error):
+            provider.publish(dataset_id, people(2))
+
+    def before_it_is_claimed(*args: Any, **named: Any) -> Any:
+        found = find_batch(*args, **named)
+        sent_by_another("down", BrokerRetryable)
+        monkeypatch.setattr(publishing, "find_batch", after_it_was_claimed)
+        return found
+
+    def after_it_was_claimed(*args: Any, **named: Any) -> Any:
+        sent_by_another("refused", BatchRefused)
+        return find_batch(*args, **named)
+
+    monkeypatch.setattr(publishing, "find_batch", before_it_is_claimed)
+    with pytest.raises(BatchInProgress):
+        provider.publish(dataset_id, people(2))
+    assert provider.publish(dataset_id, people(2)).state == "settled"
     assert len(provider.stored(dataset_id)) == 2
 
 
