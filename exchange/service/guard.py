@@ -60,12 +60,10 @@ class SharingGuard:
         """
         provided = select(Dataset).where(Dataset.bureau_id == bureau_id).order_by(Dataset.id)
         datasets = session.scalars(locked(provided, key_share=True)).all()
-        for some in chunks([dataset.id for dataset in datasets]):
-            waiting = select(Subscription.id).where(
-                Subscription.dataset_id.in_(some), Subscription.state == "pending"
-            )
-            if ids := session.scalars(waiting.order_by(Subscription.id)).all():
-                raise AnswersOwed(subscriptions=", ".join(map(str, ids)))
+        waiting = select(Subscription.id).join(Dataset, Dataset.id == Subscription.dataset_id)
+        waiting = waiting.where(Dataset.bureau_id == bureau_id, Subscription.state == "pending")
+        if ids := session.scalars(waiting.order_by(Subscription.id)).all():
+            raise AnswersOwed(subscriptions=", ".join(map(str, ids)))
         for dataset in datasets:
             dataset.bureau_id = successor_id
             dataset.revision += 1
