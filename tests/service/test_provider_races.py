@@ -14,6 +14,7 @@ from approval.models import CaseStep
 from exchange.errors import DatasetEnded
 from exchange.queries import get_dataset
 from exchange.service import publish as publishing
+from exchange.service.catalogue import edit_dataset
 from exchange.service.guard import SharingGuard
 from identity.errors import BureauAbolished
 from identity.queries import get_bureau_by_id
@@ -130,19 +131,53 @@ def test_nothing_is_catalogued_for_a_bureau_that_ends_meanwhile(
         merge_provider(session, place, successor_id, at)
 
 
-def test_a_request_that_comes_during_a_merger_is_the_successors_to_answer(
-    database: Engine, place: Exchange, successor_id: int, at: datetime
+def test_a_request_that_comes_halfway_through_a_merger_is_the_successors_to_answer(
+    provider: Provider, successor_id: int
 ) -> None:
-    with transaction(database) as session:
-        dataset = make_dataset(session, place, at=at, share_type="conditional", share_condition="核验")
+    """It waits for the tree before it holds the dataset, for which the merger would wait in its turn."""
+    dataset_id = provider.catalogue(share_type="conditional", share_condition="核验")
 
     def ask() -> None:
-        with transaction(database) as session:
-            seen = get_dataset(session, dataset_id=dataset.id)
-            subscribe(session, place, seen.id, at)
+        with transaction(provider.engine) as session:
+            seen = get_dataset(session, dataset_id=dataset_id)
+            subscribe(session, provider.place, seen.id, provider.at)
 
-    with held_up(database, ask) as session:
-        merge_provider(session, place, successor_id, at)
-    with reading(database) as session:
+    merge_meanwhile(provider, successor_id, ask)
+    with reading(provider.engine) as session:
         steps = session.scalars(select(CaseStep).where(CaseStep.key == "decide")).all()
         assert [step.bureau_id for step in steps] == [successor_id]
+
+
+def edit(session: Session, provider: Provider, dataset_id: int, **changes: Any) -> None:
+    edit_dataset(
+        session, dataset_id=dataset_id, revision=1, changes=changes, actor="person:1", at=provider.at
+    )
+
+
+def test_a_merger_hands_over_what_an_edit_made_while_it_waited(provider: Provider, successor_id: int) -> None:
+    dataset_id = provider.catalogue()
+
+    def merge_now() -> None:
+        with transaction(provider.engine) as session:
+            merge_provider(session, provider.place, successor_id, provider.at)
+
+    with held_up(provider.engine, merge_now) as session:
+        edit(session, provider, dataset_id, name="甲")
+    with reading(provider.engine) as session:
+        dataset = get_dataset(session, dataset_id=dataset_id)
+        assert (dataset.name, dataset.revision, dataset.bureau_id) == ("甲", 3, successor_id)
+
+
+def test_an_abolition_ends_what_an_edit_made_while_it_waited(provider: Provider, successor_id: int) -> None:
+    dataset_id = provider.catalogue()
+    empty_provider(provider.engine, provider.place, successor_id, provider.at)
+
+    def abolish_now() -> None:
+        with transaction(provider.engine) as session:
+            abolish_provider(session, provider.place, provider.at)
+
+    with held_up(provider.engine, abolish_now) as session:
+        edit(session, provider, dataset_id, name="甲")
+    with reading(provider.engine) as session:
+        dataset = get_dataset(session, dataset_id=dataset_id)
+        assert (dataset.name, dataset.revision, dataset.ended_at) == ("甲", 3, provider.at)

@@ -8,14 +8,17 @@ from sqlalchemy import Engine, select
 
 from exchange.broker.embedded import EmbeddedLog
 from exchange.errors import AnswersOwed, DatasetEnded, SubscriptionsHeld
+from exchange.models import Dataset
 from exchange.queries import (
+    get_dataset,
     get_dataset_by_code,
+    get_items,
     get_subscription,
     list_datasets_without_topic,
     list_entries,
     list_versions,
 )
-from exchange.service.catalogue import edit_dataset
+from exchange.service.catalogue import add_version, edit_dataset
 from exchange.service.entitlements import revoke_subscription
 from exchange.service.guard import SharingGuard
 from identity.errors import StillHolding
@@ -26,7 +29,7 @@ from infra.database import reading, transaction
 from infra.errors import NotFound
 from infra.journal import JournalEntry
 from portal.guards import SYSTEM_GUARDS
-from tests.factories import Exchange, make_dataset, make_exchange
+from tests.factories import LONG_AGO, Exchange, make_dataset, make_exchange
 from tests.service.desk import Desk, upserts
 from tests.service.ending_provider import (
     abolish_provider,
@@ -133,12 +136,31 @@ def test_datasets_that_nobody_receives_end_with_their_bureau(
         edit_dataset(
             session, dataset_id=dataset.id, revision=seen, changes={"name": "人口"}, actor="person:1", at=at
         )
+    with reading(database) as session:
+        items = get_items(session, dataset_id=dataset.id, version=1)
+    with pytest.raises(DatasetEnded), transaction(database) as session:
+        add_version(session, dataset_id=dataset.id, revision=seen, items=items, actor="person:1", at=at)
     log = EmbeddedLog(tmp_path / "log.sqlite")
     desk = Desk(database, log, place, at)
     desk.dataset_id = dataset.id
     with pytest.raises(DatasetEnded, match=city_date(at).isoformat()):
         desk.publish(*upserts("a"))
     log.close()
+
+
+def test_what_ended_before_its_bureau_was_restored_does_not_end_again(
+    database: Engine, place: Exchange, successor_id: int, at: datetime
+) -> None:
+    with transaction(database) as session:
+        dataset_id = make_dataset(session, place, at=at).id
+        session.get_one(Dataset, dataset_id).ended_at = LONG_AGO
+    empty_provider(database, place, successor_id, at)
+    with transaction(database) as session:
+        abolish_provider(session, place, at)
+    with reading(database) as session:
+        dataset = get_dataset(session, dataset_id=dataset_id)
+        assert (dataset.ended_at, dataset.revision) == (LONG_AGO, 1)
+        assert session.scalars(select(JournalEntry).where(JournalEntry.act == "dataset.ended")).all() == []
 
 
 def test_live_subscriptions_hold_the_subscriber_and_the_provider(

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from exchange.broker.embedded import EmbeddedLog
-from exchange.errors import SubscriptionState
+from exchange.errors import NotShared, SubscriptionState
 from exchange.models import Subscription
 from exchange.queries import get_dataset, get_subscription
 from exchange.service.catalogue import add_version, edit_dataset
@@ -124,3 +124,19 @@ def test_of_two_edits_of_one_revision_the_second_is_stale(desk: Desk) -> None:
     with reading(desk.engine) as session:
         found = get_dataset(session, dataset_id=desk.dataset_id)
     assert (found.name, found.revision, found.version) == ("甲", 2, 1)
+
+
+def test_a_request_is_for_the_dataset_as_an_edit_left_it_that_it_waited_for(desk: Desk) -> None:
+    def ask() -> None:
+        with pytest.raises(NotShared):
+            desk.subscribe("id", system_id=desk.place.publisher_id)
+
+    with held_up(desk.engine, ask) as session:
+        edit_dataset(
+            session,
+            dataset_id=desk.dataset_id,
+            revision=1,
+            changes={"share_type": "none", "legal_basis": "保密规定"},
+            actor="person:1",
+            at=desk.at,
+        )
