@@ -45,6 +45,7 @@ def suspend(
         )
     if last_on is not None:
         _check_end(case, first_on, last_on, latest_on=first_on + timedelta(days=LONGEST_FORESEEN_DAYS))
+    note_red_cards(session, case, at=at)
     session.add(
         CaseSuspension(case_id=case.id, kind=procedure, first_on=first_on, last_on=last_on, reason=reason)
     )
@@ -85,7 +86,6 @@ def _case_in_hand(session: Session, case_id: int, person_id: int, act: str, at: 
     if step is None:
         raise wrong_state(case, act)
     check_hand(session, case, step, person_id, at)
-    note_red_cards(session, case, at=at)
     return case
 
 

@@ -9,7 +9,15 @@ from sqlalchemy import Engine, select
 from approval.deadline import Card, Paused
 from approval.errors import NoSuspension, SuspensionEnd, SuspensionRunning, SuspensionStart
 from approval.models import CaseSuspension
-from approval.service import decide, publish_year, resume, send_reminders, suspend, withdraw
+from approval.service import (
+    ask_supplement,
+    decide,
+    publish_year,
+    resume,
+    send_reminders,
+    suspend,
+    withdraw,
+)
 from infra.database import transaction
 from infra.journal import JournalEntry
 from tests.factories import Hall, make_hall
@@ -113,6 +121,14 @@ def test_a_late_suspension_erases_no_red_card(database: Engine, hall: Hall) -> N
     assert sorted(red_cards_on_record(database)) == [("handling", "2026-03-10"), ("step", "2026-03-04")]
     done(database, resume, **hand(hall, case, date(2026, 4, 2)), last_on=today)
     assert len(red_cards_on_record(database)) == 2
+
+
+def test_a_supplement_asked_for_late_notes_the_red_card_of_acceptance(database: Engine, hall: Hall) -> None:
+    """On the day after its last one, with no rest day in it: the soonest that a card can be red."""
+    case = made(database, hall)
+    ask = {"case_id": case.id, "person_id": hall.operators[0], "missing": "定级材料", "revision_seen": 1}
+    done(database, ask_supplement, **ask, at=city(2026, 3, 6))
+    assert red_cards_on_record(database) == [("acceptance", "2026-03-05")]
 
 
 def test_a_red_card_stays_on_record_whatever_the_calendar_becomes(database: Engine, hall: Hall) -> None:
