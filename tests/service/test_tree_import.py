@@ -225,12 +225,15 @@ def test_absent_units_stay_unless_told_otherwise_and_come_back(database: Engine,
     load(database, SMALL, at)
     without = "".join(line for line in SMALL.splitlines(keepends=True) if "1301" not in line)
     assert load(database, without, at + DAY).is_noop
-    report = load(database, without, at + DAY, abolish_missing=True)
+    watcher = Watcher()
+    report = load(database, without, at + DAY, abolish_missing=True, guards=[watcher])
     assert (report.abolished, report.unchanged) == (3, 2)
     assert {unit[0] for unit in shape(database) if unit[4]} == {"1301", "130101", "13010101"}
     with reading(database) as session:
         assert [unit.code for unit in list_tree_at(session, at=at + DAY)] == ["13", "1302"]
         village_id = get_bureau(session, code="13010101").id
+        gone = {get_bureau(session, code=code).id for code in ("1301", "130101")}
+        assert watcher.ended == gone | {village_id}
     back = load(database, SMALL, at + 2 * DAY)
     assert (back.restored, back.created) == (3, 0)
     with reading(database) as session:
