@@ -29,6 +29,11 @@ def hold_bureau(session: Session, bureau_id: int) -> None:
     bureau = session.scalar(locked(query, read=True, key_share=True))
     if bureau is None:
         raise NotFound(what_zh="单位", what_en="bureau", key=bureau_id)
+    refuse_abolished(bureau)
+
+
+def refuse_abolished(bureau: Bureau) -> None:
+    """Raises BureauAbolished."""
     if bureau.abolished_at is not None:
         raise BureauAbolished(
             bureau=bureau.code,

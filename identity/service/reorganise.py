@@ -6,14 +6,14 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from identity.errors import BureauAbolished, BureauFault, CodeTaken, MoveCycle
+from identity.errors import BureauFault, CodeTaken, MoveCycle
 from identity.faults import Fault
 from identity.guard import SystemGuard, TreeGuard
 from identity.levels import LEVELS, Place, is_territorial_code, place_fault
 from identity.models import Bureau, Person, System
 from identity.names import code_fault, shown, text_fault, twin_key
 from identity.queries import find_bureau, is_within, list_children
-from identity.service.abolition import abolish_all
+from identity.service.abolition import abolish_all, refuse_abolished
 from identity.service.history import as_recorded, turn_over
 from identity.service.systems import hand_over
 from identity.service.tree import TREE_LOCK
@@ -161,10 +161,7 @@ def _lock(session: Session, bureau_id: int, revision: int | None) -> Bureau:
         raise NotFound(what_zh="单位", what_en="bureau", key=bureau_id)
     if revision is not None and revision != bureau.revision:
         raise Stale(seen=revision, now=bureau.revision)
-    if bureau.abolished_at is not None:
-        raise BureauAbolished(
-            bureau=bureau.code, name=shown(bureau.name), abolished_at=bureau.abolished_at.isoformat()
-        )
+    refuse_abolished(bureau)
     return bureau
 
 

@@ -28,6 +28,7 @@ from identity.queries import (
 )
 from identity.service.reorganise import abolish, merge, move, recode, rename
 from identity.service.systems import register_system
+from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import NotFound, SijiError, Stale
 from infra.journal import JournalEntry
@@ -216,8 +217,10 @@ def test_abolish_only_what_holds_nothing(database: Engine, ids: dict[str, int], 
         lambda session: merge(session, bureau_id=ids["1302"], successor_id=ids["13010101"], at=at, actor="p"),
     ]
     for act in acts:
-        with pytest.raises(BureauAbolished), transaction(database) as session:
+        with pytest.raises(BureauAbolished) as gone, transaction(database) as session:
             act(session)
+        assert f"已于 {city_date(at)} 撤销" in gone.value.message("zh")
+        assert f"was abolished on {city_date(at)}:" in gone.value.message("en")
     with transaction(database) as session:
         abolish(session, bureau_id=ids["130101"], at=at, actor="p")
 
