@@ -151,7 +151,7 @@ class SubscriptionsHeld(SijiError):
 
     kind = Kind.conflict
     code = "subscriptions_held"
-    zh = "信息系统“{system}”仍有有效的数据订阅（{subscriptions}），不能移交；请先撤销，由接收部门重新申请"
+    zh = "信息系统“{system}”仍有有效的共享申请（{subscriptions}），不能移交；请先撤销，由接收部门重新申请"
     en = (
         "The system “{system}” still holds live subscriptions ({subscriptions}) and cannot be handed over: "
         "revoke them first, and let the receiving bureau ask anew"

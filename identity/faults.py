@@ -11,7 +11,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The header must be exactly the columns {expected}, it is: {found}",
     ),
     "no_rows": ("文件中没有任何单位", "The file holds no unit"),
-    "malformed": ("不是有效的 CSV:{detail}", "It is not valid CSV: {detail}"),
+    "malformed": ("不是有效的 CSV：{detail}", "It is not valid CSV: {detail}"),
     "ragged": ("应有 {expected} 列，实有 {found} 列", "It must have {expected} columns, it has {found}"),
     "empty": ("{field} 为空", "{field} is empty"),
     "too_long": (

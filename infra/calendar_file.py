@@ -22,7 +22,7 @@ PROBLEMS = {
     "duplicate": ("日期 {value} 重复", "the date {value} is there twice"),
     "year": ("{value} 与首个日期不在同一年", "{value} is of another year than the first date"),
     "columns": ("缺少 date 或 kind 列的值", "a value of the column date or kind is missing"),
-    "csv": ("不是有效的 CSV:{value}", "not valid CSV: {value}"),
+    "csv": ("不是有效的 CSV：{value}", "not valid CSV: {value}"),
 }
 
 

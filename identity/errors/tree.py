@@ -65,7 +65,7 @@ class BureauAbolished(SijiError):
     kind = Kind.conflict
     code = "bureau_abolished"
     zh = "单位 {bureau}“{name}”已于 {abolished_at} 撤销，不能再变更或承接业务"
-    en = "{bureau} “{name}” was abolished at {abolished_at}: it cannot be changed and takes nothing on"
+    en = "{bureau} “{name}” was abolished on {abolished_at}: it cannot be changed and takes nothing on"
 
 
 class MoveCycle(SijiError):
@@ -83,8 +83,8 @@ HELD = {
     "systems": ("信息系统", "information systems"),
     "grants": ("配额", "quota"),
     "allocations": ("在用资源", "resources in use"),
-    "subscriptions": ("数据订阅", "subscriptions"),
-    "subscribers": ("他人对其数据集的订阅", "others' subscriptions to its datasets"),
+    "subscriptions": ("共享申请", "subscriptions"),
+    "subscribers": ("对其数据集的共享申请", "subscriptions to its datasets"),
 }
 """What a unit or system can hold, in words: the kinds that the guards of identity.guard tell of."""
 

@@ -29,7 +29,7 @@ STEPS = {
     "void": ("已作废", "void"),
 }
 OUTCOMES = {"approved": ("同意", "approved"), "refused": ("不同意", "refused")}
-SUBJECTS = {"request": ("资源申请", "request"), "subscription": ("数据订阅", "subscription")}
+SUBJECTS = {"request": ("资源申请", "request"), "subscription": ("共享申请", "subscription")}
 CLOCKS = {
     "acceptance": ("受理期限", "acceptance"),
     "handling": ("办理期限", "handling"),

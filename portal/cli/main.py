@@ -39,7 +39,7 @@ ROOMS: dict[str, Sub] = {
         "publish": ("publish:publish", "发布一批数据 · publish a batch of records"),
         "receipts": ("receipts", "发布回执 · receipts of what was published"),
         "quarantine": ("quarantine", "问题数据 · records that were not taken"),
-        "subscriptions": ("subscriptions", "数据订阅 · subscriptions"),
+        "subscriptions": ("subscriptions", "共享申请 · subscriptions"),
         "pull": ("pull:pull", "拉取数据 · pull records"),
     },
     "机构与账号 · bureaus and accounts": {

@@ -26,7 +26,7 @@ SAID = {
 
 
 def pull(
-    subscription: Annotated[int, typer.Argument(min=1, help="订阅编号 · the subscription's number")],
+    subscription: Annotated[int, typer.Argument(min=1, help="共享申请编号 · the subscription's number")],
     out: Annotated[
         Path, typer.Option(dir_okay=False, help="写入文件，- 为标准输出 · -: standard output")
     ] = Path("-"),

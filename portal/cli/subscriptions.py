@@ -76,14 +76,14 @@ def list_(
     state: Annotated[State | None, typer.Option(help="状态 · state")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """列出订阅 · List subscriptions, newest first."""
+    """列出共享申请 · List subscriptions, newest first."""
     query = {"as": side, "dataset": dataset, "system": system, "state": state}
     show_list(open_portal().list("/subscriptions", **query), COLUMNS, as_json=as_json)
 
 
 @app.command()
 def show(number: Number, as_json: AsJson = False) -> None:
-    """显示订阅 · Show a subscription with the items it shows, under which masks."""
+    """显示共享申请 · Show a subscription with the items it shows, under which masks."""
     _show(open_portal().get(at("subscriptions", number)), as_json)
 
 
@@ -98,7 +98,7 @@ def new(
     masks: Masks = None,
     as_json: AsJson = False,
 ) -> None:
-    """申请订阅 · Ask for items of a dataset; unconditional sharing is granted at once."""
+    """申请共享 · Ask for items of a dataset; unconditional sharing is granted at once."""
     body = told(dataset=dataset, system=system, items=items, purpose=purpose, until_on=until_on, basis=basis)
     _show(open_portal().send("POST", "/subscriptions", body | {"masks": read_document(masks)}), as_json)
 
@@ -113,14 +113,14 @@ def edit(
     revision: Revision = None,
     as_json: AsJson = False,
 ) -> None:
-    """修改订阅申请 · Change what is asked for while it is pending; its case begins again."""
+    """修改共享申请 · Change what is asked for while it is pending; its case begins again."""
     body = told(items=items or None, purpose=purpose, basis=basis, until_on=until_on)
     _change("PATCH", number, "", body, revision, as_json)
 
 
 @app.command()
 def withdraw(number: Number, reason: Reason = "", as_json: AsJson = False) -> None:
-    """撤回订阅申请 · Take it back while it is pending."""
+    """撤回共享申请 · Take it back while it is pending."""
     _show(open_portal().send("POST", at("subscriptions", number, "withdrawal"), {"reason": reason}), as_json)
 
 
@@ -133,7 +133,7 @@ def decide(
     revision: Revision = None,
     as_json: AsJson = False,
 ) -> None:
-    """答复订阅申请 · Answer as the provider, with the masks that shall hold."""
+    """答复共享申请 · Answer as the provider, with the masks that shall hold."""
     body = {"decision": decision, "reason": reason} | {"masks": read_document(masks)}
     _change("POST", number, "/decision", body, revision, as_json)
 
