@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Literal
 
 from sqlalchemy import BigInteger, Select, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
@@ -38,18 +39,17 @@ def get_dataset_by_code(session: Session, *, code: str) -> Dataset:
     return found
 
 
-def get_dataset(session: Session, *, dataset_id: int, lock: bool = False) -> Dataset:
-    """The dataset, its row locked and as last committed if asked; NotFound."""
-    held = locked(select(Dataset).where(Dataset.id == dataset_id))
-    found = session.scalar(held) if lock else session.get(Dataset, dataset_id)
-    if found is None:
-        raise NotFound(what_zh="数据集", what_en="dataset", key=dataset_id)
-    return found
-
-
-def hold_dataset(session: Session, *, dataset_id: int) -> Dataset:
-    """The dataset as last committed; nobody edits it or hands it over until the commit. NotFound."""
-    found = session.scalar(locked(select(Dataset).where(Dataset.id == dataset_id), read=True))
+def get_dataset(
+    session: Session, *, dataset_id: int, lock: Literal["to_edit", "to_refer"] | None = None
+) -> Dataset:
+    """The dataset; NotFound. With a lock: as last committed, and nobody else edits it, hands it over or ends
+    it until the commit; those who only refer to it pass together.
+    """
+    if lock is None:
+        found = session.get(Dataset, dataset_id)
+    else:
+        query = select(Dataset).where(Dataset.id == dataset_id)
+        found = session.scalar(locked(query, read=lock == "to_refer"))
     if found is None:
         raise NotFound(what_zh="数据集", what_en="dataset", key=dataset_id)
     return found

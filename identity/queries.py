@@ -99,8 +99,7 @@ def list_ids_called(session: Session, name_or_code: str, *, with_below: bool = F
     called = _is_called(name_or_code) if exact is None else Bureau.id == exact.id
     found = select(Bureau.id.label("id")).where(called)
     if with_below:
-        below = found.cte("called", recursive=True)
-        found = select(below.union(select(Bureau.id).where(Bureau.parent_id == below.c.id)).c.id)
+        found = select(_with_below(found, name="called").c.id)
     return set(session.scalars(found))
 
 
@@ -118,8 +117,7 @@ def list_tops(session: Session) -> Sequence[Bureau]:
 
 def subtree(bureau_id: int, *, name: str = "subtree") -> CTE:
     """A table expression with the one column `id`: the bureau and all below it, abolished ones too."""
-    top = select(Bureau.id.label("id")).where(Bureau.id == bureau_id).cte(name, recursive=True)
-    return top.union(select(Bureau.id).where(Bureau.parent_id == top.c.id))
+    return _with_below(select(Bureau.id.label("id")).where(Bureau.id == bureau_id), name=name)
 
 
 def subtree_ids(bureau_id: int) -> Select[tuple[int]]:
@@ -355,6 +353,11 @@ def list_names(session: Session, *, person_ids: Collection[int]) -> dict[int, st
     """What those people are called, departed ones too."""
     query = select(Person.id, Person.name).where(Person.id.in_(person_ids))
     return {person_id: name for person_id, name in session.execute(query)}
+
+
+def _with_below(tops: Select[int], *, name: str) -> CTE:
+    top = tops.cte(name, recursive=True)
+    return top.union(select(Bureau.id).where(Bureau.parent_id == top.c.id))
 
 
 def _is_called(name_or_code: str) -> ColumnElement[bool]:

@@ -133,9 +133,7 @@ class PageNeeds(Needs):
 
     def __call__(self, visitor: Visitor) -> Asker:  # type: ignore[override] # FastAPI fills it in by its type
         """The visitor, as the page sees them. Raises Forbidden, PasswordToChange."""
-        if visitor.must_change_password:
-            raise PasswordToChange()
-        return self.admit(visitor.actor)
+        return super().__call__(visitor.actor)
 
 
 class FormNeeds(PageNeeds):

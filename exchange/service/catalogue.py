@@ -104,7 +104,7 @@ def edit_dataset(
     Subscriptions that were granted stay; another share type counts for those to come. Raises NotFound,
     DatasetEnded, Stale, CatalogueInvalid.
     """
-    dataset = get_dataset(session, dataset_id=dataset_id, lock=True)
+    dataset = get_dataset(session, dataset_id=dataset_id, lock="to_edit")
     check_not_ended(dataset)
     _check_revision(dataset, revision)
     if unknown := sorted(set(changes) - set(EDITABLE)):
@@ -131,7 +131,7 @@ def add_version(
     Subscribers go on seeing the items released to them and no new one. Raises NotFound, DatasetEnded, Stale,
     CatalogueInvalid, Incompatible.
     """
-    dataset = get_dataset(session, dataset_id=dataset_id, lock=True)
+    dataset = get_dataset(session, dataset_id=dataset_id, lock="to_edit")
     check_not_ended(dataset)
     _check_revision(dataset, revision)
     _check_items(dataset.code, items, dataset.key_items)
@@ -166,7 +166,7 @@ def make_topic(engine: Engine, broker: Broker, *, dataset_id: int, at: datetime)
     if made is None:
         broker.create_topic(topic, partitions=partitions)
         with transaction(engine) as session:
-            get_dataset(session, dataset_id=dataset_id, lock=True).topic_made_at = at
+            get_dataset(session, dataset_id=dataset_id, lock="to_edit").topic_made_at = at
 
 
 def _check_entry(entry: Entry) -> None:

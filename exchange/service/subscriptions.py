@@ -20,7 +20,6 @@ from exchange.queries import (
     find_subscription_of_case,
     get_dataset,
     get_subscription,
-    hold_dataset,
     lock_live_subscription,
 )
 from exchange.service.standing import (
@@ -70,7 +69,7 @@ def request_subscription(
     """
     keep_tree_still(session)
     serialise(session, f"exchange.subscription:{dataset_id}:{system_id}")
-    dataset = hold_dataset(session, dataset_id=dataset_id)
+    dataset = get_dataset(session, dataset_id=dataset_id, lock="to_refer")
     held = locked(select(System).where(System.id == system_id), read=True)  # nobody retires it meanwhile
     system = session.scalar(held)
     if system is None or system.retired_at is not None:

@@ -49,7 +49,6 @@ class Resumed:
     session_id: int
     actor: Actor
     csrf: str
-    must_change_password: bool
     needs_touch: bool
 
 
@@ -106,7 +105,6 @@ def resume(session: Session, *, secret: str, at: datetime) -> Resumed:
             must_change_password=person.must_change_password,
         ),
         csrf=opened.csrf,
-        must_change_password=person.must_change_password,
         needs_touch=at - opened.seen_at >= TOUCH_EVERY,
     )
 

@@ -87,7 +87,7 @@ def _ask_password(
     """The form, with the login for what remembers passwords."""
     with reading(here.engine) as session:
         person = find_persons(session, [visitor.actor.id])[visitor.actor.id]
-    facts = {"message": message, "must": visitor.must_change_password, "login": person.login}
+    facts = {"message": message, "must": visitor.actor.must_change_password, "login": person.login}
     return render(request, "password.html", facts, status=status)
 
 
