@@ -1,30 +1,27 @@
 """A subscriber's desk for the tests of pulling."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Engine
-
 from exchange.batch import Change
-from exchange.broker.embedded import EmbeddedLog
-from exchange.service.publish import Receipt, publish_batch
+from exchange.service.publish import Receipt
 from exchange.service.pull import DeliveredRecord, Page, pull
 from exchange.service.subscriptions import request_subscription
 from infra.clock import city_date
 from infra.database import transaction
-from tests.factories import Exchange, make_dataset
+from tests.service.provider import Provider
 
 
 class Desk:
     """One dataset and one subscription to it, with short words for what the tests do again and again."""
 
-    def __init__(self, engine: Engine, log: EmbeddedLog, place: Exchange, at: datetime) -> None:
-        self.engine, self.log, self.place, self.at = engine, log, place, at
+    def __init__(self, provider: Provider) -> None:
+        self.provider, self.engine, self.log = provider, provider.engine, provider.log
+        self.place, self.at = provider.place, provider.at
         self.dataset_id = self.subscription_id = self.keys = 0
 
     def catalogue(self, **changes: Any) -> None:
-        with transaction(self.engine) as session:
-            self.dataset_id = make_dataset(session, self.place, at=self.at, **changes).id
+        self.dataset_id = self.provider.catalogue(**changes)
 
     def subscribe(self, *items: str, system_id: int | None = None, **changes: Any) -> int:
         until_on = city_date(self.at) + timedelta(days=300)
@@ -43,15 +40,7 @@ class Desk:
 
     def publish(self, *changes: Change) -> Receipt:
         self.keys += 1
-        return publish_batch(
-            self.engine,
-            self.log,
-            dataset_id=self.dataset_id,
-            publisher_id=self.place.publisher_id,
-            key=f"key-{self.keys}",
-            changes=changes,
-            at=self.at,
-        )
+        return self.provider.publish(self.dataset_id, changes, key=f"key-{self.keys}", at=self.at)
 
     def pull(self, cursor: str | None = None, **changes: Any) -> Page:
         act: dict[str, Any] = {

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from exchange.broker.embedded import EmbeddedLog
 from exchange.errors import CursorInvalid, NotEntitled
 from exchange.queries import list_deliveries
 from exchange.service.entitlements import (
@@ -21,18 +20,15 @@ from exchange.service.entitlements import (
 from infra.clock import city_date, city_midnight
 from infra.database import reading, transaction
 from infra.errors import NotFound
-from tests.factories import make_exchange
 from tests.service.desk import Desk, upserts
+from tests.service.provider import open_provider
 
 
 @pytest.fixture(params=["database", "sqlite_database"])
 def desk(request: pytest.FixtureRequest, tmp_path: Path, at: datetime) -> Iterator[Desk]:
     engine: Engine = request.getfixturevalue(request.param)
-    log = EmbeddedLog(tmp_path / "log.sqlite")
-    with transaction(engine) as session:
-        place = make_exchange(session, at=at)
-    yield Desk(engine, log, place, at)
-    log.close()
+    with open_provider(engine, tmp_path, at) as provider:
+        yield Desk(provider)
 
 
 @pytest.mark.parametrize(

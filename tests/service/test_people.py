@@ -45,13 +45,7 @@ from infra.journal import JournalEntry
 from infra.settings import Settings
 from portal.cli.people import app
 from tests.factories import actor_of, make_actor, make_bureau, make_holder, make_role
-from tests.hashing import CHEAP
 from tests.service.small_tree import PASSWORD, Tree, acts, make_tree
-
-
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "HASHER", CHEAP)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from sqlalchemy import Engine, select
 from exchange import digest
 from exchange.batch import Change
 from exchange.broker.driver import BrokerRetryable, Slice
-from exchange.broker.embedded import EmbeddedLog
 from exchange.errors import SubscriptionInvalid
 from exchange.masking import Mask
 from exchange.queries import list_deliveries
@@ -26,8 +25,8 @@ from exchange.service.entitlements import (
 from identity.data import DIVISIONS
 from infra.database import reading, transaction
 from infra.journal import JournalEntry
-from tests.factories import make_exchange
 from tests.service.desk import Desk, upserts
+from tests.service.provider import open_provider
 
 RESIDENT = "130602199003070078"
 
@@ -35,11 +34,8 @@ RESIDENT = "130602199003070078"
 @pytest.fixture(params=["database", "sqlite_database"])
 def desk(request: pytest.FixtureRequest, tmp_path: Path, at: datetime) -> Iterator[Desk]:
     engine: Engine = request.getfixturevalue(request.param)
-    log = EmbeddedLog(tmp_path / "log.sqlite")
-    with transaction(engine) as session:
-        place = make_exchange(session, at=at)
-    yield Desk(engine, log, place, at)
-    log.close()
+    with open_provider(engine, tmp_path, at) as provider:
+        yield Desk(provider)
 
 
 def test_the_citys_divisions_arrive_with_equal_digests(desk: Desk) -> None:

@@ -7,7 +7,6 @@ from threading import Barrier
 import pytest
 from sqlalchemy import Engine
 
-from identity import passwords
 from identity.actor import INSTALLATION, Actor
 from identity.errors import (
     Forbidden,
@@ -24,13 +23,7 @@ from identity.service.roles import end_role, give_role, list_roles
 from infra.database import reading, transaction
 from infra.errors import NotFound, SijiError
 from tests.factories import make_actor, make_holder
-from tests.hashing import CHEAP
 from tests.service.small_tree import Tree, acts, make_tree
-
-
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "HASHER", CHEAP)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ from tests.service.ending_provider import (
     merge_provider,
     subscribe,
 )
+from tests.service.provider import Provider
 
 GUARD = SharingGuard()
 
@@ -91,7 +92,7 @@ def test_a_merger_hands_datasets_to_the_successor_and_stops_nobody(
         assert (entry.subject, entry.bureau_id) == (f"dataset:{dataset.id}", successor_id)
         assert get_bureau_by_id(session, bureau_id=place.hall.provider).abolished_at == at
     log = EmbeddedLog(tmp_path / "log.sqlite")
-    desk = Desk(database, log, place, at)
+    desk = Desk(Provider(database, log, place, at))
     desk.dataset_id, desk.subscription_id = dataset.id, subscription_id
     desk.publish(*upserts("a"))
     assert [record.value for record in desk.pull_all()] == [{"id": "a"}]
@@ -141,10 +142,8 @@ def test_datasets_that_nobody_receives_end_with_their_bureau(
     with pytest.raises(DatasetEnded), transaction(database) as session:
         add_version(session, dataset_id=dataset.id, revision=seen, items=items, actor="person:1", at=at)
     log = EmbeddedLog(tmp_path / "log.sqlite")
-    desk = Desk(database, log, place, at)
-    desk.dataset_id = dataset.id
     with pytest.raises(DatasetEnded, match=city_date(at).isoformat()):
-        desk.publish(*upserts("a"))
+        Provider(database, log, place, at).publish(dataset.id, upserts("a"))
     log.close()
 
 

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from exchange.broker.embedded import EmbeddedLog
 from exchange.errors import NotShared, SubscriptionState
 from exchange.models import Subscription
 from exchange.queries import get_dataset, get_subscription
@@ -23,8 +22,9 @@ from exchange.service.entitlements import (
 from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import Stale
-from tests.factories import make_entry, make_exchange
+from tests.factories import make_entry
 from tests.service.desk import Desk
+from tests.service.provider import open_provider
 from tests.waiting import held_up
 
 MONTH, YEAR = timedelta(days=30), timedelta(days=365)
@@ -32,14 +32,11 @@ MONTH, YEAR = timedelta(days=30), timedelta(days=365)
 
 @pytest.fixture
 def desk(database: Engine, tmp_path: Path, at: datetime) -> Iterator[Desk]:
-    log = EmbeddedLog(tmp_path / "log.sqlite")
-    with transaction(database) as session:
-        place = make_exchange(session, at=at)
-    desk = Desk(database, log, place, at)
-    desk.catalogue()
-    desk.subscribe("id", until_on=city_date(at) + MONTH)
-    yield desk
-    log.close()
+    with open_provider(database, tmp_path, at) as provider:
+        desk = Desk(provider)
+        desk.catalogue()
+        desk.subscribe("id", until_on=city_date(at) + MONTH)
+        yield desk
 
 
 def revoke(session: Session, desk: Desk, *, revision_seen: int) -> None:

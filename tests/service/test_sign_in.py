@@ -26,16 +26,11 @@ from infra.database import reading, transaction
 from infra.errors import SijiError
 from infra.journal import JournalEntry
 from tests.factories import make_bureau, make_holder
-from tests.hashing import CHEAP, REAL
+from tests.hashing import REAL
 
 PASSWORD = "correct horse battery"
 NEW_PASSWORD = "staple horse correct"
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "HASHER", CHEAP)
 
 
 @pytest.fixture
