@@ -125,7 +125,7 @@ class ReasonMissing(SijiError):
 def describe(shortfalls: list[dict[str, Any]]) -> dict[str, str]:
     """`list_zh` and `list_en` for a message: each bureau with its limit, usage and what was asked."""
     return {
-        "list_zh": ";".join(
+        "list_zh": "；".join(
             "{bureau}的{zh}限额 {limit}，已用 {used}，本次 {asked}".format_map(_shown(one, "不限"))
             for one in shortfalls
         ),

@@ -12,7 +12,6 @@ from provisioning.cloud.observed import ImageStatus, Server, ServerStatus, Volum
 
 RESTING = (ServerStatus.active, ServerStatus.shutoff)
 RESIZES_ASKED_AT_MOST = 3
-SNAPSHOTS_ASKED_AT_MOST = 3
 Fault = dict[str, str]
 
 
@@ -60,6 +59,7 @@ class Found:
 
     `gone`: the server is not in the cloud any more. `seen` is the server as it was left, where its flavor
     and whether it runs decide what the records hold. `refused` and `over_quota` say why to try again.
+    `asked`: how often the cloud took in what this state asks for; more than once, it did not keep to it.
     """
 
     what: Literal["done", "wait", "broken", "gone", "retry"]
@@ -100,7 +100,8 @@ def build(cloud: Cloud, work: Work) -> Found:
     }
     ids = {key: volume.id for key, volume in volumes.items()}
     if any(volume.status == VolumeStatus.error for volume in volumes.values()):
-        return Found("broken", server.id, ids, fault=_told("a volume ended in error"))
+        fault = {"zh": "有云硬盘在云平台上出错", "en": "a volume ended in error"}
+        return Found("broken", server.id, ids, fault=fault)
     ready = all(volume.status == VolumeStatus.in_use for volume in volumes.values())
     return Found("done" if ready else "wait", server.id, ids)
 
@@ -139,7 +140,8 @@ def resize(cloud: Cloud, work: Work) -> Found:
     if server.flavor == work.wanted_flavor:
         return Found("done", cloud_id=server.id, seen=server)
     if work.asked >= RESIZES_ASKED_AT_MOST:
-        return Found("broken", cloud_id=server.id, fault=_told("it returned to its old flavor"))
+        fault = {"zh": "云服务器每次变更后都恢复为原规格", "en": "it returned to its old flavor each time"}
+        return Found("broken", cloud_id=server.id, fault=fault)
     cloud.resize_server(server.id, flavor=work.wanted_flavor or "")
     return Found("wait", cloud_id=server.id, asked=work.asked + 1)
 
@@ -155,7 +157,11 @@ def revert(cloud: Cloud, work: Work) -> Found:
     if server.task is not None or server.status not in (*RESTING, ServerStatus.error):
         return Found("wait", cloud_id=server.id)
     if server.flavor not in (work.flavor, work.wanted_flavor):
-        return Found("broken", cloud_id=server.id, fault=_told(f"it has the flavor {server.flavor} now"))
+        fault = {
+            "zh": f"云服务器现为规格 {server.flavor}，并非变更前后的规格",
+            "en": f"it has the flavor {server.flavor} now, neither the old nor the wanted one",
+        }
+        return Found("broken", cloud_id=server.id, fault=fault)
     return Found("done", cloud_id=server.id, seen=server)
 
 
@@ -173,7 +179,7 @@ def start(cloud: Cloud, work: Work) -> Found:
 def keep_snapshot(cloud: Cloud, work: Work) -> Found:
     """An image of the server's root disk is kept under the server's tag and '-last'.
 
-    A server in ERROR has none made, and one whose images end in error each time is broken.
+    A server in ERROR has none made. An image that ended in error is deleted, and the next visit asks again.
     """
     server = _the_server(cloud, work)
     if server is None:
@@ -182,12 +188,11 @@ def keep_snapshot(cloud: Cloud, work: Work) -> Found:
     image = cloud.find_image(tag)
     if image is not None and image.status == ImageStatus.error:
         cloud.delete_image(image.id)
-        image = None
+        fault = {"zh": "快照在云平台上出错", "en": "the snapshot ended in error"}
+        return Found("broken", cloud_id=server.id, fault=fault, asked=asked)
     if image is None:
         if server.status == ServerStatus.error:
-            return Found("broken", cloud_id=server.id, fault=_told(server.fault))
-        if asked >= SNAPSHOTS_ASKED_AT_MOST:
-            return Found("broken", cloud_id=server.id, fault=_told("the snapshot ended in error"))
+            return Found("broken", cloud_id=server.id, fault=_told(server.fault), asked=asked)
         cloud.snapshot_server(server.id, tag=tag, name=f"{work.name}-last")
         image, asked = cloud.find_image(tag), asked + 1
     done = image is not None and image.status == ImageStatus.active
@@ -274,5 +279,6 @@ def _gone(work: Work) -> Fault:
 
 
 def _told(fault: str | None) -> Fault:
-    text = fault or "the cloud gave no reason"
-    return {"zh": f"云平台报告：{text}", "en": f"the cloud reports: {text}"}
+    if not fault:
+        return {"zh": "云平台未说明原因", "en": "the cloud gave no reason"}
+    return {"zh": f"云平台报告：{fault}", "en": f"the cloud reports: {fault}"}

@@ -12,6 +12,7 @@ from infra.database import reading, transaction
 from provisioning.cloud.driver import Conflict
 from provisioning.cloud.observed import ServerStatus
 from provisioning.cloud.simulated import Fault, SimulatedCloud
+from provisioning.errors import ServerState
 from provisioning.models import PushedQuota, RegionFlavor, RequestLine, Server
 from provisioning.quota import Limits
 from provisioning.service.asking import LineAsked
@@ -175,6 +176,18 @@ def test_outages_use_up_no_patience_with_a_quota_that_somebody_lowered(yard: Yar
     yard.check()
 
 
+def test_a_server_that_returns_to_its_old_flavor_each_time_says_so_in_both_languages(yard: Yard) -> None:
+    server_id = built(yard)
+    yard.region.inject(Fault.ends_in_error, operation="resize_server", count=None)
+    asked = resized(yard, server_id)
+    yard.work()
+    assert line_states(yard, asked) == ["failed"]
+    assert row(yard, server_id).fault == {
+        "zh": "云服务器每次变更后都恢复为原规格",
+        "en": "it returned to its old flavor each time",
+    }
+
+
 def test_a_flavor_that_was_withdrawn_during_the_resize_is_held_as_it_was_claimed(yard: Yard) -> None:
     server_id = built(yard)
     asked = resized(yard, server_id)
@@ -208,6 +221,6 @@ def test_a_server_that_went_while_it_was_resized_leaves_nothing_held(yard: Yard)
     assert (row(yard, server.id).state, row(yard, server.id).wanted_flavor) == ("released", None)
     assert (line_states(yard, longer), yard.request(longer).state) == (["failed"], "failed")
     assert yard.held()["vcpus"] == 0
-    with pytest.raises(Exception, match="released"), transaction(yard.engine) as session:
+    with pytest.raises(ServerState, match="released"), transaction(yard.engine) as session:
         release_server(session, server_id=server.id, at=yard.at, actor="person:1")
     yard.check()

@@ -146,7 +146,9 @@ def test_a_refusal_names_every_bureau_that_falls_short(engine: Engine, shared: C
         (shared.towns[0], "vcpus", 120, 119, 2),
         (shared.county, "vcpus", 200, 199, 2),
     ]
-    assert "甲镇的vCPU限额 120，已用 119，本次 2" in both.value.message("zh")
+    assert "甲镇的vCPU限额 120，已用 119，本次 2；县的vCPU限额 200，已用 199，本次 2" in both.value.message(
+        "zh"
+    )
     assert "县: vCPU limit 200, used 199, asked 2" in both.value.message("en")
     with pytest.raises(QuotaExceeded) as county_only, transaction(engine) as session:
         claim_at(session, shared, 1, "d", at, vcpus=2)

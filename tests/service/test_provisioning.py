@@ -100,8 +100,16 @@ def test_a_slow_cloud_is_visited_again_until_it_is_ready(
     assert only(yard, asked).state == "active"
 
 
-@pytest.mark.parametrize("call", ["create_server", "create_volume"])
-def test_what_ends_in_error_is_deleted_its_quota_released_and_can_be_retried(yard: Yard, call: str) -> None:
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        ("create_server", "云平台报告："),
+        ("create_volume", "有云硬盘在云平台上出错"),
+    ],
+)
+def test_what_ends_in_error_is_deleted_its_quota_released_and_can_be_retried(
+    yard: Yard, call: str, fault: str
+) -> None:
     yard.region.inject(Fault.ends_in_error, operation=call)
     asked = yard.ask(ONE)
     yard.work()
@@ -109,6 +117,7 @@ def test_what_ends_in_error_is_deleted_its_quota_released_and_can_be_retried(yar
     assert (failed.state, failed.cloud_id) == ("failed", None)
     assert failed.fault is not None
     assert "error" in failed.fault["en"] or "hypervisor" in failed.fault["en"]
+    assert failed.fault["zh"].startswith(fault)
     assert (yard.cloud.list_servers(), yard.cloud.list_volumes()) == ([], [])
     assert yard.held() == Resources()
     assert yard.request(asked).state == "provisioning"

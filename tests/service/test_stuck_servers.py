@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from approval.models import Notice
 from infra.clock import city_date, city_midnight
 from infra.database import reading, transaction
 from infra.workdays import load_calendar
-from provisioning.cloud.simulated import Fault
+from provisioning.cloud.simulated import Fault, SimulatedCloud
 from provisioning.models import Server
+from provisioning.pace import REFUSALS_BORNE
 from provisioning.quota import Resources
 from provisioning.service.asking import LineAsked
 from provisioning.service.leases import list_leases_to_tend, tend_lease
@@ -27,7 +29,7 @@ from provisioning.service.servers import (
 )
 from provisioning.service.settling import settle_visit
 from provisioning.service.states import RULES
-from tests.yard import LINE, Yard, make_yard
+from tests.yard import LINE, REGION, Yard, make_yard
 
 WITH_VOLUME = replace(LINE, count=1)
 BARE = replace(WITH_VOLUME, volume_gib=0)
@@ -169,12 +171,31 @@ def test_a_snapshot_that_is_refused_for_a_while_is_kept_in_the_end(yard: Yard) -
     assert told(yard, "server_without_snapshot") == []
 
 
-def test_snapshots_that_all_end_in_error_do_not_keep_a_server_for_ever(yard: Yard) -> None:
+@pytest.mark.parametrize("latency_s", [0.0, 100.0])
+def test_snapshots_that_all_end_in_error_are_told_of_and_do_not_keep_a_server_for_ever(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, latency_s: float
+) -> None:
     server = built(yard)
+    taken: list[datetime] = []
+    slow = SimulatedCloud(yard.region.store, region=REGION, now=lambda: yard.at, latency_s=latency_s)
+
+    def snapshot(server_id: str, *, tag: str, name: str) -> None:
+        taken.append(yard.at)
+        slow.snapshot_server(server_id, tag=tag, name=name)
+
+    monkeypatch.setattr(yard.cloud, "snapshot_server", snapshot)
     yard.region.inject(Fault.ends_in_error, operation="snapshot_server", count=None)
     reclaimed(yard, server)
-    yard.work()
+    while not told(yard, "server_stuck"):
+        yard.work(rounds=1)
+        assert len(taken) <= REFUSALS_BORNE
     assert row(yard, server).state == "expiring"
+    assert len(taken) == REFUSALS_BORNE
+    assert told(yard, "server_stuck") == [("operator", yard.hall.city)]
+    now = row(yard, server)
+    assert now.fault == {"zh": "快照在云平台上出错", "en": "the snapshot ended in error"}
+    waits = [after - before for before, after in pairwise(taken)]
+    assert waits[-1] - waits[0] > timedelta(minutes=2)
     days_pass(yard, 7)
     assert (row(yard, server).state, yard.held()) == ("released", Resources())
     assert {image.status for image in yard.cloud.list_images() if image.tag} <= {"error"}
