@@ -46,16 +46,19 @@ class InboxRow:
     card: Card
 
 
-def holds_role(session: Session, *, person_id: int, role: str, bureau_id: int, at: datetime) -> bool:
-    """Whether the person holds `role` at the bureau or above it, at `at`."""
+def holds_role(
+    session: Session, *, role: str, bureau_id: int, at: datetime, person_id: int | None = None
+) -> bool:
+    """Whether the person (None: anybody) holds `role` at the bureau or above it, at `at`."""
     chain = _chains(select(Bureau.id).where(Bureau.id == bureau_id))
     query = (
         select(RoleAssignment.id)
         .join(chain, chain.c.above_id == RoleAssignment.bureau_id)
-        .where(RoleAssignment.person_id == person_id, RoleAssignment.role == role)
-        .where(RoleAssignment.valid_from <= at)
+        .where(RoleAssignment.role == role, RoleAssignment.valid_from <= at)
         .where(or_(RoleAssignment.valid_to.is_(None), RoleAssignment.valid_to > at))
     )
+    if person_id is not None:
+        query = query.where(RoleAssignment.person_id == person_id)
     return session.scalar(query.limit(1)) is not None
 
 

@@ -7,6 +7,7 @@ from approval.service.handing_over import hand_over_cases
 from approval.service.items import load_items
 from approval.service.record import notify
 from approval.service.reminders import list_to_remind, read_notice, send_reminders
+from approval.service.steps import check_other_hand
 from approval.service.supplements import (
     abandon_supplement,
     accept_by_silence,
@@ -23,6 +24,7 @@ __all__ = [
     "accept_by_silence",
     "answer_supplement",
     "ask_supplement",
+    "check_other_hand",
     "decide",
     "edit_case",
     "hand_over_cases",

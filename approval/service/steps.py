@@ -12,7 +12,7 @@ from approval.models import Case, CaseBranch, CaseDecision, CaseStep
 from approval.queries import deciders, holds_role, item_of, list_round
 from approval.service.clocks import end_suspensions, find_running_clock, start_clock, stop_clocks
 from approval.service.record import notify
-from approval.wording import APPLICANT_PART, both
+from approval.wording import APPLICANT_PART, Pair, both
 from identity.models import Bureau
 from infra.clock import city_date
 
@@ -139,6 +139,17 @@ def check_hand(session: Session, case: Case, step: CaseStep, person_id: int, at:
     if part is not None:
         names = APPLICANT_PART if part == APPLICANT else (rules[part].name_zh, rules[part].name_en)
         raise SamePerson(number=case.number, **both(names, "part"), **step_facts(rule))
+
+
+def check_other_hand(session: Session, case: Case, person_id: int, *, step: Pair) -> None:
+    """Raises SamePerson if the person decided a step of the case, for what comes after the last one: `step`
+    names it in Chinese and English.
+    """
+    rules = rules_of(session, case)
+    part = next((key for key, by in deciders(session, case).items() if by == person_id), None)
+    if part is not None:
+        names = rules[part].name_zh, rules[part].name_en
+        raise SamePerson(number=case.number, **both(names, "part"), **both(step, "step"))
 
 
 def step_facts(rule: StepRule) -> dict[str, str]:

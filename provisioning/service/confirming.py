@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from approval.errors import SamePerson
-from approval.flow import parse_steps
-from approval.queries import deciders, get_case, holds_role, item_of
+from approval.queries import get_case, holds_role
+from approval.service import check_other_hand
 from identity.roles import Role
 from provisioning.errors import NotTheApplicant
 from provisioning.models import Request
@@ -25,17 +25,7 @@ def check_confirms(session: Session, request: Request, *, person_id: int, at: da
     if not stands_in:
         raise NotTheApplicant(request_id=request.id, act_zh="确认", act_en="confirm")
     case = get_case(session, request.case_id or 0)
-    rules = {rule.key: rule for rule in parse_steps(item_of(session, case).steps)}
-    for key, decided_by in deciders(session, case).items():
-        if decided_by == person_id:
-            part = rules[key]
-            raise SamePerson(
-                number=case.number,
-                part_zh=part.name_zh,
-                part_en=part.name_en,
-                step_zh="确认交付",
-                step_en="confirm",
-            )
+    check_other_hand(session, case, person_id, step=("确认交付", "confirm"))
 
 
 def may_confirm(session: Session, request: Request, *, person_id: int, at: datetime) -> bool:

@@ -3,12 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from approval.queries import holds_role
 from approval.service import notify
-from identity.models import Person, RoleAssignment
+from identity.models import Person
 from identity.queries import list_chain_ids
 from identity.roles import Role
 from provisioning.models import Request, Server
@@ -66,16 +65,8 @@ def _about(server: Server, code: str, at: datetime, facts: dict[str, Any]) -> di
 
 
 def _admins(session: Session, bureau_id: int, *, at: datetime) -> dict[str, Any]:
-    held = (
-        select(RoleAssignment.id)
-        .where(RoleAssignment.role == Role.bureau_admin)
-        .where(RoleAssignment.bureau_id.in_(list_chain_ids(session, bureau_id=bureau_id)))
-        .where(RoleAssignment.valid_from <= at)
-        .where(or_(RoleAssignment.valid_to.is_(None), RoleAssignment.valid_to > at))
-    )
-    if session.scalar(held.limit(1)) is None:
-        return _office(session, bureau_id)
-    return {"role": Role.bureau_admin.value, "bureau_id": bureau_id}
+    admins: dict[str, Any] = {"role": Role.bureau_admin.value, "bureau_id": bureau_id}
+    return admins if holds_role(session, at=at, **admins) else _office(session, bureau_id)
 
 
 def _office(session: Session, bureau_id: int) -> dict[str, Any]:
