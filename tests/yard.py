@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,19 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from approval.flow import Outcome
+from approval.models import Notice
 from approval.queries import find_active_step, get_case
 from identity.models import System, SystemOwner
 from infra.clock import city_date
 from infra.database import reading, transaction
+from infra.workdays import load_calendar
 from provisioning.cloud.simulated import SimulatedCloud, SimulatedRegion
-from provisioning.models import Allocation, Region, Request, Server
+from provisioning.models import Allocation, PushedQuota, Region, Request, Server
 from provisioning.queries import get_request, list_due, list_servers_of
 from provisioning.quota import Limits, Resources, total_used
 from provisioning.service.asking import LineAsked
 from provisioning.service.grants import grant_quota, set_root_grant
+from provisioning.service.leases import list_leases_to_tend, tend_lease
 from provisioning.service.offers import learn_region
 from provisioning.service.recount import recount
 from provisioning.service.requests import decide_request, draft_request, submit_request
@@ -127,6 +130,32 @@ class Yard:
         with transaction(self.engine) as session:
             return list_servers_of(session, request_id)
 
+    def server(self, request_id: int) -> Server:
+        """The only row that it asked for."""
+        [server] = self.servers(request_id)
+        return server
+
+    def tend_leases(self) -> None:
+        """What the workers do every ten minutes, without the visits that it asks for."""
+        on = city_date(self.at)
+        with reading(self.engine) as session:
+            due, calendar = list_leases_to_tend(session, on=on), load_calendar(session)
+        for server_id in due:
+            with transaction(self.engine) as session:
+                tend_lease(session, server_id=server_id, on=on, at=self.at, calendar=calendar)
+
+    def told(self, code: str) -> list[tuple[int | str | None, int | None]]:
+        """Who was told, in order: a person's id and None, or a role and its bureau."""
+        with reading(self.engine) as session:
+            query = select(Notice).where(Notice.code == code).order_by(Notice.id)
+            return [(one.role or one.person_id, one.bureau_id) for one in session.scalars(query)]
+
+    def project_of(self, bureau_id: int) -> str:
+        """The bureau's project in the cloud."""
+        with reading(self.engine) as session:
+            query = select(PushedQuota.project).where(PushedQuota.bureau_id == bureau_id)
+            return session.scalars(query).one() or ""
+
     def held(self) -> Resources:
         """The sum of open allocations."""
         with reading(self.engine) as session:
@@ -164,6 +193,11 @@ def make_yard(
         grant_quota(session, bureau_id=hall.county, **whole)
         grant_quota(session, bureau_id=hall.town, **{**whole, "limit": room})
     return yard
+
+
+def make_spring_yard(engine: Engine, folder: Path) -> Yard:
+    """Always in the spring of 2026, whose calendar is published: leases end weeks later, on its work days."""
+    return make_yard(engine, folder, at=datetime(2026, 3, 2, 1, tzinfo=UTC))
 
 
 def _system(session: Session, bureau_id: int, at: datetime) -> int:

@@ -37,7 +37,7 @@ def built(yard: Yard) -> int:
     """The id of a server that runs."""
     asked = yard.ask(ONE)
     yard.work()
-    [server] = yard.servers(asked)
+    server = yard.server(asked)
     assert server.state == "active"
     return server.id
 
@@ -214,7 +214,7 @@ def test_a_stopped_server_that_was_resized_is_still_stopped(yard: Yard) -> None:
 def test_a_server_that_went_while_it_was_resized_leaves_nothing_held(yard: Yard) -> None:
     asked = yard.ask(replace(ONE, volume_gib=0))
     yard.work()
-    [server] = yard.servers(asked)
+    server = yard.server(asked)
     yard.cloud.delete_server(server.cloud_id or "")
     longer = resized(yard, server.id)
     yard.work()

@@ -1,28 +1,24 @@
 """Once the applicant has left: who is told before anything is deleted, and who confirms what was built."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select
 
 from approval.errors import SamePerson
-from approval.models import Notice
 from identity.actor import INSTALLATION
 from identity.models import Person, RoleAssignment
 from identity.service.people import depart_person
-from infra.clock import city_date, city_midnight
+from infra.clock import city_midnight
 from infra.database import reading, transaction
-from infra.workdays import load_calendar
 from provisioning.cloud.simulated import Fault
 from provisioning.errors import NotTheApplicant
-from provisioning.models import Server
 from provisioning.queries import list_applied_for
-from provisioning.service.leases import list_leases_to_tend, tend_lease
 from provisioning.service.requests import confirm_request
 from provisioning.service.servers import reclaim_server
-from tests.yard import LINE, Yard, make_yard
+from tests.yard import LINE, Yard, make_spring_yard
 
 ONE = replace(LINE, count=1)
 END_ON = date(2026, 4, 9)
@@ -30,8 +26,7 @@ END_ON = date(2026, 4, 9)
 
 @pytest.fixture
 def yard(database: Engine, tmp_path: Path) -> Yard:
-    """Always in the spring of 2026, whose calendar is published: leases end weeks later, on its work days."""
-    return make_yard(database, tmp_path, at=datetime(2026, 3, 2, 1, tzinfo=UTC))
+    return make_spring_yard(database, tmp_path)
 
 
 def leave(yard: Yard) -> None:
@@ -56,28 +51,11 @@ def give(yard: Yard, person_id: int, bureau_id: int, role: str) -> None:
         session.add(RoleAssignment(person_id=person_id, role=role, bureau_id=bureau_id, valid_from=yard.at))
 
 
-def told(yard: Yard, code: str) -> list[tuple[int | None, str | None, int | None]]:
-    """Who was told, in order: the person, or the role and its bureau."""
-    with reading(yard.engine) as session:
-        query = select(Notice).where(Notice.code == code).order_by(Notice.id)
-        return [(one.person_id, one.role, one.bureau_id) for one in session.scalars(query)]
-
-
 def tend(yard: Yard, on: date) -> None:
     """What the daily task does on that day, and the visits it asks for."""
     yard.at = city_midnight(on) + timedelta(hours=9)
-    with reading(yard.engine) as session:
-        due, calendar = list_leases_to_tend(session, on=on), load_calendar(session)
-    for server_id in due:
-        with transaction(yard.engine) as session:
-            tend_lease(session, server_id=server_id, on=city_date(yard.at), at=yard.at, calendar=calendar)
+    yard.tend_leases()
     yard.work()
-
-
-def only(yard: Yard, request_id: int) -> Server:
-    """The server that it asked for."""
-    [server] = yard.servers(request_id)
-    return server
 
 
 def test_the_bureau_is_told_before_and_when_a_lease_ends_after_the_applicant_left(yard: Yard) -> None:
@@ -86,10 +64,10 @@ def test_the_bureau_is_told_before_and_when_a_lease_ends_after_the_applicant_lef
     hire(yard, "successor", yard.hall.town)
     leave(yard)
     tend(yard, END_ON - timedelta(days=1))
-    assert set(told(yard, "lease_ends")) == {(None, "bureau_admin", yard.hall.town)}
+    assert set(yard.told("lease_ends")) == {("bureau_admin", yard.hall.town)}
     tend(yard, END_ON + timedelta(days=1))
-    assert told(yard, "lease_over") == [(None, "bureau_admin", yard.hall.town)]
-    assert only(yard, asked).state == "stopped"
+    assert yard.told("lease_over") == [("bureau_admin", yard.hall.town)]
+    assert yard.server(asked).state == "stopped"
 
 
 def test_where_no_bureau_above_has_an_admin_the_office_is_told(yard: Yard) -> None:
@@ -97,7 +75,7 @@ def test_where_no_bureau_above_has_an_admin_the_office_is_told(yard: Yard) -> No
     yard.work()
     leave(yard)
     tend(yard, END_ON + timedelta(days=1))
-    assert told(yard, "lease_over") == [(None, "operator", yard.hall.city)]
+    assert yard.told("lease_over") == [("operator", yard.hall.city)]
 
 
 def test_an_applicant_who_is_there_but_no_admin_any_more_is_told_besides_the_bureau(yard: Yard) -> None:
@@ -108,11 +86,11 @@ def test_an_applicant_who_is_there_but_no_admin_any_more_is_told_besides_the_bur
         held = select(RoleAssignment).where(RoleAssignment.person_id == yard.hall.applicant)
         session.scalars(held).one().valid_to = yard.at
     with transaction(yard.engine) as session:
-        server_id = only(yard, asked).id
+        server_id = yard.server(asked).id
         reclaim_server(session, server_id=server_id, at=yard.at, actor="person:1", reason="闲置")
-    assert told(yard, "server_reclaimed") == [
-        (None, "bureau_admin", yard.hall.town),
-        (yard.hall.applicant, None, None),
+    assert yard.told("server_reclaimed") == [
+        ("bureau_admin", yard.hall.town),
+        (yard.hall.applicant, None),
     ]
 
 
@@ -126,7 +104,7 @@ def test_an_admin_of_the_bureau_confirms_once_the_applicant_has_left(yard: Yard)
     leave(yard)
     yard.work()
     assert yard.request(asked).state == "confirming"
-    assert told(yard, "request_to_confirm") == [(None, "bureau_admin", yard.hall.town)]
+    assert yard.told("request_to_confirm") == [("bureau_admin", yard.hall.town)]
     for somebody in (member, stranger):
         with pytest.raises(NotTheApplicant), transaction(yard.engine) as session:
             confirm_request(session, request_id=asked, person_id=somebody, at=yard.at)
@@ -141,8 +119,10 @@ def test_whoever_reviewed_or_verified_does_not_stand_in(yard: Yard, part: int) -
     give(yard, decider, yard.hall.town, "bureau_admin")
     leave(yard)
     yard.work()
-    with pytest.raises(SamePerson), transaction(yard.engine) as session:
+    with pytest.raises(SamePerson) as refused, transaction(yard.engine) as session:
         confirm_request(session, request_id=asked, person_id=decider, at=yard.at)
+    assert refused.value.facts["part_zh"] == ["受理", "核准"][part]
+    assert (refused.value.facts["step_zh"], refused.value.facts["step_en"]) == ("确认交付", "confirm")
     give(yard, yard.hall.operators[2], yard.hall.county, "bureau_admin")
     with transaction(yard.engine) as session:
         confirm_request(session, request_id=asked, person_id=yard.hall.operators[2], at=yard.at)
@@ -164,4 +144,4 @@ def test_what_waits_for_one_who_left_waits_for_who_stands_in(yard: Yard) -> None
     leave(yard)
     assert waiting(yard.hall.town) == [failed, ready]
     assert waiting(yard.hall.provider) == []
-    assert told(yard, "server_failed") == [(yard.hall.applicant, None, None)]
+    assert yard.told("server_failed") == [(yard.hall.applicant, None)]

@@ -1,7 +1,7 @@
 """Servers on their way: failures of the cloud, visits that overlap, lost messages, retries, leases."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,19 +10,17 @@ from sqlalchemy import Engine, event, select
 
 from approval.models import Notice
 from infra import jobs
-from infra.clock import Clock, city_date, city_midnight
+from infra.clock import Clock, city_midnight
 from infra.database import reading, transaction
 from infra.installation import Installation
 from infra.settings import Settings
-from infra.workdays import load_calendar
 from provisioning import tasks
 from provisioning.cloud.simulated import Fault
 from provisioning.errors import QuotaExceeded, ServerState
-from provisioning.models import PushedQuota, Server
+from provisioning.models import PushedQuota
 from provisioning.quota import Limits, Resources
 from provisioning.service.fences import list_stale_fences, push_quota
 from provisioning.service.grants import grant_quota
-from provisioning.service.leases import list_leases_to_tend, tend_lease
 from provisioning.service.servers import (
     give_up_server,
     provision_server,
@@ -33,7 +31,7 @@ from provisioning.service.servers import (
 from provisioning.service.settling import settle_visit
 from provisioning.service.states import RULES
 from provisioning.service.sweep import sweep
-from tests.yard import LINE, REGION, ROOM, Yard, make_yard
+from tests.yard import LINE, REGION, ROOM, Yard, make_spring_yard, make_yard
 
 ONE = replace(LINE, count=1)
 
@@ -41,11 +39,6 @@ ONE = replace(LINE, count=1)
 @pytest.fixture
 def yard(database: Engine, tmp_path: Path, at: datetime) -> Yard:
     return make_yard(database, tmp_path, at=at)
-
-
-def only(yard: Yard, request_id: int) -> Server:
-    [server] = yard.servers(request_id)
-    return server
 
 
 @pytest.mark.parametrize(
@@ -79,8 +72,8 @@ def test_no_transaction_is_open_while_the_cloud_is_called(yard: Yard) -> None:
             seen.append(len(open_now))
             return getattr(yard.cloud, name)
 
-    provision_server(yard.engine, Watched(), server_id=only(yard, asked).id, at=yard.at)  # type: ignore[arg-type]  # it passes every call on
-    assert only(yard, asked).state == "active"
+    provision_server(yard.engine, Watched(), server_id=yard.server(asked).id, at=yard.at)  # type: ignore[arg-type]  # it passes every call on
+    assert yard.server(asked).state == "active"
     assert len(seen) > 5
     assert set(seen) == {0}
 
@@ -90,14 +83,14 @@ def test_a_slow_cloud_is_visited_again_until_it_is_ready(
 ) -> None:
     yard = make_yard(database, tmp_path, at=at, latency_s=5.0)
     asked = yard.ask(ONE)
-    server_id = only(yard, asked).id
+    server_id = yard.server(asked).id
     provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
-    waiting = only(yard, asked)
+    waiting = yard.server(asked)
     assert (waiting.state, waiting.next_try_at) == ("creating", yard.at + timedelta(seconds=1))
     provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
-    assert only(yard, asked).visits == waiting.visits
+    assert yard.server(asked).visits == waiting.visits
     yard.work()
-    assert only(yard, asked).state == "active"
+    assert yard.server(asked).state == "active"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +106,7 @@ def test_what_ends_in_error_is_deleted_its_quota_released_and_can_be_retried(
     yard.region.inject(Fault.ends_in_error, operation=call)
     asked = yard.ask(ONE)
     yard.work()
-    failed = only(yard, asked)
+    failed = yard.server(asked)
     assert (failed.state, failed.cloud_id) == ("failed", None)
     assert failed.fault is not None
     assert "error" in failed.fault["en"] or "hypervisor" in failed.fault["en"]
@@ -127,7 +120,7 @@ def test_what_ends_in_error_is_deleted_its_quota_released_and_can_be_retried(
         retry_server(session, server_id=failed.id, at=yard.at, actor="person:1")
     assert yard.held()["volumes"] == 1
     yard.work()
-    assert only(yard, asked).state == "active"
+    assert yard.server(asked).state == "active"
     assert yard.request(asked).state == "confirming"
     yard.check()
 
@@ -141,12 +134,12 @@ def test_a_retry_that_does_not_fit_names_every_shortfall(yard: Yard) -> None:
             session, region=REGION, bureau_id=yard.hall.town, limit=Limits(), at=yard.at, actor="person:1"
         )
     with pytest.raises(QuotaExceeded) as refused, transaction(yard.engine) as session:
-        retry_server(session, server_id=only(yard, asked).id, at=yard.at, actor="person:1")
+        retry_server(session, server_id=yard.server(asked).id, at=yard.at, actor="person:1")
     named = {short["dimension"]: short["asked"] for short in refused.value.facts["shortfalls"]}
     assert named == {
         "servers": 1, "vcpus": 2, "ram_mib": 4096, "root_gib": 40, "volumes": 1, "volume_gib": 100,
     }  # fmt: skip
-    assert only(yard, asked).state == "failed"
+    assert yard.server(asked).state == "failed"
 
 
 def test_a_permanent_refusal_fails_one_server_and_giving_it_up_lets_the_rest_be_confirmed(yard: Yard) -> None:
@@ -169,7 +162,7 @@ def test_a_request_of_which_nothing_is_left_has_failed(yard: Yard) -> None:
     asked = yard.ask(ONE)
     yard.work()
     with transaction(yard.engine) as session:
-        give_up_server(session, server_id=only(yard, asked).id, at=yard.at, actor="person:1")
+        give_up_server(session, server_id=yard.server(asked).id, at=yard.at, actor="person:1")
     assert yard.request(asked).state == "failed"
 
 
@@ -178,8 +171,8 @@ def test_while_the_region_is_down_the_waits_grow_and_the_fault_shows(yard: Yard)
     asked = yard.ask(ONE)
     waits = []
     for _ in range(4):
-        provision_server(yard.engine, yard.cloud, server_id=only(yard, asked).id, at=yard.at)
-        row = only(yard, asked)
+        provision_server(yard.engine, yard.cloud, server_id=yard.server(asked).id, at=yard.at)
+        row = yard.server(asked)
         assert row.next_try_at is not None
         waits.append((row.next_try_at - yard.at).total_seconds())
         yard.at = row.next_try_at
@@ -188,12 +181,12 @@ def test_while_the_region_is_down_the_waits_grow_and_the_fault_shows(yard: Yard)
     assert REGION in row.fault["zh"]
     yard.region.lift()
     yard.work()
-    assert only(yard, asked).state == "active"
+    assert yard.server(asked).state == "active"
 
 
 def test_of_two_visits_at_once_only_one_calls_and_a_late_one_settles_nothing(yard: Yard) -> None:
     asked = yard.ask(ONE)
-    server_id = only(yard, asked).id
+    server_id = yard.server(asked).id
     with transaction(yard.engine) as session:
         first = take_server(session, server_id=server_id, at=yard.at)
     with transaction(yard.engine) as session:
@@ -203,17 +196,17 @@ def test_of_two_visits_at_once_only_one_calls_and_a_late_one_settles_nothing(yar
     late = RULES[first.state].visit(yard.cloud, replace(first, project_id=project_id))
     yard.work()
     yard.later(seconds=31)
-    before = only(yard, asked)
+    before = yard.server(asked)
     with transaction(yard.engine) as session:
         assert settle_visit(session, first, late, at=yard.at) is False
-    assert only(yard, asked).revision == before.revision
+    assert yard.server(asked).revision == before.revision
     assert len(yard.cloud.list_servers()) == 1
     yard.check()
 
 
 def test_two_servers_of_one_tag_become_one(yard: Yard) -> None:
     asked = yard.ask(ONE)
-    row = only(yard, asked)
+    row = yard.server(asked)
     project_id = push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at)
     for _ in range(2):
         yard.cloud.create_server(
@@ -226,7 +219,7 @@ def test_two_servers_of_one_tag_become_one(yard: Yard) -> None:
         )
     yard.work()
     [server] = yard.cloud.list_servers()
-    assert (only(yard, asked).state, only(yard, asked).cloud_id) == ("active", server.id)
+    assert (yard.server(asked).state, yard.server(asked).cloud_id) == ("active", server.id)
 
 
 def test_a_quota_that_somebody_lowered_in_the_cloud_is_pushed_again(yard: Yard) -> None:
@@ -238,7 +231,7 @@ def test_a_quota_that_somebody_lowered_in_the_cloud_is_pushed_again(yard: Yard) 
     yard.cloud.set_quota(project_id, Limits.of(servers=1))
     second = yard.ask(ONE)
     yard.work()
-    assert [only(yard, one).state for one in (first, second)] == ["active", "active"]
+    assert [yard.server(one).state for one in (first, second)] == ["active", "active"]
     assert yard.cloud.get_quota(project_id)["servers"] == ROOM["servers"]
 
 
@@ -292,15 +285,15 @@ def test_a_release_holds_the_quota_until_the_cloud_has_let_go(
     yard = make_yard(database, tmp_path, at=at, latency_s=5.0)
     asked = yard.ask(ONE)
     yard.work()
-    server_id = only(yard, asked).id
+    server_id = yard.server(asked).id
     held = yard.held()
     with transaction(yard.engine) as session:
         release_server(session, server_id=server_id, at=yard.at, actor="person:1")
     provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
-    assert only(yard, asked).state == "releasing"
+    assert yard.server(asked).state == "releasing"
     assert yard.held() == held
     yard.work()
-    assert only(yard, asked).state == "released"
+    assert yard.server(asked).state == "released"
     assert yard.held() == Resources()
     yard.check()
 
@@ -309,23 +302,18 @@ def test_a_lease_tells_stops_keeps_a_snapshot_and_deletes_on_a_work_day(
     database: Engine, tmp_path: Path
 ) -> None:
     """It ends on a Thursday, so that the first day after its 15 days of grace is a Saturday."""
-    yard = make_yard(database, tmp_path, at=datetime(2026, 3, 2, 1, tzinfo=UTC))
+    yard = make_spring_yard(database, tmp_path)
     end_on = date(2026, 4, 9)
     asked = yard.ask(ONE, end_on=end_on)
     yard.work()
-    server_id = only(yard, asked).id
+    server_id = yard.server(asked).id
 
     def tend(days: int) -> str:
-        on = end_on + timedelta(days=days)
-        yard.at = city_midnight(on) + timedelta(hours=9)
+        yard.at = city_midnight(end_on + timedelta(days=days)) + timedelta(hours=9)
         for _ in range(2):
-            with reading(yard.engine) as session:
-                due, calendar = list_leases_to_tend(session, on=on), load_calendar(session)
-            for one in due:
-                with transaction(yard.engine) as session:
-                    tend_lease(session, server_id=one, on=city_date(yard.at), at=yard.at, calendar=calendar)
+            yard.tend_leases()
             yard.work()
-        return only(yard, asked).state
+        return yard.server(asked).state
 
     assert [tend(days) for days in (-31, -30, -7, -1, 0)] == ["active"] * 5
     with reading(yard.engine) as session:
@@ -337,6 +325,8 @@ def test_a_lease_tells_stops_keeps_a_snapshot_and_deletes_on_a_work_day(
     assert tend(16) == "stopped"
     assert tend(18) == "released"
     assert yard.cloud.list_servers() == []
-    assert [image.tag for image in yard.cloud.list_images() if image.tag] == [f"{only(yard, asked).tag}-last"]
-    assert server_id == only(yard, asked).id
+    assert [image.tag for image in yard.cloud.list_images() if image.tag] == [
+        f"{yard.server(asked).tag}-last"
+    ]
+    assert server_id == yard.server(asked).id
     yard.check()

@@ -278,11 +278,11 @@ def test_a_quota_change_is_granted_by_the_verification(yard: Yard) -> None:
 def test_a_resize_holds_the_larger_size_until_the_cloud_has_it(yard: Yard) -> None:
     built = yard.ask(replace(LINE, count=1))
     yard.work()
-    [server] = yard.servers(built)
+    server = yard.server(built)
     asked = yard.ask(LineAsked(target_id=server.id, flavor=BIGGER), kind="resize")
     assert yard.held()["vcpus"] == 4
     yard.work()
-    [server] = yard.servers(built)
+    server = yard.server(built)
     assert (server.state, server.flavor, server.amounts["vcpus"]) == ("active", BIGGER, 4)
     assert yard.cloud.list_servers()[0].flavor == BIGGER
     assert yard.request(asked).state == "confirming"
@@ -297,7 +297,7 @@ def test_a_resize_holds_the_larger_size_until_the_cloud_has_it(yard: Yard) -> No
 def test_more_volumes_extension_and_release(yard: Yard) -> None:
     built = yard.ask(replace(LINE, count=1))
     yard.work()
-    [server] = yard.servers(built)
+    server = yard.server(built)
     more = yard.ask(LineAsked(target_id=server.id, volume_gib=50), kind="volumes")
     yard.work()
     assert yard.request(more).state == "confirming"

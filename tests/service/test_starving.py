@@ -21,7 +21,7 @@ from infra.installation import Installation
 from infra.settings import Settings
 from provisioning import tasks
 from provisioning.cloud.simulated import Fault, SimulatedCloud
-from provisioning.models import PushedQuota, Region
+from provisioning.models import Region
 from provisioning.queries import get_request, get_server
 from provisioning.quota import Limits
 from provisioning.service.fences import list_stale_fences, push_quota
@@ -82,19 +82,13 @@ def shrink(yard: Yard) -> None:
             )
 
 
-def project_of(yard: Yard, bureau_id: int) -> str:
-    with reading(yard.engine) as session:
-        row = session.scalars(select(PushedQuota).where(PushedQuota.bureau_id == bureau_id)).one()
-        return row.project or ""
-
-
 def test_a_bureau_whose_quota_is_refused_starves_no_other(yard: Yard) -> None:
     shrink(yard)
     county, town = yard.hall.county, yard.hall.town
     yard.region.inject(Fault.refused, operation="set_quota")
     with pytest.raises(ExceptionGroup, match=f"1 of 2 failed: the quota of bureau {county} in region yard"):
         tasks.push_quotas()
-    assert yard.cloud.get_quota(project_of(yard, town))["servers"] == LEAST["servers"]
+    assert yard.cloud.get_quota(yard.project_of(town))["servers"] == LEAST["servers"]
     with reading(yard.engine) as session:
         assert list_stale_fences(session, region=REGION) == [county]
     tasks.push_quotas()
@@ -126,14 +120,14 @@ def test_a_region_that_does_not_answer_is_left_and_the_next_is_served(yard: Yard
 
 def test_a_project_that_the_cloud_has_lost_is_made_anew(yard: Yard) -> None:
     shrink(yard)
-    lost = project_of(yard, yard.hall.county)
+    lost = yard.project_of(yard.hall.county)
     with yard.region.store.writing() as db:
         db.execute("DELETE FROM projects WHERE id = ?", (lost,))
     tasks.push_quotas()
-    made = project_of(yard, yard.hall.county)
+    made = yard.project_of(yard.hall.county)
     assert made != lost
     assert yard.cloud.get_quota(made)["servers"] == LESS["servers"]
-    assert yard.cloud.get_quota(project_of(yard, yard.hall.town))["servers"] == LEAST["servers"]
+    assert yard.cloud.get_quota(yard.project_of(yard.hall.town))["servers"] == LEAST["servers"]
 
 
 def test_a_region_that_does_not_answer_starves_no_other(yard: Yard) -> None:

@@ -1,24 +1,20 @@
 """Servers that the cloud lost, broke or will not obey: none is stuck with its quota, and somebody is told."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
-from approval.models import Notice
-from infra.clock import city_date, city_midnight
+from infra.clock import city_midnight
 from infra.database import reading, transaction
-from infra.workdays import load_calendar
 from provisioning.cloud.simulated import Fault, SimulatedCloud
 from provisioning.models import Server
 from provisioning.pace import REFUSALS_BORNE
 from provisioning.quota import Resources
 from provisioning.service.asking import LineAsked
-from provisioning.service.leases import list_leases_to_tend, tend_lease
 from provisioning.service.servers import (
     provision_server,
     reclaim_server,
@@ -29,7 +25,7 @@ from provisioning.service.servers import (
 )
 from provisioning.service.settling import settle_visit
 from provisioning.service.states import RULES
-from tests.yard import LINE, REGION, Yard, make_yard
+from tests.yard import LINE, REGION, Yard, make_spring_yard
 
 WITH_VOLUME = replace(LINE, count=1)
 BARE = replace(WITH_VOLUME, volume_gib=0)
@@ -37,24 +33,14 @@ BARE = replace(WITH_VOLUME, volume_gib=0)
 
 @pytest.fixture
 def yard(database: Engine, tmp_path: Path) -> Yard:
-    """Always in the spring of 2026, whose calendar is published: leases end weeks later, on its work days."""
-    return make_yard(database, tmp_path, at=datetime(2026, 3, 2, 1, tzinfo=UTC))
-
-
-def leases_tended(yard: Yard) -> None:
-    """What the workers do every ten minutes."""
-    with reading(yard.engine) as session:
-        due, calendar = list_leases_to_tend(session, on=city_date(yard.at)), load_calendar(session)
-    for one in due:
-        with transaction(yard.engine) as session:
-            tend_lease(session, server_id=one, on=city_date(yard.at), at=yard.at, calendar=calendar)
+    return make_spring_yard(database, tmp_path)
 
 
 def built(yard: Yard, line: LineAsked = BARE) -> Server:
     """A server that runs."""
     asked = yard.ask(line)
     yard.work()
-    [server] = yard.servers(asked)
+    server = yard.server(asked)
     assert server.state == "active"
     return server
 
@@ -83,13 +69,6 @@ def break_all(yard: Yard) -> None:
         db.execute("UPDATE servers SET status = 'ERROR', fault = 'the disk is gone'")
 
 
-def told(yard: Yard, code: str) -> Sequence[tuple[str | None, int | None]]:
-    """Which role at which bureau was told."""
-    with reading(yard.engine) as session:
-        query = select(Notice.role, Notice.bureau_id).where(Notice.code == code).order_by(Notice.id)
-        return [(role, bureau_id) for role, bureau_id in session.execute(query)]
-
-
 def days_pass(yard: Yard, days: int) -> None:
     """Each with its visits."""
     for _ in range(days):
@@ -111,7 +90,7 @@ def test_a_server_that_is_gone_frees_its_quota_whatever_was_asked_of_it(yard: Ya
     yard.work()
     assert row(yard, server).state == "released"
     assert yard.held() == Resources()
-    assert told(yard, "server_gone") == [("operator", yard.hall.city), ("bureau_admin", yard.hall.town)]
+    assert yard.told("server_gone") == [("operator", yard.hall.city), ("bureau_admin", yard.hall.town)]
     yard.check()
 
 
@@ -123,7 +102,7 @@ def test_volumes_that_outlive_their_server_are_kept_until_somebody_releases_them
     yard.work()
     assert row(yard, server).state == "stopped"
     assert (yard.held(), len(yard.cloud.list_volumes())) == (held, 1)
-    assert ("bureau_admin", yard.hall.town) in told(yard, "server_gone_but_volumes")
+    assert ("bureau_admin", yard.hall.town) in yard.told("server_gone_but_volumes")
     yard.ask(LineAsked(target_id=server.id), kind="release", end_on=None)
     yard.work()
     assert (row(yard, server).state, yard.held()) == ("released", Resources())
@@ -146,12 +125,12 @@ def test_a_server_in_error_is_reclaimed_without_a_snapshot_once_one_was_sought_f
     reclaimed(yard, server)
     yard.work(rounds=60)
     assert row(yard, server).state == "expiring"
-    assert told(yard, "server_stuck") == [("operator", yard.hall.city)]
+    assert yard.told("server_stuck") == [("operator", yard.hall.city)]
     assert yard.held()["servers"] == 1
     days_pass(yard, 7)
     assert (row(yard, server).state, yard.held()) == ("released", Resources())
     assert (yard.cloud.list_servers(), yard.cloud.list_volumes()) == ([], [])
-    assert told(yard, "server_without_snapshot") == [
+    assert yard.told("server_without_snapshot") == [
         ("operator", yard.hall.city),
         ("bureau_admin", yard.hall.town),
     ]
@@ -168,7 +147,7 @@ def test_a_snapshot_that_is_refused_for_a_while_is_kept_in_the_end(yard: Yard) -
     yard.work(rounds=120)
     assert row(yard, server).state == "released"
     assert [image.tag for image in yard.cloud.list_images() if image.tag] == [f"{server.tag}-last"]
-    assert told(yard, "server_without_snapshot") == []
+    assert yard.told("server_without_snapshot") == []
 
 
 @pytest.mark.parametrize("latency_s", [0.0, 100.0])
@@ -186,12 +165,12 @@ def test_snapshots_that_all_end_in_error_are_told_of_and_do_not_keep_a_server_fo
     monkeypatch.setattr(yard.cloud, "snapshot_server", snapshot)
     yard.region.inject(Fault.ends_in_error, operation="snapshot_server", count=None)
     reclaimed(yard, server)
-    while not told(yard, "server_stuck"):
+    while not yard.told("server_stuck"):
         yard.work(rounds=1)
         assert len(taken) <= REFUSALS_BORNE
     assert row(yard, server).state == "expiring"
     assert len(taken) == REFUSALS_BORNE
-    assert told(yard, "server_stuck") == [("operator", yard.hall.city)]
+    assert yard.told("server_stuck") == [("operator", yard.hall.city)]
     now = row(yard, server)
     assert now.fault == {"zh": "快照在云平台上出错", "en": "the snapshot ended in error"}
     waits = [after - before for before, after in pairwise(taken)]
@@ -199,19 +178,19 @@ def test_snapshots_that_all_end_in_error_are_told_of_and_do_not_keep_a_server_fo
     days_pass(yard, 7)
     assert (row(yard, server).state, yard.held()) == ("released", Resources())
     assert {image.status for image in yard.cloud.list_images() if image.tag} <= {"error"}
-    assert len(told(yard, "server_without_snapshot")) == 2
+    assert len(yard.told("server_without_snapshot")) == 2
 
 
 def test_a_lapsed_lease_ends_with_a_server_in_error_too(yard: Yard) -> None:
     end_on = date(2026, 4, 9)
     asked = yard.ask(BARE, end_on=end_on)
     yard.work()
-    [server] = yard.servers(asked)
+    server = yard.server(asked)
     break_all(yard)
     states = []
     for days in range(1, 26):
         yard.at = city_midnight(end_on + timedelta(days=days)) + timedelta(hours=9)
-        leases_tended(yard)
+        yard.tend_leases()
         yard.work(rounds=3)
         states.append(row(yard, server).state)
     assert list(dict.fromkeys(states)) == ["stopped", "expiring", "released"]
@@ -228,7 +207,7 @@ def test_a_server_that_may_not_be_stopped_still_runs_and_its_people_and_the_offi
     assert (now.state, yard.cloud.list_servers()[0].status) == ("active", "ACTIVE")
     assert now.fault is not None
     assert "stop_server" in now.fault["en"]
-    assert told(yard, "server_not_stopped") == [
+    assert yard.told("server_not_stopped") == [
         ("operator", yard.hall.city),
         ("bureau_admin", yard.hall.town),
     ]
@@ -238,18 +217,18 @@ def test_a_lapsed_lease_ends_with_a_server_that_may_not_be_stopped_too(yard: Yar
     end_on = date(2026, 4, 9)
     asked = yard.ask(BARE, end_on=end_on)
     yard.work()
-    [server] = yard.servers(asked)
+    server = yard.server(asked)
     yard.region.inject(Fault.refused, operation="stop_server", count=None)
     for days in range(1, 16):
         yard.at = city_midnight(end_on + timedelta(days=days)) + timedelta(hours=9)
         for _ in range(4):
-            leases_tended(yard)
+            yard.tend_leases()
             yard.work(rounds=3)
             yard.later(minutes=10)
         assert row(yard, server).state == "active"
-        assert len(told(yard, "server_not_stopped")) == 2 * days
+        assert len(yard.told("server_not_stopped")) == 2 * days
     yard.at = city_midnight(date(2026, 4, 27)) + timedelta(hours=9)
-    leases_tended(yard)
+    yard.tend_leases()
     yard.work()
     assert (row(yard, server).state, yard.held()) == ("released", Resources())
     assert [image.tag for image in yard.cloud.list_images() if image.tag] == [f"{server.tag}-last"]
@@ -276,10 +255,10 @@ def test_what_is_under_way_for_hours_is_told_to_the_office_once(yard: Yard) -> N
     yard.region.inject(Fault.slow, operation="stop_server", seconds=9 * 3600.0)
     stopped(yard, server)
     yard.work()
-    assert told(yard, "server_stuck") == []
+    assert yard.told("server_stuck") == []
     yard.later(hours=6)
     yard.work(rounds=4)
-    assert told(yard, "server_stuck") == [("operator", yard.hall.city)]
+    assert yard.told("server_stuck") == [("operator", yard.hall.city)]
     yard.later(hours=3)
     yard.work()
     assert row(yard, server).state == "stopped"

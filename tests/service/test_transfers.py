@@ -15,7 +15,7 @@ from infra.database import reading, transaction
 from infra.journal import JournalEntry
 from portal.guards import SYSTEM_GUARDS
 from provisioning.cloud.simulated import Fault
-from provisioning.models import PushedQuota, Server
+from provisioning.models import Server
 from provisioning.queries import find_lease, list_servers
 from provisioning.quota import Limits, Resources
 from provisioning.service.asking import LineAsked
@@ -54,11 +54,6 @@ def seen_by(yard: Yard, bureau_id: int) -> list[int]:
         return [server.id for server in list_servers(session, bureau_ids=[bureau_id])]
 
 
-def project_of(yard: Yard, bureau_id: int) -> str | None:
-    with reading(yard.engine) as session:
-        return session.scalar(select(PushedQuota.project).where(PushedQuota.bureau_id == bureau_id))
-
-
 def test_servers_and_open_requests_follow_and_go_on(yard: Yard) -> None:
     old, new = yard.hall.town, yard.hall.county
     done, asked, waiting = yard.ask(ONE), yard.ask(ONE), yard.draft(ONE)
@@ -91,8 +86,8 @@ def test_servers_and_open_requests_follow_and_go_on(yard: Yard) -> None:
         ("active", LINE.flavor),
     ]
     projects = {one.tag: one.project_id for one in yard.cloud.list_servers()}
-    assert projects[first.tag] == project_of(yard, old)
-    assert projects[second.tag] == project_of(yard, new)
+    assert projects[first.tag] == yard.project_of(old)
+    assert projects[second.tag] == yard.project_of(new)
     yard.check()
     with transaction(yard.engine) as session:
         release_server(session, server_id=first.id, at=yard.at, actor="person:1")
@@ -121,7 +116,7 @@ def test_what_stays_in_the_old_project_takes_no_room_of_its_bureau(yard: Yard) -
     asked = yard.ask(replace(LINE, count=10), system_id=system_id)
     yard.work()
     assert {server.state for server in yard.servers(asked)} == {"active"}
-    quota = yard.cloud.get_quota(project_of(yard, old) or "")
+    quota = yard.cloud.get_quota(yard.project_of(old))
     assert (quota["servers"], quota["volume_gib"]) == (16, 2_600)
     yard.check()
 
@@ -135,19 +130,19 @@ def test_a_system_handed_back_is_no_guest(yard: Yard) -> None:
     hand_over(yard, old)
     assert [server.project_bureau_id for server in yard.servers(asked)] == [None]
     push_quota(yard.engine, yard.cloud, bureau_id=old, at=yard.at)
-    assert yard.cloud.get_quota(project_of(yard, old) or "")["servers"] == ROOM["servers"]
+    assert yard.cloud.get_quota(yard.project_of(old))["servers"] == ROOM["servers"]
 
 
 def test_a_failed_server_is_built_anew_in_the_new_bureaus_project(yard: Yard) -> None:
     yard.region.inject(Fault.ends_in_error, operation="create_server")
-    [failed] = yard.servers(yard.ask(ONE))
+    failed = yard.server(yard.ask(ONE))
     yard.work()
     hand_over(yard, yard.hall.county)
     with transaction(yard.engine) as session:
         retry_server(session, server_id=failed.id, at=yard.at, actor="person:1")
     yard.work()
     [built] = yard.cloud.list_servers()
-    assert built.project_id == project_of(yard, yard.hall.county)
+    assert built.project_id == yard.project_of(yard.hall.county)
     yard.check()
 
 
@@ -181,7 +176,7 @@ def test_a_merger_takes_the_servers_to_the_successor(yard: Yard) -> None:
 
 
 def test_a_recount_names_a_server_that_another_bureau_pays_for(yard: Yard) -> None:
-    [server] = yard.servers(yard.ask(ONE))
+    server = yard.server(yard.ask(ONE))
     with transaction(yard.engine) as session:
         session.execute(update(Server).values(bureau_id=yard.hall.city))
     with reading(yard.engine) as session:
@@ -191,7 +186,7 @@ def test_a_recount_names_a_server_that_another_bureau_pays_for(yard: Yard) -> No
 
 
 def test_a_recount_names_a_server_that_is_not_of_the_size_settled_for_it(yard: Yard) -> None:
-    [server] = yard.servers(yard.ask(ONE))
+    server = yard.server(yard.ask(ONE))
     other = server.amounts + Resources.of(vcpus=2)
     with transaction(yard.engine) as session:
         session.execute(update(Server).values(amounts=other))

@@ -157,7 +157,7 @@ def test_every_act_takes_the_lock_of_the_tree_before_any_row(yard: Yard) -> None
         yard.work()
         with transaction(yard.engine) as session:
             confirm_request(session, **mine)
-        [server] = yard.servers(asked)
+        server = yard.server(asked)
         yard.ask(LineAsked(volume_gib=5, target_id=server.id), kind="volumes")
         yard.work()
         yard.ask(LineAsked(flavor=BIGGER, target_id=server.id), kind="resize")
@@ -169,7 +169,7 @@ def test_every_act_takes_the_lock_of_the_tree_before_any_row(yard: Yard) -> None
         act(stop_server, server.id)
         act(release_server, server.id)
         yard.region.inject(Fault.ends_in_error, operation="create_server", count=2)
-        [failing] = yard.servers(yard.ask(one))
+        failing = yard.server(yard.ask(one))
         yard.work()
         act(retry_server, failing.id)
         act(give_up_server, failing.id)
