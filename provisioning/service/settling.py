@@ -223,6 +223,8 @@ def _lose(session: Session, ending: Ending, found: Found) -> None:
     """
     server, doing = ending.server, ending.server.state
     rule = RULES[doing]
+    if rule.gone is None:
+        raise RuntimeError(f"a server that is {doing} was found gone, and nothing follows that")
     rule.lose(session, ending)
     server.fault, follows = found.fault, rule.gone
     if follows == "releasing" and doing != "expiring":

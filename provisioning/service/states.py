@@ -18,15 +18,15 @@ class Rule:
     `visit` asks the cloud, or raises `CloudFailure`; once that is done, `end` writes down what is held and
     `done` follows. `broken` follows where the cloud cannot or will not; None: what is held stays held, so it
     is tried until it is done. Where the server is not in the cloud any more, `lose` writes that down and
-    `gone` follows. `alarm`: what its bureau and the office are told when it breaks. `fenced`: its project's
-    quota is brought up to date first.
+    `gone` follows; None: no visit finds that. `alarm`: what its bureau and the office are told when it
+    breaks. `fenced`: its project's quota is brought up to date first.
     """
 
     visit: Callable[[Cloud, Work], Found]
     end: Callable[[Session, Ending], None]
     done: str
     broken: str | None
-    gone: str
+    gone: str | None = None
     lose: Callable[[Session, Ending], None] = endings.end_switch
     alarm: str | None = None
     fenced: bool = False
@@ -35,15 +35,11 @@ class Rule:
 RELEASABLE = ("active", "stopped", "stopping", "starting", "expiring")
 """States in which a server can be given up: at rest, or at what may never come to an end."""
 RECLAIMABLE = ("active", "stopped", "stopping", "starting")
-_BUILD = Rule(
-    visit=visits.build, end=endings.end_build, done="active", broken="cleaning", gone="cleaning", fenced=True
-)
+_BUILD = Rule(visit=visits.build, end=endings.end_build, done="active", broken="cleaning", fenced=True)
 RULES: Mapping[str, Rule] = {
     "pending": _BUILD,
     "creating": _BUILD,
-    "cleaning": Rule(
-        visit=visits.dismantle, end=endings.end_cleaning, done="failed", broken=None, gone="failed"
-    ),
+    "cleaning": Rule(visit=visits.dismantle, end=endings.end_cleaning, done="failed", broken=None),
     "attaching": Rule(
         visit=visits.build,
         end=endings.end_change,
@@ -96,7 +92,5 @@ RULES: Mapping[str, Rule] = {
         gone="releasing",
         alarm="server_without_snapshot",
     ),
-    "releasing": Rule(
-        visit=visits.dismantle, end=endings.end_release, done="released", broken=None, gone="released"
-    ),
+    "releasing": Rule(visit=visits.dismantle, end=endings.end_release, done="released", broken=None),
 }

@@ -181,6 +181,19 @@ def test_snapshots_that_all_end_in_error_are_told_of_and_do_not_keep_a_server_fo
     assert len(yard.told("server_without_snapshot")) == 2
 
 
+def test_of_a_server_that_went_while_it_was_reclaimed_no_volume_is_kept_and_nobody_is_alarmed(
+    yard: Yard,
+) -> None:
+    server = built(yard, WITH_VOLUME)
+    reclaimed(yard, server)
+    yard.cloud.delete_server(server.cloud_id or "")
+    yard.work()
+    assert (row(yard, server).state, yard.held()) == ("released", Resources())
+    assert yard.cloud.list_volumes() == []
+    assert yard.told("server_gone") == yard.told("server_gone_but_volumes") == []
+    yard.check()
+
+
 def test_a_lapsed_lease_ends_with_a_server_in_error_too(yard: Yard) -> None:
     end_on = date(2026, 4, 9)
     asked = yard.ask(BARE, end_on=end_on)

@@ -14,7 +14,7 @@ def test_every_working_state_has_its_rule_and_no_other_has_one() -> None:
 
 def test_what_follows_is_a_state_and_every_alarm_has_its_words() -> None:
     for state, rule in RULES.items():
-        assert {rule.done, rule.gone, rule.broken or rule.done} <= set(SERVER_STATES), state
+        assert {rule.done, rule.gone or rule.done, rule.broken or rule.done} <= set(SERVER_STATES), state
         assert rule.alarm is None or rule.alarm in NOTICES, state
 
 
@@ -22,7 +22,7 @@ def test_every_way_comes_to_rest() -> None:
     resting = {state: 0 for state in SERVER_STATES if state not in WORKING}
     for _ in WORKING:
         for state, rule in RULES.items():
-            follows = {rule.done, rule.gone, rule.broken or rule.done}
+            follows = {rule.done, rule.gone or rule.done, rule.broken or rule.done}
             if follows <= resting.keys():
                 resting.setdefault(state, 1 + max(resting[one] for one in follows))
     assert set(resting) == set(SERVER_STATES)
@@ -33,6 +33,11 @@ def test_what_undoes_or_lets_go_is_never_given_up_with_quota_held() -> None:
     assert endless == {"cleaning", "releasing", "pruning", "reverting"}
     others = {rule.broken for state, rule in RULES.items() if state not in endless}
     assert others == {"cleaning", "pruning", "reverting", "active", "stopped", "releasing"}
+
+
+def test_what_makes_a_server_or_takes_it_down_never_finds_it_gone() -> None:
+    never = {state for state, rule in RULES.items() if rule.gone is None}
+    assert never == {"pending", "creating", "cleaning", "releasing"}
 
 
 def test_a_server_is_given_up_where_no_line_of_a_request_waits_for_it() -> None:
