@@ -145,7 +145,7 @@ def _hand_over(
         .where(Server.system_id == system_id, Server.state.not_in(("given_up", "released")))
         .values(
             bureau_id=new_bureau_id,
-            project_bureau_id=case(((Server.state == "failed") | (Server.visits == 0), None), else_=stays_in),
+            project_bureau_id=case((Server.visits == 0, None), else_=stays_in),
             revision=Server.revision + 1,
         )
         .returning(Server.id)

@@ -146,6 +146,25 @@ def test_a_failed_server_is_built_anew_in_the_new_bureaus_project(yard: Yard) ->
     yard.check()
 
 
+def test_a_server_that_is_cleaned_up_meanwhile_is_built_anew_in_the_new_bureaus_project(yard: Yard) -> None:
+    yard.region.inject(Fault.ends_in_error, operation="create_server")
+    yard.region.inject(Fault.down, operation="delete_server", count=2)
+    asked = yard.ask(ONE)
+    yard.work(rounds=1)
+    assert yard.server(asked).state == "cleaning"
+    hand_over(yard, yard.hall.county)
+    assert yard.server(asked).fenced_by == yard.hall.town
+    yard.work()
+    failed = yard.server(asked)
+    assert (failed.state, yard.cloud.list_servers(), yard.held()) == ("failed", [], Resources())
+    with transaction(yard.engine) as session:
+        retry_server(session, server_id=failed.id, at=yard.at, actor="person:1")
+    yard.work()
+    [built] = yard.cloud.list_servers()
+    assert built.project_id == yard.project_of(yard.hall.county)
+    yard.check()
+
+
 def test_a_merger_takes_the_servers_to_the_successor(yard: Yard) -> None:
     with transaction(yard.engine) as session:
         town = session.get_one(Bureau, yard.hall.town)
