@@ -3,8 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from approval.flow import State
@@ -262,6 +263,15 @@ def servers_by_id(session: Session, ids: Collection[int]) -> dict[int, Server]:
 def list_volumes_of(session: Session, server_id: int) -> Sequence[Volume]:
     """The server's data volumes, released ones too."""
     return session.scalars(select(Volume).where(Volume.server_id == server_id).order_by(Volume.id)).all()
+
+
+def keys_held_by(which: ColumnElement[bool], *columns: ColumnElement[Any]) -> Subquery:
+    """A table expression with `key` and `columns`: the allocation keys of those servers and of their
+    volumes, each beside columns of its server.
+    """
+    servers = select(Server.allocation_key.label("key"), *columns).where(which)
+    volumes = select(Volume.allocation_key, *columns).join(Server, Server.id == Volume.server_id)
+    return servers.union_all(volumes.where(which)).subquery()
 
 
 def find_lease(session: Session, server_id: int) -> Lease | None:

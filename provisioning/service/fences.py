@@ -15,7 +15,8 @@ from identity.models import Bureau
 from identity.queries import get_bureau_by_id
 from infra.database import reading, serialise, transaction
 from provisioning.cloud.driver import Cloud, NotInCloud
-from provisioning.models import Allocation, PushedQuota, QuotaAccount, Server, Volume
+from provisioning.models import Allocation, PushedQuota, QuotaAccount, Server
+from provisioning.queries import keys_held_by
 from provisioning.quota import Limits, Resources
 from provisioning.service.accounts import effective_limit, find_account
 
@@ -107,9 +108,7 @@ def _guests(session: Session, region: str, bureau_id: int | None = None) -> Mapp
     """What other bureaus' servers hold in a bureau's project (None: in each one's), volumes included."""
     stands_in = Server.project_bureau_id
     there = stands_in.is_not(None) if bureau_id is None else stands_in == bureau_id
-    servers = select(Server.allocation_key.label("key"), stands_in.label("host")).where(there)
-    volumes = select(Volume.allocation_key, stands_in).join(Server, Server.id == Volume.server_id)
-    keys = servers.union_all(volumes.where(there)).subquery()
+    keys = keys_held_by(there, stands_in.label("host"))
     held = select(keys.c.host, Allocation.amounts).join(Allocation, Allocation.key == keys.c.key)
     guests: dict[int, Resources] = defaultdict(Resources)
     for host, amounts in session.execute(

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, true
 from sqlalchemy.orm import Session
 
 from identity.models import Bureau
-from provisioning.models import Allocation, Grant, QuotaAccount, Server, Volume
+from provisioning.models import Allocation, Grant, QuotaAccount, Server
+from provisioning.queries import keys_held_by
 from provisioning.quota import Limits, Resources, total_of
 
 
@@ -76,9 +77,7 @@ def _recount_region(session: Session, region: str, accounts: list[QuotaAccount])
 
 def _astray(session: Session, region: str) -> Iterator[Difference]:
     """Servers that are one bureau's while another one's quota carries them or one of their volumes."""
-    of_servers = select(Server.id, Server.bureau_id, Server.allocation_key.label("key"))
-    of_volumes = select(Server.id, Server.bureau_id, Volume.allocation_key)
-    keys = of_servers.union_all(of_volumes.join(Volume, Volume.server_id == Server.id)).subquery()
+    keys = keys_held_by(true(), Server.id.label("id"), Server.bureau_id.label("bureau_id"))
     query = (
         select(keys.c.id, keys.c.bureau_id, Allocation.bureau_id)
         .join(Allocation, Allocation.key == keys.c.key)

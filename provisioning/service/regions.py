@@ -18,7 +18,7 @@ def open_region(
     session: Session, *, name: str, at: datetime, actor: str, reserve_largest_host: bool = False
 ) -> Region:
     """The region `name`, made if it is not there; a second call sets its reserve and nothing else."""
-    serialise(session, "provisioning.regions")
+    serialise(session, "siji.regions")
     if session.get(Region, name) is not None:
         return set_reserve(
             session, region=name, reserve_largest_host=reserve_largest_host, at=at, actor=actor

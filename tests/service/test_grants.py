@@ -3,7 +3,8 @@
 from datetime import datetime
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Engine, select, update
+from sqlalchemy.orm import Session
 
 from identity.models import Bureau
 from infra.database import reading, transaction
@@ -24,6 +25,7 @@ from provisioning.service.accounts import own_rooms
 from provisioning.service.recount import Difference, recount
 from provisioning.service.regions import capacity_of, open_region, record_inventory
 from tests.service.quota_city import REGION, City
+from tests.waiting import held_up
 
 
 @pytest.fixture(params=["database", "sqlite_database"])
@@ -210,6 +212,21 @@ def test_a_region_is_opened_once(city: City) -> None:
         assert open_region(session, name=REGION, at=city.at, actor="a").reserve_largest_host is False
         assert open_region(session, name=REGION, at=city.at, actor="a", reserve_largest_host=True)
         assert capacity_of(session, region=REGION)["vcpus"] == 0
+
+
+def test_a_region_that_two_open_at_once_is_one(database: Engine, at: datetime) -> None:
+    def opened(session: Session) -> None:
+        open_region(session, name=REGION, at=at, actor="a")
+
+    def too() -> None:
+        with transaction(database) as session:
+            opened(session)
+
+    with held_up(database, too) as session:
+        opened(session)
+    with reading(database) as session:
+        acts = select(JournalEntry.act).where(JournalEntry.subject == f"region:{REGION}")
+        assert session.scalars(acts).all() == ["region.open"]
 
 
 def test_a_recount_names_what_was_tampered_with(city: City) -> None:

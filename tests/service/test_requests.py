@@ -11,6 +11,7 @@ from sqlalchemy import Delete, Engine, Update, delete, event, select, update
 from approval.errors import SamePerson
 from approval.models import Notice
 from identity.models import System
+from identity.service.systems import transfer_system
 from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import Stale
@@ -30,6 +31,7 @@ from provisioning.service.asking import LineAsked
 from provisioning.service.requests import (
     confirm_request,
     decide_request,
+    draft_request,
     edit_request,
     withdraw_request,
 )
@@ -42,6 +44,32 @@ TWO = Resources.of(servers=2, vcpus=4, ram_mib=8192, root_gib=80, volumes=2, vol
 @pytest.fixture
 def yard(database: Engine, tmp_path: Path, at: datetime) -> Yard:
     return make_yard(database, tmp_path, at=at)
+
+
+def test_a_draft_is_for_the_bureau_whose_the_system_is_once_the_tree_stands_still(yard: Yard) -> None:
+    with transaction(yard.engine) as session:
+        assert session.get_one(System, yard.system_id).bureau_id == yard.hall.town
+        with transaction(yard.engine) as meanwhile:
+            transfer_system(
+                meanwhile,
+                system_id=yard.system_id,
+                bureau_id=yard.hall.county,
+                at=yard.at,
+                actor="person:1",
+                guards=[],
+            )
+        drafted = draft_request(
+            session,
+            kind="servers",
+            applicant_id=yard.hall.applicant,
+            region=REGION,
+            purpose="统一预约挂号",
+            at=yard.at,
+            system_id=yard.system_id,
+            end_on=yard.end_on,
+            lines=[LINE],
+        )
+        assert drafted.bureau_id == yard.hall.county
 
 
 @pytest.mark.parametrize("engine", ["database", "sqlite_database"])

@@ -15,7 +15,7 @@ from infra.database import reading, transaction
 from infra.journal import JournalEntry
 from portal.guards import SYSTEM_GUARDS
 from provisioning.cloud.simulated import Fault
-from provisioning.models import Server
+from provisioning.models import Allocation, Server
 from provisioning.queries import find_lease, list_servers
 from provisioning.quota import Limits, Resources
 from provisioning.service.asking import LineAsked
@@ -202,6 +202,16 @@ def test_a_recount_names_a_server_that_another_bureau_pays_for(yard: Yard) -> No
         assert recount(session) == [
             Difference(REGION, yard.hall.city, f"server:{server.id}", yard.hall.city, yard.hall.town)
         ]
+
+
+def test_a_recount_names_a_server_of_which_another_bureau_pays_for_a_volume(yard: Yard) -> None:
+    server = yard.server(yard.ask(ONE))
+    of_volumes = Allocation.key.startswith("volume:")
+    with transaction(yard.engine) as session:
+        session.execute(update(Allocation).where(of_volumes).values(bureau_id=yard.hall.city))
+    astray = Difference(REGION, yard.hall.town, f"server:{server.id}", yard.hall.town, yard.hall.city)
+    with reading(yard.engine) as session:
+        assert [one for one in recount(session) if one.counter == astray.counter] == [astray]
 
 
 def test_a_recount_names_a_server_that_is_not_of_the_size_settled_for_it(yard: Yard) -> None:
