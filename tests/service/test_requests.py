@@ -48,7 +48,8 @@ def yard(database: Engine, tmp_path: Path, at: datetime) -> Yard:
 
 def test_a_draft_is_for_the_bureau_whose_the_system_is_once_the_tree_stands_still(yard: Yard) -> None:
     with transaction(yard.engine) as session:
-        assert session.get_one(System, yard.system_id).bureau_id == yard.hall.town
+        system = session.get_one(System, yard.system_id)
+        assert system.bureau_id == yard.hall.town
         with transaction(yard.engine) as meanwhile:
             transfer_system(
                 meanwhile,
@@ -69,7 +70,7 @@ def test_a_draft_is_for_the_bureau_whose_the_system_is_once_the_tree_stands_stil
             end_on=yard.end_on,
             lines=[LINE],
         )
-        assert drafted.bureau_id == yard.hall.county
+        assert (drafted.bureau_id, system.bureau_id) == (yard.hall.county, yard.hall.county)
 
 
 @pytest.mark.parametrize("engine", ["database", "sqlite_database"])
