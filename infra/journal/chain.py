@@ -57,13 +57,11 @@ def seal(engine: Engine, *, at: datetime) -> int:
     One sealer passes at a time, in transactions of at most `BATCH` entries. An entry that commits later
     than one with a greater id is sealed by a later pass.
     """
-    sealed = 0
-    while _somebody_waits(engine):
+    sealed, taken = 0, BATCH
+    while taken == BATCH and _somebody_waits(engine):
         with transaction(engine) as session:
-            count = _seal_batch(session, at=at)
-        sealed += count
-        if count < BATCH:
-            break
+            taken, chained = _seal_batch(session, at=at)
+        sealed += chained
     return sealed
 
 
@@ -97,7 +95,8 @@ def _somebody_waits(engine: Engine) -> bool:
         return session.scalar(select(UnsealedEntry.entry_id).limit(1)) is not None
 
 
-def _seal_batch(session: Session, *, at: datetime) -> int:
+def _seal_batch(session: Session, *, at: datetime) -> tuple[int, int]:
+    """How many were taken from the queue, and how many of those had no seal yet and got one."""
     serialise(session, "siji.journal.seal")
     waiting = (
         select(*_content(session))
@@ -121,7 +120,7 @@ def _seal_batch(session: Session, *, at: datetime) -> int:
     if seals:
         session.execute(insert(JournalSeal), seals)
     session.execute(delete(UnsealedEntry).where(UnsealedEntry.entry_id.in_(ids)))
-    return len(seals)
+    return len(rows), len(seals)
 
 
 def _first_break_in_chain(session: Session) -> Break | None:

@@ -17,6 +17,7 @@ from infra.journal import (
     UnsealedEntry,
     Verification,
     append,
+    chain,
     seal,
     verify,
 )
@@ -62,6 +63,19 @@ def test_an_entry_that_is_queued_again_stops_no_sealer(engine: Engine, at: datet
     assert verify(engine) == Verification(3, 0, 0, None, None)
     with reading(engine) as session:
         assert session.scalars(select(UnsealedEntry.entry_id)).all() == []
+
+
+def test_entries_that_are_queued_again_end_no_pass_early(
+    engine: Engine, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "BATCH", 2)
+    write(engine, at, 2)
+    seal(engine, at=at)
+    write(engine, at, 3, first=3)
+    with transaction(engine) as session:
+        session.add(UnsealedEntry(entry_id=1))
+    assert seal(engine, at=at) == 3
+    assert verify(engine) == Verification(5, 0, 0, None, None)
 
 
 def test_an_append_waits_for_no_sealer(database: Engine, at: datetime) -> None:
