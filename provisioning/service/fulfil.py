@@ -19,6 +19,14 @@ from provisioning.service.grants import find_grant_shortfalls, grant_quota, set_
 from provisioning.service.settling import TASK, begin_dismantling, move
 from provisioning.service.states import RELEASABLE
 
+TARGET_STATES: Mapping[str, Sequence[str]] = {
+    "volumes": ("active",),
+    "resize": ("active", "stopped"),
+    "extension": ("active", "stopped"),
+    "release": RELEASABLE,
+}
+"""In which states a server can be what a request of that kind names."""
+
 
 def amounts_asked(session: Session, request: Request) -> Resources:
     """How much more quota the request would hold; nothing for kinds that need none."""
@@ -41,29 +49,23 @@ def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> N
 
     Raises ServerState for a server that is busy, RequestInvalid for a flavor that is gone.
     """
-    if request.kind == "quota_change":
-        _change_quota(session, request, at=at, actor=actor)
-        return
     lines = list_lines(session, request.id)
     targets = _lock_targets(session, request, lines)
-    if request.kind in ("new_system", "servers"):
-        _build(session, request, lines, at=at, actor=actor)
-        return
-    if request.kind == "volumes":
-        _add_volumes(session, request, targets, lines, at=at, actor=actor)
-        return
-    if request.kind == "release":
-        for line in lines:
-            targets[line.id].work_line_id = line.id
-        begin_dismantling(session, targets.values(), at=at, actor=actor, state="releasing")
-        return
-    if request.kind == "resize":
-        _refuse_shortfalls(session, request, amounts_asked(session, request))
-    for line in lines:
-        if request.kind == "resize":
-            _resize(session, targets[line.id], line, at=at, actor=actor)
-        else:
-            _extend(session, request, targets[line.id], line, at=at, actor=actor)
+    match request.kind:
+        case "quota_change":
+            _change_quota(session, request, at=at, actor=actor)
+        case "new_system" | "servers":
+            _build(session, request, lines, at=at, actor=actor)
+        case "volumes":
+            _add_volumes(session, request, targets, lines, at=at, actor=actor)
+        case "resize":
+            _resize(session, request, targets, lines, at=at, actor=actor)
+        case "extension":
+            _extend(session, request, targets, lines, at=at, actor=actor)
+        case "release":
+            _release(session, targets, lines, at=at, actor=actor)
+        case kind:
+            raise RuntimeError(f"nothing is known to be done for a request of the kind {kind}")
 
 
 def claim_for(
@@ -115,13 +117,11 @@ def _refuse_shortfalls(session: Session, request: Request, asked: Resources) -> 
 
 def _lock_targets(session: Session, request: Request, lines: Sequence[RequestLine]) -> dict[int, Server]:
     """The servers that lines name, locked in the order of their ids, before any account is."""
-    states: Sequence[str] = ("active", "stopped") if request.kind in ("extension", "resize") else ("active",)
-    states = RELEASABLE if request.kind == "release" else states
     found = {}
     for line in sorted(lines, key=lambda one: one.target_id or 0):
         if line.target_id is not None:
             server = get_server(session, line.target_id, lock=True)
-            if server.state not in states:
+            if server.state not in TARGET_STATES[request.kind]:
                 raise ServerState(server=server.name, state=server.state, act_zh="变更", act_en="change it")
             found[line.id] = server
     return found
@@ -185,24 +185,56 @@ def _add_volumes(
         move(session, targets[line.id], "attaching", at=at, actor=actor)
 
 
-def _resize(session: Session, server: Server, line: RequestLine, *, at: datetime, actor: str) -> None:
-    size = _size(session, server.region, line.flavor)
-    resize(session, key=server.allocation_key, amounts=size, at=at, actor=actor)
-    server.work_line_id, server.wanted_flavor = line.id, line.flavor
-    move(session, server, "resizing", at=at, actor=actor)
+def _resize(
+    session: Session,
+    request: Request,
+    targets: Mapping[int, Server],
+    lines: Sequence[RequestLine],
+    *,
+    at: datetime,
+    actor: str,
+) -> None:
+    _refuse_shortfalls(session, request, amounts_asked(session, request))
+    for line in lines:
+        server = targets[line.id]
+        size = _size(session, server.region, line.flavor)
+        resize(session, key=server.allocation_key, amounts=size, at=at, actor=actor)
+        server.work_line_id, server.wanted_flavor = line.id, line.flavor
+        move(session, server, "resizing", at=at, actor=actor)
 
 
 def _extend(
-    session: Session, request: Request, server: Server, line: RequestLine, *, at: datetime, actor: str
+    session: Session,
+    request: Request,
+    targets: Mapping[int, Server],
+    lines: Sequence[RequestLine],
+    *,
+    at: datetime,
+    actor: str,
 ) -> None:
-    lease = find_lease(session, server.id)
-    if lease is None:
-        session.add(Lease(server_id=server.id, end_on=request.end_on, notices_sent=[]))
-    elif request.end_on is not None:
-        lease.end_on, lease.notices_sent = max(lease.end_on, request.end_on), []
-    line.state = "done"
-    if server.state == "stopped":
-        move(session, server, "starting", at=at, actor=actor)
+    for line in lines:
+        server = targets[line.id]
+        lease = find_lease(session, server.id)
+        if lease is None:
+            session.add(Lease(server_id=server.id, end_on=request.end_on, notices_sent=[]))
+        elif request.end_on is not None:
+            lease.end_on, lease.notices_sent = max(lease.end_on, request.end_on), []
+        line.state = "done"
+        if server.state == "stopped":
+            move(session, server, "starting", at=at, actor=actor)
+
+
+def _release(
+    session: Session,
+    targets: Mapping[int, Server],
+    lines: Sequence[RequestLine],
+    *,
+    at: datetime,
+    actor: str,
+) -> None:
+    for line in lines:
+        targets[line.id].work_line_id = line.id
+    begin_dismantling(session, targets.values(), at=at, actor=actor, state="releasing")
 
 
 def _change_quota(session: Session, request: Request, *, at: datetime, actor: str) -> None:
