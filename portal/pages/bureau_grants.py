@@ -28,6 +28,7 @@ from provisioning.queries import find_open_grant, get_region, list_accounts_of, 
 from provisioning.quota import Limits, headroom
 from provisioning.service import grants
 from provisioning.service.accounts import find_account
+from provisioning.service.rooms import room_for
 from provisioning.wording import MODES
 
 router = APIRouter(include_in_schema=False)
@@ -200,7 +201,7 @@ def _show_form(
 ) -> Response:
     facts = {**_about(session, actor, bureau, region), "form": form}
     if page == "change":
-        room = grants.room_for(session, region=region, bureau_id=bureau.id)
+        room = room_for(session, region=region, bureau_id=bureau.id)
         facts["left_above"] = headroom(room.limit, room.used)
         facts["parent"] = (
             None if bureau.parent_id is None else get_bureau_by_id(session, bureau_id=bureau.parent_id)

@@ -15,7 +15,8 @@ from provisioning.queries import find_flavor, find_lease, get_server, list_lines
 from provisioning.quota import Limits, Resources, total_used
 from provisioning.service.accounts import lock_account, lock_pooled_above
 from provisioning.service.claims import claim_all, find_shortfalls, resize
-from provisioning.service.grants import find_grant_shortfalls, grant_quota, set_root_grant
+from provisioning.service.grants import grant_quota, set_root_grant
+from provisioning.service.rooms import find_grant_shortfalls
 from provisioning.service.settling import TASK, begin_dismantling, move
 from provisioning.service.states import RELEASABLE
 

@@ -1,4 +1,5 @@
-"""Grants and what the office does to them: granting, modes, freezing and unfreezing. Claims are in claims.py.
+"""Grants and what the office does to them: granting, modes, freezing and unfreezing. Claims are in claims.py,
+what a grant has room for is in rooms.py.
 
 All of it takes the region's row first, so that one such change is made at a time in a region, and then
 accounts from below: the counters that it reads stand still.
@@ -9,9 +10,8 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from identity.models import Bureau
 from infra import journal
-from infra.errors import NotFound, Stale
+from infra.errors import Stale
 from provisioning.errors import NoGrant, NotBelow, NotFrozen, ReasonMissing
 from provisioning.models import Grant, QuotaAccount
 from provisioning.queries import find_open_grant
@@ -21,22 +21,24 @@ from provisioning.quota import (
     Room,
     decide_change,
     find_excess,
-    total_of,
     total_used,
 )
 from provisioning.service.accounts import (
-    find_account,
     held_by,
-    list_child_accounts,
     lock_account,
     lock_region,
     lock_subtree,
-    name_shortfalls,
     open_account,
     refuse_overcommit,
     refuse_shortfalls,
 )
-from provisioning.service.regions import capacity_of
+from provisioning.service.rooms import (
+    capacity_room,
+    carved_of,
+    living_bureau,
+    parent_room,
+    rooms_to_keep,
+)
 
 Mode = Literal["reserved", "shared"]
 
@@ -71,7 +73,7 @@ def grant_quota(
     may); `NotBelow` for a root; `NoSuchRegion`; `NotFound`.
     """
     lock_region(session, region)
-    bureau = _bureau(session, bureau_id)
+    bureau = living_bureau(session, bureau_id)
     if bureau.parent_id is None:
         raise NotBelow(
             bureau_id=bureau_id,
@@ -80,8 +82,8 @@ def grant_quota(
         )
     account = open_account(session, region=region, bureau_id=bureau_id, at=at, actor=actor)
     parent = lock_account(session, region=region, bureau_id=bureau.parent_id)
-    within = _parent_room(session, parent, bureau.parent_id, besides=account)
-    at_least = _at_least(session, account)
+    within = parent_room(session, parent, bureau.parent_id, besides=account)
+    at_least = rooms_to_keep(session, account)
     shortfalls = decide_change(account.limit, limit, at_least=at_least, within=[within])
     refuse_shortfalls(session, region=region, shortfalls=shortfalls)
     if limit != account.limit:
@@ -109,14 +111,14 @@ def set_root_grant(
     may); `NotBelow` for a bureau with a parent; `NoSuchRegion`; `NotFound`.
     """
     lock_region(session, region)
-    if _bureau(session, bureau_id).parent_id is not None:
+    if living_bureau(session, bureau_id).parent_id is not None:
         raise NotBelow(
             bureau_id=bureau_id, why_zh="有上级，其配额由上级下达", why_en="has a parent, which grants to it"
         )
     if overcommit and not reason.strip():
         raise ReasonMissing(what_zh="超配", what_en="An overcommit")
     account = open_account(session, region=region, bureau_id=bureau_id, at=at, actor=actor)
-    at_least = decide_change(account.limit, limit, at_least=_at_least(session, account), within=[])
+    at_least = decide_change(account.limit, limit, at_least=rooms_to_keep(session, account), within=[])
     refuse_shortfalls(session, region=region, shortfalls=at_least)
     beyond = decide_change(account.limit, limit, at_least=[], within=[capacity_room(session, account)])
     if not overcommit:
@@ -189,11 +191,11 @@ def unfreeze(
     account, subtree = _lock_from_below(session, region, bureau_id)
     if account.frozen is None:
         raise NotFrozen(bureau_id=bureau_id, region=region)
-    parent_id = _bureau(session, bureau_id).parent_id
+    parent_id = living_bureau(session, bureau_id).parent_id
     parent = None if parent_id is None else lock_account(session, region=region, bureau_id=parent_id)
     before = _standing(account)
     account.frozen = None
-    held = [Room(bureau_id, account.limit, room.used) for room in _at_least(session, account)]
+    held = [Room(bureau_id, account.limit, room.used) for room in rooms_to_keep(session, account)]
     refuse_shortfalls(session, region=region, shortfalls=find_excess(held))
     account.charged = account.limit
     _repool(account, subtree)
@@ -208,78 +210,6 @@ def recarve(session: Session, parent: QuotaAccount | None) -> None:
         parent.carved = carved_of(session, parent)
         parent.version += 1
         session.flush()
-
-
-def carved_of(session: Session, parent: QuotaAccount, *, besides: QuotaAccount | None = None) -> Limits:
-    """The sum of what the bureau's children are charged with, without that of `besides`."""
-    children = list_child_accounts(session, region=parent.region, bureau_id=parent.bureau_id)
-    return total_of(child.charged for child in children if besides is None or child.id != besides.id)
-
-
-def room_for(session: Session, *, region: str, bureau_id: int) -> Room:
-    """What whoever grants to the bureau has for its grant, apart from that grant: its parent, or the region.
-
-    Read without a lock: good for showing, not for a decision. Raises `NotFound`, `NoSuchRegion`.
-    """
-    parent_id = _bureau(session, bureau_id).parent_id
-    account = find_account(session, region=region, bureau_id=bureau_id)
-    if parent_id is None:
-        return _region_room(session, region, bureau_id)
-    return _parent_room(
-        session, find_account(session, region=region, bureau_id=parent_id), parent_id, besides=account
-    )
-
-
-def find_grant_shortfalls(
-    session: Session, *, region: str, bureau_id: int, limit: Limits
-) -> list[dict[str, Any]]:
-    """What granting `limit` would be refused for if it were done now: a warning, read without a lock.
-
-    Raises `NotFound`, `NoSuchRegion`.
-    """
-    room = room_for(session, region=region, bureau_id=bureau_id)
-    account = find_account(session, region=region, bureau_id=bureau_id)
-    if account is None:
-        return name_shortfalls(session, decide_change(Limits(), limit, at_least=[], within=[room]))
-    floor = _at_least(session, account)
-    return name_shortfalls(session, decide_change(account.limit, limit, at_least=floor, within=[room]))
-
-
-def capacity_room(session: Session, root: QuotaAccount) -> Room:
-    """What the region has left for the grant of `root`, beside those of the other roots."""
-    return _region_room(session, root.region, root.bureau_id)
-
-
-def _region_room(session: Session, region: str, root_id: int) -> Room:
-    roots = list_child_accounts(session, region=region, bureau_id=None)
-    others = total_of(one.charged for one in roots if one.bureau_id != root_id)
-    return Room(root_id, capacity_of(session, region=region), others)
-
-
-def _parent_room(
-    session: Session, parent: QuotaAccount | None, parent_id: int, *, besides: QuotaAccount | None
-) -> Room:
-    """What a parent has for the grant of `besides`, apart from that grant; nothing without an account."""
-    if parent is None:
-        return Room(parent_id, Limits(), Limits())
-    if parent.mode == "shared":
-        return Room(parent_id, parent.limit, Limits())
-    return Room(
-        parent_id, parent.limit, Limits.exactly(parent.used) + carved_of(session, parent, besides=besides)
-    )
-
-
-def _at_least(session: Session, account: QuotaAccount) -> list[Room]:
-    """What a grant may not fall below: nothing while frozen; else what is held, and in shared mode the
-    ceilings.
-    """
-    if account.frozen is not None:
-        return []
-    rooms = [Room(account.bureau_id, account.limit, held_by(account))]
-    if account.mode == "shared":
-        children = list_child_accounts(session, region=account.region, bureau_id=account.bureau_id)
-        rooms += [Room(account.bureau_id, account.limit, child.limit) for child in children]
-    return rooms
 
 
 def _regrant(
@@ -377,10 +307,3 @@ def _standing(account: QuotaAccount) -> dict[str, Any]:
         "mode": account.mode,
         "frozen": None if account.frozen is None else account.frozen.document(),
     }
-
-
-def _bureau(session: Session, bureau_id: int) -> Bureau:
-    bureau = session.get(Bureau, bureau_id, populate_existing=True)
-    if bureau is None or bureau.abolished_at is not None:
-        raise NotFound(what_zh="单位", what_en="bureau", key=bureau_id)
-    return bureau

@@ -28,7 +28,7 @@ from provisioning.service.accounts import (
     refuse_shortfalls,
 )
 from provisioning.service.claims import reopen
-from provisioning.service.grants import capacity_room, carved_of
+from provisioning.service.rooms import capacity_room, carved_of, parent_room
 
 
 class QuotaGuard:
@@ -193,12 +193,9 @@ def _short_at_parent(
     session: Session, parent_id: int, parent: QuotaAccount | None, moved: QuotaAccount
 ) -> list[Shortfall]:
     """Where the new parent's grant has no room for the moved one, carved out or as a ceiling."""
-    if parent is None:
-        return decide(moved.charged, [Room(parent_id, Limits(), Limits())])
-    if parent.mode == "shared":
-        return decide(moved.limit, [Room(parent_id, parent.limit, Limits())])
-    others = Limits.exactly(parent.used) + carved_of(session, parent, besides=moved)
-    return decide(moved.charged, [Room(parent_id, parent.limit, others)])
+    is_ceiling = parent is not None and parent.mode == "shared"
+    asked = moved.limit if is_ceiling else moved.charged
+    return decide(asked, [parent_room(session, parent, parent_id, besides=moved)])
 
 
 def _repool(session: Session, account: QuotaAccount) -> list[Shortfall]:
