@@ -190,20 +190,20 @@ def has_token() -> bool:
 
 def sign_in(login: str, password: str) -> bool:
     """Open a session and keep it for later commands; whether the password must be changed first."""
-    url = portal_url(Settings())
-    portal = Portal(url, headers={})
-    answer = portal._call("POST", "/session", json={"login": login, "password": password})
-    opened = answer.json()
-    cookies = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
-    _keep(url, {"X-CSRF-Token": opened["csrf"], "Cookie": cookies})
-    return bool(opened["must_change_password"])
+    headers, must_change = _open_session(login, password)
+    _keep(portal_url(Settings()), headers)
+    return must_change
 
 
 def change_password(login: str, old: str, new: str) -> None:
-    """Replace a password, and keep a session of the new one. Raises Refused, PortalAway."""
-    sign_in(login, old)
-    url = portal_url(Settings())
-    Portal(url, headers=_kept_sessions()[url]).send("PUT", "/me/password", {"old": old, "new": new})
+    """Replace a password, and keep a session of the new one; where it is refused, whatever session was kept
+    goes on. Raises Refused, PortalAway."""
+    portal = Portal(portal_url(Settings()), headers=_open_session(login, old)[0])
+    try:
+        portal.send("PUT", "/me/password", {"old": old, "new": new})
+    except Refused:
+        portal.send("DELETE", "/session")
+        raise
     sign_in(login, new)
 
 
@@ -225,6 +225,17 @@ def sign_out() -> None:
 def portal_url(settings: Settings) -> str:
     """Where the portal answers."""
     return settings.portal_url.rstrip("/") or f"http://{settings.portal_host}:{settings.portal_port}"
+
+
+def _open_session(login: str, password: str) -> tuple[dict[str, str], bool]:
+    """The headers of a new session, which is not kept, and whether the password must be changed first."""
+    answer = Portal(portal_url(Settings()), headers={})._call(
+        "POST", "/session", json={"login": login, "password": password}
+    )
+    opened = answer.json()
+    cookies = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
+    headers = {"X-CSRF-Token": opened["csrf"], "Cookie": cookies}
+    return headers, bool(opened["must_change_password"])
 
 
 def _token(settings: Settings) -> str:

@@ -2,7 +2,11 @@
 
 from datetime import timedelta
 
+from sqlalchemy import select
+
+from identity.models import Person, SignInSession
 from infra.clock import city_date
+from infra.database import reading
 from infra.installation import Installation
 from portal.cli.remote import at
 from tests.portal.commands import Siji
@@ -89,6 +93,8 @@ def test_a_one_time_password_is_to_be_replaced_before_anything_else(siji: Siji) 
     [one_time] = siji.did("accounts add xitong2 李系统 --bureau 1306-zhb", by="xitong").splitlines()
     siji.did("roles give xitong2 system_admin 1306", by="anquan")
     assert siji.refused(f"password xitong2 --old {one_time} --new short")
+    assert "尚未登录" in siji.refused("whoami")
+    siji.did(f"sign-in xitong2 --password {one_time}")
     for line in ("accounts add sunqi 孙七 --bureau 1306-rsj", "inbox", "bureaus list"):
         assert siji.refused(line) == "您使用的是一次性密码，请先设置自己的密码\n"
     assert "one-time password" in siji.refused("inbox", language="en_US.UTF-8")
@@ -100,14 +106,27 @@ def test_a_one_time_password_is_to_be_replaced_before_anything_else(siji: Siji) 
 def test_a_sign_in_that_fails_says_who_stays_signed_in(siji: Siji) -> None:
     assert "后续命令" not in siji.refused("sign-in shenhe --password wrong")
     siji.did("whoami", by="minzheng")
+    [one_time] = siji.did("accounts add zhouba 周八 --bureau 1306-rsj", by="xitong").splitlines()
     for line in (
         "sign-in shenhe --password wrong",
         "password shenhe --old wrong --new 一二三四五六七八九十十一",
+        f"password zhouba --old {one_time} --new short",
     ):
         refused = siji.refused(line, by="minzheng")
         assert "仍以此前登录的 " in refused
         assert "（1306-mzj）" in refused
     assert "1306-mzj" in siji.did("whoami", by="minzheng")
+
+
+def test_a_refused_change_of_a_password_leaves_no_session_open(
+    siji: Siji, installation: Installation
+) -> None:
+    [one_time] = siji.did("accounts add zhouba 周八 --bureau 1306-rsj", by="xitong").splitlines()
+    assert siji.refused(f"password zhouba --old {one_time} --new short")
+    with reading(installation.engine) as session:
+        person = session.scalars(select(Person).where(Person.login == "zhouba")).one()
+        [opened] = session.scalars(select(SignInSession).where(SignInSession.person_id == person.id))
+        assert opened.ended_at is not None
 
 
 def test_signing_in_beside_a_token_is_warned_of(siji: Siji) -> None:
