@@ -13,7 +13,7 @@ from metrics.export import as_csv, as_xlsx
 from portal.access import Reading
 from portal.api.shapes import Out, api_router
 from portal.language import language_of
-from portal.needs import Asker, needs
+from portal.needs import Asker, PeopleOnly, needs
 
 router = api_router("reports")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -66,8 +66,13 @@ def capacity(
     ] = None,
     form: Form = Form.json,
 ) -> ReportOut | Response:
-    """Inventory, capacity, granted, used, in flight, headroom; whoever sees part of the city names it."""
+    """Inventory, capacity, granted, used, in flight, headroom; whoever sees part of the city names it.
+
+    By region and by level is for people only: those figures hold the bureaus below, which a token never sees.
+    """
     is_of_part = by in (By.bureau, By.system)
+    if asker.actor.kind == "service" and not is_of_part:
+        raise PeopleOnly()
     within = get_bureau(session, code=bureau).id if bureau else None
     if within is None and is_of_part and not asker.may(session, None):
         within = asker.actor.bureau_id

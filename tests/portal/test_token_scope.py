@@ -1,14 +1,19 @@
 """A token acts at its system's own bureau alone: no list tells it of the bureaus below."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
+from identity.models import System
 from infra.clock import Clock, city_date
+from infra.database import transaction
 from infra.installation import Installation
 from infra.settings import Settings
+from provisioning.models import Allocation
+from provisioning.quota import Resources
 from tests.portal.conftest import Api, enter, portal_over
 from tests.portal.crowd import MANY, PASSWORD, REGION, make_crowd
 from tests.portal.sharing import CODE, share
@@ -37,6 +42,17 @@ def issue(here: Installation, admin: TestClient, system: str, **narrowed: list[s
     return token
 
 
+def hold_for_everyone(engine: Engine, *, at: datetime) -> None:
+    """An allocation of every system."""
+    with transaction(engine) as session:
+        for one in session.scalars(select(System)).all():
+            place: dict[str, Any] = {"region": REGION, "bureau_id": one.bureau_id, "system_id": one.id}
+            amounts = Resources.of(servers=1)
+            session.add(
+                Allocation(key=f"k:{one.id}", amounts=amounts, state="settled", valid_from=at, **place)
+            )
+
+
 @pytest.mark.parametrize(
     ("path", "asked"),
     [
@@ -54,14 +70,27 @@ def test_a_list_holds_nothing_of_the_bureaus_below(pair: Pair, path: str, asked:
     assert token.get(f"{API}{path}", params=asked).json()["items"] == []
 
 
-def test_a_report_holds_no_row_of_the_bureaus_below(pair: Pair) -> None:
-    asked = {"by": "bureau", "bureau": "1306"}
+@pytest.mark.parametrize("by", ["bureau", "system"])
+def test_a_report_holds_no_row_of_the_bureaus_below(
+    pair: Pair, sqlite_database: Engine, at: datetime, by: str
+) -> None:
+    hold_for_everyone(sqlite_database, at=at)
+    asked = {"by": by, "bureau": "1306"}
     everything, own = (
         {row["bureau_code"] for row in client.get(f"{API}/reports/capacity", params=asked).json()["rows"]}
         for client in pair
     )
     assert len(everything) == MANY + 1
     assert own == {"1306"}
+
+
+@pytest.mark.parametrize("by", ["region", "level"])
+def test_a_report_whose_sums_hold_the_bureaus_below_is_refused(pair: Pair, by: str) -> None:
+    admin, token = pair
+    for asked in ({"by": by, "bureau": "1306"}, {"by": by}):
+        assert admin.get(f"{API}/reports/capacity", params=asked).json()["rows"]
+        answer = token.get(f"{API}/reports/capacity", params=asked)
+        assert (answer.status_code, answer.json()["code"]) == (403, "people_only")
 
 
 @pytest.mark.parametrize("path", ["/requests", "/servers", "/reports/capacity"])
