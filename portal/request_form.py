@@ -15,6 +15,7 @@ from provisioning.models import RegionFlavor, RegionImage, Request, RequestLine,
 from provisioning.queries import list_flavors, list_images, list_servers, servers_by_id
 from provisioning.quota import Limits
 from provisioning.service.asking import LINES_AT_MOST, PURPOSE_LENGTH, VOLUME_GIB_AT_MOST, LineAsked
+from provisioning.service.states import PASSING
 
 COLUMNS = {
     "new_system": ("count", "flavor", "image", "volume_gib"),
@@ -28,9 +29,8 @@ PICKED = ("extension", "release")
 ENDING = ("new_system", "servers", "extension")
 """Kinds that last until a day."""
 COUNT_AT_MOST = 1000
-PASSING = ("attaching", "pruning", "resizing", "stopping", "starting")
-"""States that a server leaves by itself before anybody has decided on a request."""
 STATES = {"volumes": ("active", *PASSING)}
+"""What a server does that a line can name: by the time a request is decided, those in PASSING are at rest."""
 CHANGEABLE = ("active", "stopped", *PASSING)
 GONE_NAMED = 10
 NONE_PICKED = ("请至少勾选一台云服务器", "Tick at least one server")

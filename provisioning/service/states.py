@@ -94,3 +94,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "releasing": Rule(visit=visits.dismantle, end=endings.end_release, done="released", broken=None),
 }
+PASSING = tuple(
+    state for state, rule in RULES.items() if rule is not _BUILD and rule.done in ("active", "stopped")
+)
+"""States that a server which was built leaves by itself for one at rest."""

@@ -2,7 +2,7 @@
 
 from provisioning.models import SERVER_STATES, WORKING
 from provisioning.service.settling import SETTLED_STATES
-from provisioning.service.states import RECLAIMABLE, RELEASABLE, RULES
+from provisioning.service.states import PASSING, RECLAIMABLE, RELEASABLE, RULES
 from provisioning.wording import NOTICES
 from provisioning.wording import SERVER_STATES as WORDS
 
@@ -44,3 +44,7 @@ def test_a_server_is_given_up_where_no_line_of_a_request_waits_for_it() -> None:
     assert set(RECLAIMABLE) < set(RELEASABLE)
     assert set(RELEASABLE).isdisjoint(("pending", "creating", "attaching", "resizing", "reverting"))
     assert {"active", "stopped"} <= set(RELEASABLE) & set(SETTLED_STATES)
+
+
+def test_a_server_that_was_built_passes_through_its_changes_and_what_undoes_them() -> None:
+    assert set(PASSING) == {"attaching", "pruning", "resizing", "reverting", "stopping", "starting"}
