@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -11,6 +12,12 @@ from fastapi.testclient import TestClient
 
 from exchange.broker.connect import connect_broker
 from identity import passwords
+from identity.actor import INSTALLATION
+from identity.queries import get_bureau
+from identity.roles import Role
+from identity.service.people import find_person_by_login
+from identity.service.roles import give_role
+from infra.database import transaction
 from infra.installation import Installation, open_installation
 from infra.settings import Settings
 from portal.app import create_app
@@ -140,6 +147,15 @@ def enter(installation: Installation, login: str, password: str) -> TestClient:
     assert answer.status_code == 201, answer.text
     client.headers["x-csrf-token"] = answer.json()["csrf"]
     return client
+
+
+def appoint(here: Installation, login: str, role: Role, code: str) -> None:
+    """Give that person the role at that bureau, beside what they have."""
+    with transaction(here.engine) as session:
+        person = find_person_by_login(session, login=login)
+        assert person
+        where: dict[str, Any] = {"bureau_id": get_bureau(session, code=code).id, "at": here.clock.now()}
+        give_role(session, actor=INSTALLATION, person_id=person.id, role=role, **where)
 
 
 def csrf_of(browser: TestClient, path: str = "/") -> str:

@@ -31,6 +31,16 @@ def test_refusals_and_pages_carry_them(anonymous: TestClient, method: str, path:
     assert answer.headers.items() >= lower(HEADERS).items()
 
 
+@pytest.mark.parametrize(
+    ("path", "kept_nowhere"),
+    [("/static/siji.css", False), ("/sign-in", True), ("/api/v1/openapi.json", True)],
+)
+def test_only_files_may_be_kept_by_a_browser(anonymous: TestClient, path: str, kept_nowhere: bool) -> None:
+    answer = anonymous.get(path)
+    assert answer.status_code == 200
+    assert (answer.headers.get("cache-control") == "no-store") is kept_nowhere
+
+
 @pytest.mark.parametrize("length", [str(MAX_BYTES + 1), "9" * 5000])
 def test_a_request_that_is_too_large_is_refused_with_them(anonymous: TestClient, length: str) -> None:
     answer = anonymous.post("/api/v1/session", headers={"content-length": length}, content=b"{}")

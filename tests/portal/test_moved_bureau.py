@@ -2,17 +2,12 @@
 
 import pytest
 
-from identity.actor import INSTALLATION
-from identity.queries import get_bureau
 from identity.roles import Role
-from identity.service.people import find_person_by_login
-from identity.service.roles import give_role
-from infra.database import transaction
 from infra.installation import Installation
 from provisioning.cloud.driver import Cloud
 from tests.portal.browser import send
 from tests.portal.cloud import API, TOWN, TOWN_SYSTEM, decide, open_cloud, submitted, wish
-from tests.portal.conftest import Api, SignIn
+from tests.portal.conftest import Api, SignIn, appoint
 
 ELSEWHERE, ANOTHER = "130623", "130626"
 
@@ -65,7 +60,7 @@ def test_its_new_county_sees_the_case_and_is_told_whose_step_it_is(
     api: Api, sign_in: SignIn, installation: Installation, moved: tuple[int, str]
 ) -> None:
     request_id, number = moved
-    make_reviewer(installation, "renshe", ELSEWHERE)
+    appoint(installation, "renshe", Role.reviewer, ELSEWHERE)
     refused = decide(api("renshe"), request_id, "first_review")
     assert (refused.status_code, refused.json()["code"]) == (403, "role_needed")
     page = sign_in("renshe").get(f"/cases/{number}")
@@ -83,19 +78,7 @@ def test_neither_a_neighbour_nor_another_countys_reviewer_decides(
 ) -> None:
     request_id, number = moved
     if county:
-        make_reviewer(installation, login, county)
+        appoint(installation, login, Role.reviewer, county)
     refused = decide(api(login), request_id, "first_review", tag='"r1"')
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     assert sign_in(login).get(f"/cases/{number}").status_code == 404
-
-
-def make_reviewer(here: Installation, login: str, code: str) -> None:
-    """Let that person give first reviews in the county."""
-    with transaction(here.engine) as session:
-        person = find_person_by_login(session, login=login)
-        assert person
-        county = get_bureau(session, code=code).id
-        give_role(
-            session, actor=INSTALLATION, person_id=person.id, role=Role.reviewer, bureau_id=county,
-            at=here.clock.now(),
-        )  # fmt: skip

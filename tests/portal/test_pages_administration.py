@@ -7,13 +7,14 @@ import pytest
 from sqlalchemy import select
 
 from identity.queries import get_bureau, get_system
+from identity.roles import Role
 from infra import journal
 from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.installation import Installation
 from infra.journal import JournalEntry
 from tests.portal.browser import send
-from tests.portal.conftest import SignIn, csrf_of
+from tests.portal.conftest import SignIn, appoint, csrf_of
 
 SYSTEM = "/systems/1306-mzj-s1"
 
@@ -124,7 +125,10 @@ def test_the_security_administrator_finds_and_revokes_a_token_without_seeing_its
     act = re.search(r'action="(/tokens/\d+/revoke)"', page)
     assert act
     onlooker = sign_in("shenhe").get("/tokens").text
-    assert ("夜间推送" in onlooker, "/revoke" in onlooker) == (True, False)
+    assert ("夜间推送" in onlooker, "操作</th>" in onlooker, "/revoke" in onlooker) == (True, False, False)
+    appoint(installation, "shenhe", Role.bureau_admin, "1306-rsj")
+    elsewhere = sign_in("shenhe").get("/tokens").text
+    assert ("操作</th>" in elsewhere, "/revoke" in elsewhere) == (True, False)
     done = send(security, "/tokens", act.group(1))
     assert done.headers["location"] == "/tokens"
     assert "夜间推送" not in security.get("/tokens").text

@@ -220,6 +220,8 @@ def test_from_submission_to_servers_by_three_people(
     assert error_at(wrong.text, "sure")
     taken = fill(office, wrong.text, reclaim, {"reason": NAME, "sure": "1"})
     assert (taken.status_code, taken.headers["location"]) == (303, servers[0])
+    offered = [f"{one}/reclaim" in office.get(one).text for one in servers]
+    assert offered == [False, True, True]
     work(installation, cloud)
     assert "已释放" in admin.get(servers[0]).text
     assert ESCAPED in admin.get("/notices").text

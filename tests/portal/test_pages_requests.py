@@ -5,12 +5,13 @@ from html import unescape
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from identity.actor import INSTALLATION
+from identity.models import RoleAssignment
 from identity.queries import get_bureau
 from identity.roles import Role
-from identity.service.people import find_person_by_login
-from identity.service.roles import give_role
+from identity.service.roles import end_role
 from infra.database import transaction
 from infra.installation import Installation
 from portal.sample.cloud import IMAGE
@@ -30,7 +31,7 @@ from tests.portal.cloud import (
     submitted,
     wish,
 )
-from tests.portal.conftest import Api, SignIn, csrf_of
+from tests.portal.conftest import Api, SignIn, appoint, csrf_of
 
 ALIKE = (
     "line_id", "work_line_id", "system_id", "bureau_id", "zone", "image", "flavor", "amounts", "state",
@@ -122,6 +123,24 @@ def test_the_count_of_open_requests_is_that_of_the_list_that_it_leads_to(
     assert admin.get("/requests?mine=1").text.count('<th scope="row"') == 2
 
 
+def test_the_count_leaves_out_what_the_reader_may_not_see_any_more(
+    sign_in: SignIn, admin: TestClient, api: Api, installation: Installation
+) -> None:
+    submitted(api("minzheng"), wish(installation))
+    appoint(installation, "minzheng", Role.bureau_admin, "1306-rsj")
+    counted = re.compile(r"<strong>(\d+)</strong><span>我在办的申请")
+    assert counted.findall(admin.get("/").text) == ["1"]
+    with transaction(installation.engine) as session:
+        [held] = session.scalars(
+            select(RoleAssignment).where(
+                RoleAssignment.bureau_id == get_bureau(session, code=MINZHENG).id,
+                RoleAssignment.role == Role.bureau_admin,
+            )
+        )
+        end_role(session, actor=INSTALLATION, assignment_id=held.id, at=installation.clock.now())
+    assert counted.findall(sign_in("minzheng").get("/").text) == ["0"]
+
+
 def test_requests_are_found_by_part_of_the_name_of_their_bureau_or_of_one_above(
     sign_in: SignIn, admin: TestClient, api: Api, installation: Installation
 ) -> None:
@@ -138,7 +157,7 @@ def test_the_form_to_edit_is_for_who_applied_while_it_can_be_saved(
     path = f"/requests/{submitted(api('minzheng'), wish(installation))}"
     edit = f"{path}/edit"
     opened = admin.get(edit).text
-    make_colleague(installation)
+    appoint(installation, "renshe", Role.bureau_admin, MINZHENG)
     colleague = sign_in("renshe")
     assert (colleague.get(path).status_code, f'"{edit}"' in colleague.get(path).text) == (200, False)
     foreign = colleague.get(edit)
@@ -176,21 +195,6 @@ def test_two_special_procedures_have_a_form_each(
     wrong = send(office, case, f"{case}/resume", {"procedure": "testing", "last_on": "明天"})
     assert (wrong.status_code, bool(error_at(wrong.text, "resume-testing"))) == (422, True)
     assert not error_at(wrong.text, "resume-hearing")
-
-
-def make_colleague(here: Installation) -> None:
-    """李人社 becomes an admin of 市民政局 too."""
-    with transaction(here.engine) as session:
-        person = find_person_by_login(session, login="renshe")
-        assert person is not None
-        give_role(
-            session,
-            actor=INSTALLATION,
-            person_id=person.id,
-            role=Role.bureau_admin,
-            bureau_id=get_bureau(session, code=MINZHENG).id,
-            at=here.clock.now(),
-        )
 
 
 def put_into(here: Installation, states: dict[int, str]) -> None:

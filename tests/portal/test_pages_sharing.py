@@ -353,6 +353,11 @@ def test_the_catalogue_tells_when_a_dataset_was_last_published_to(
     browser = sign_in("fuping")
     assert told in browser.get("/catalogue").text
     assert told in browser.get(f"/datasets/{CODE}").text
+    with transaction(installation.engine) as session:
+        session.get_one(Batch, shared.batch_id).update_mode = "full"
+    told_in_full = told.replace("本批", "全量")
+    assert told_in_full in browser.get("/catalogue").text
+    assert told_in_full in browser.get(f"/datasets/{CODE}").text
     send(sign_in("shuju"), NEW, ENTRY)
     assert "尚无数据" in browser.get("/catalogue").text
 

@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import delete
 
 from identity.queries import get_bureau
+from identity.service.reorganise import abolish
 from identity.service.systems import register_system
 from infra.database import transaction
 from infra.installation import Installation
@@ -15,6 +16,7 @@ from tests.portal.browser import error_at, form_on
 from tests.portal.cloud import FUPING, MINZHENG, REGION, SYSTEM, TOWN, open_cloud
 from tests.portal.conftest import SignIn
 
+VILLAGE = "130624101001"
 NEW = f"/requests/new?kind=servers&system={SYSTEM}"
 
 
@@ -35,6 +37,17 @@ def register(here: Installation, code: str, count: int) -> list[str]:
                 actor="person:1",
             )
     return codes
+
+
+def test_for_a_bureau_that_was_abolished_nobody_asks(sign_in: SignIn, installation: Installation) -> None:
+    county = sign_in("fuping")
+    asks = f'href="/requests/new?bureau={VILLAGE}"'
+    assert asks in county.get(f"/bureaus/{VILLAGE}").text
+    with transaction(installation.engine) as session:
+        village = get_bureau(session, code=VILLAGE)
+        abolish(session, bureau_id=village.id, at=installation.clock.now(), actor="person:1")
+    page = county.get(f"/bureaus/{VILLAGE}")
+    assert (page.status_code, asks in page.text) == (200, False)
 
 
 def test_a_bureau_leads_to_all_its_systems_and_to_asking_for_them(

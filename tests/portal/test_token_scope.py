@@ -20,6 +20,8 @@ from tests.portal.sharing import CODE, share
 
 API = "/api/v1"
 SCOPES = ["requests:read", "servers:read", "grants:read", "reports:read", "subscriptions:read"]
+BELOW = "130600"
+"""One of the bureaus below the city."""
 Pair = tuple[TestClient, TestClient]
 
 
@@ -70,6 +72,16 @@ def test_a_list_holds_nothing_of_the_bureaus_below(pair: Pair, path: str, asked:
     assert token.get(f"{API}{path}", params=asked).json()["items"] == []
 
 
+@pytest.mark.parametrize("path", ["/requests", "/servers"])
+def test_a_list_holds_what_is_of_the_tokens_own_bureau(
+    pair: Pair, sqlite_database: Engine, settings: Settings, path: str
+) -> None:
+    admin, _ = pair
+    [system] = admin.get(f"{API}/bureaus/{BELOW}/systems").json()["items"]
+    token = issue(Installation(settings, Clock(), sqlite_database), admin, system["code"])
+    assert [one["bureau"] for one in token.get(f"{API}{path}").json()["items"]] == [BELOW]
+
+
 @pytest.mark.parametrize("by", ["bureau", "system"])
 def test_a_report_holds_no_row_of_the_bureaus_below(
     pair: Pair, sqlite_database: Engine, at: datetime, by: str
@@ -95,7 +107,7 @@ def test_a_report_whose_sums_hold_the_bureaus_below_is_refused(pair: Pair, by: s
 
 @pytest.mark.parametrize("path", ["/requests", "/servers", "/reports/capacity"])
 def test_a_bureau_below_is_refused_by_name(pair: Pair, path: str) -> None:
-    answer = pair[1].get(f"{API}{path}", params={"bureau": "130600"})
+    answer = pair[1].get(f"{API}{path}", params={"bureau": BELOW})
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
