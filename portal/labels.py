@@ -26,8 +26,6 @@ def labelled(rows: str, headings: Sequence[str]) -> str:
         width = int(spans[1]) if spans else 1
         label = headings[column] if width == 1 and column < len(headings) else ""
         column += width
-        if "data-label=" in attributes:
-            return found.group()
         return f'<{tag}{attributes} data-label="{escape(label.removeprefix("#"))}">'
 
     return ROW_OR_CELL.sub(with_label, rows)

@@ -10,7 +10,7 @@ from identity.passwords import MAX_LENGTH, MIN_LENGTH
 from infra.errors import SijiError
 from infra.settings import Settings
 from portal.cli import remote
-from portal.cli.speech import language, say
+from portal.cli.speech import say
 
 SAID = {
     "in": {"zh": "已登录 {url}", "en": "Signed in to {url}"},
@@ -66,9 +66,9 @@ def sign_in(
     """登录门户，供后续命令使用 · Sign in to the portal; later commands act as you until the session ends."""
     with _telling_who_stays():
         must_change = remote.sign_in(login, password)
-    _say("in")
+    say(SAID["in"], url=_url())
     if must_change:
-        _say("change", login=login)
+        say(SAID["change"], url=_url(), login=login)
     _warn_of_token()
 
 
@@ -84,21 +84,21 @@ def password(
     chosen = new or _ask_for_new()
     with _telling_who_stays():
         remote.change_password(login, old, chosen)
-    _say("changed")
+    say(SAID["changed"], url=_url())
     _warn_of_token()
 
 
 def sign_out() -> None:
     """退出门户 · End the session."""
     remote.sign_out()
-    _say("out")
+    say(SAID["out"], url=_url())
 
 
 def whoami() -> None:
     """我是谁 · Who the portal takes you for, and what you may do."""
     me = remote.open_portal().get("/me")
-    _say("who", name=me["name"], bureau=me["bureau"] or "-")
-    _say("may", permissions=", ".join(me["permissions"]))
+    say(SAID["who"], url=_url(), name=me["name"], bureau=me["bureau"] or "-")
+    say(SAID["may"], permissions=", ".join(me["permissions"]))
 
 
 def _ask_for_new() -> str:
@@ -131,6 +131,5 @@ def _warn_of_token() -> None:
         say(SAID["token"], err=True)
 
 
-def _say(what: str, **facts: str) -> None:
-    url = remote.portal_url(Settings())
-    typer.echo(SAID[what][language()].format(url=url, **facts))
+def _url() -> str:
+    return remote.portal_url(Settings())

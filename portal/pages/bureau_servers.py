@@ -5,14 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from identity.queries import find_bureaus, get_bureau
+from identity.queries import find_bureaus, find_systems, get_bureau
 from identity.roles import Permission
 from portal.access import Reading
 from portal.badges import SERVER
 from portal.needs import Asker, page_needs
 from portal.numbers import Place
 from portal.pages.bureau_head import head_of
-from portal.pages.names import systems_of
 from portal.render import render
 from provisioning.models import SERVER_STATES
 from provisioning.queries import leases_of, list_servers
@@ -47,7 +46,7 @@ def servers(
     facts = {
         **head_of(session, asker.actor, bureau),
         "servers": shown,
-        "systems": systems_of(session, [one.system_id for one in shown]),
+        "systems": find_systems(session, {one.system_id for one in shown}),
         "bureaus": find_bureaus(session, [one.bureau_id for one in shown]),
         "leases": leases_of(session, [one.id for one in shown]),
         "badges": SERVER,

@@ -1,21 +1,13 @@
-"""Rows and names by id, for pages that list things with their bureaus, systems and people."""
+"""What to call who acted, for pages that show the journal's entries."""
 
 from collections.abc import Collection
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from identity.models import System
 from identity.queries import list_names
 
 PLATFORM = ("平台", "the platform")
 SERVICE = ("系统令牌", "a system's token")
-
-
-def systems_of(session: Session, ids: Collection[int | None]) -> dict[int, System]:
-    """Information systems by id."""
-    wanted = {one for one in ids if one is not None}
-    return {one.id: one for one in session.scalars(select(System).where(System.id.in_(wanted)))}
 
 
 def names_of_actors(session: Session, actors: Collection[str]) -> dict[str, tuple[str, str]]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from approval.flow import allows
 from approval.queries import cases_by_id
 from identity.actor import Actor
-from identity.queries import find_bureaus, list_ids_called, list_names
+from identity.queries import find_bureaus, find_systems, list_ids_called, list_names
 from identity.roles import Permission
 from identity.service.access import may, permissions_of
 from infra.database import reading
@@ -22,7 +22,6 @@ from portal.flash import Pair, onward
 from portal.form import Form, Sent, SentForm
 from portal.needs import Asker, form_needs, page_needs
 from portal.numbers import Place, RowId
-from portal.pages.names import systems_of
 from portal.render import render
 from portal.request_view import show_request
 from provisioning.models import KINDS, REQUEST_STATES
@@ -76,7 +75,7 @@ def list_(
     facts: dict[str, Any] = {
         "requests": shown,
         "cases": cases_by_id(session, [one.case_id for one in shown if one.case_id is not None]),
-        "systems": systems_of(session, [one.system_id for one in shown]),
+        "systems": find_systems(session, {one.system_id for one in shown if one.system_id is not None}),
         "bureaus": find_bureaus(session, [one.bureau_id for one in shown]),
         "names": list_names(session, person_ids=[one.applicant_id for one in shown]),
         "badges": REQUEST,

@@ -24,7 +24,9 @@ from portal.app import create_app
 from portal.cli import remote
 from portal.sample.city import load_systems, load_tree
 from portal.sample.people import load_people
+from provisioning.cloud.driver import Cloud
 from tests.hashing import CHEAP
+from tests.portal.cloud import open_cloud
 from tests.portal.commands import HANGS_AFTER_S, Listening, Named, Siji, listen, prepare
 
 SignIn = Callable[[str], TestClient]
@@ -74,6 +76,12 @@ def prepared(
 def installation(prepared: tuple[Path, Named], tmp_path: Path) -> Installation:
     """A copy of it for a test of its own."""
     return open_sample(Path(shutil.copytree(prepared[0], tmp_path, dirs_exist_ok=True)))
+
+
+@pytest.fixture
+def cloud(installation: Installation) -> Cloud:
+    """The region of it, with room for two bureaus; see `open_cloud`."""
+    return open_cloud(installation)
 
 
 @pytest.fixture

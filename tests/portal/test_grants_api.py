@@ -30,16 +30,10 @@ from tests.portal.cloud import (
     TOWN,
     TOWN_SYSTEM,
     decide,
-    open_cloud,
     submitted,
     wish,
 )
 from tests.portal.conftest import Api, SignIn, csrf_of, portal_over
-
-
-@pytest.fixture
-def cloud(installation: Installation) -> Cloud:
-    return open_cloud(installation)
 
 
 @pytest.fixture

@@ -6,15 +6,10 @@ from identity.roles import Role
 from infra.installation import Installation
 from provisioning.cloud.driver import Cloud
 from tests.portal.browser import send
-from tests.portal.cloud import API, TOWN, TOWN_SYSTEM, decide, open_cloud, submitted, wish
+from tests.portal.cloud import API, TOWN, TOWN_SYSTEM, decide, submitted, wish
 from tests.portal.conftest import Api, SignIn, appoint
 
 ELSEWHERE, ANOTHER = "130623", "130626"
-
-
-@pytest.fixture
-def cloud(installation: Installation) -> Cloud:
-    return open_cloud(installation)
 
 
 @pytest.fixture

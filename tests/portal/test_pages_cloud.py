@@ -18,7 +18,7 @@ from provisioning.cloud.driver import Cloud
 from provisioning.queries import find_open_grant, get_request
 from provisioning.quota import Limits
 from tests.portal.browser import error_at, fill, form_on, send
-from tests.portal.cloud import FUPING, LARGE, MINZHENG, REGION, SMALL, SYSTEM, in_a_year, open_cloud, work
+from tests.portal.cloud import FUPING, LARGE, MINZHENG, REGION, SMALL, SYSTEM, in_a_year, work
 from tests.portal.conftest import SignIn, csrf_of
 from tests.portal.sharing import share
 
@@ -26,11 +26,6 @@ QUOTA = f"/bureaus/{FUPING}/grants/{REGION}"
 NEW = f"/requests/new?kind=servers&system={SYSTEM}"
 NAME = "<b>智慧民生</b>𠮷"
 ESCAPED = "&lt;b&gt;智慧民生&lt;/b&gt;𠮷"
-
-
-@pytest.fixture
-def cloud(installation: Installation) -> Cloud:
-    return open_cloud(installation)
 
 
 @pytest.fixture

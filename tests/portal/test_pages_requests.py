@@ -27,7 +27,6 @@ from tests.portal.cloud import (
     SYSTEM,
     build,
     decide,
-    open_cloud,
     submitted,
     wish,
 )
@@ -39,11 +38,6 @@ ALIKE = (
 )  # fmt: skip
 SHORT_OF_VCPUS = '<td data-label="单位">保定市</td><td data-label="资源">vCPU</td>'
 CHANGE = f"/requests/new?kind=quota_change&bureau={MINZHENG}"
-
-
-@pytest.fixture
-def cloud(installation: Installation) -> Cloud:
-    return open_cloud(installation)
 
 
 @pytest.fixture

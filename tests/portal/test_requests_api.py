@@ -29,7 +29,6 @@ from tests.portal.cloud import (
     SMALL,
     SYSTEM,
     decide,
-    open_cloud,
     submitted,
     wish,
     work,
@@ -37,11 +36,6 @@ from tests.portal.cloud import (
 from tests.portal.conftest import Api
 
 STEPS = (("shenhe", "accept"), ("shenhe", "review"), ("hezhun", "verify"))
-
-
-@pytest.fixture
-def cloud(installation: Installation) -> Cloud:
-    return open_cloud(installation)
 
 
 @pytest.fixture
