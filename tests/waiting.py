@@ -34,12 +34,14 @@ def held_up(engine: Engine, act: Callable[[], object]) -> Iterator[Session]:
     with ThreadPoolExecutor(1) as pool:
         with transaction(engine) as session:
             yield session
+            session.flush()
             waiting = pool.submit(act)
-            wait_until(lambda: waiting.done() or _someone_waits(engine))
+            wait_until(lambda: waiting.done() or someone_waits(engine))
             assert not waiting.done()
         waiting.result()
 
 
-def _someone_waits(engine: Engine) -> bool:
+def someone_waits(engine: Engine) -> bool:
+    """Whether a transaction of this database waits for a lock."""
     with reading(engine) as session:
         return bool(session.scalar(WAITING_FOR_LOCKS))

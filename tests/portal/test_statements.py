@@ -1,19 +1,17 @@
 """A list is read in as many statements for twenty rows as for one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 from infra.clock import Clock
 from infra.installation import Installation
 from infra.settings import Settings
 from tests.portal.conftest import enter
 from tests.portal.crowd import MANY, PASSWORD, REGION, make_crowd
+from tests.statements import statements
 
 LISTS = [
     "/requests",
@@ -60,16 +58,3 @@ def test_the_page_of_the_catalogue_is_read_in_a_constant_number_of_statements(
         assert page.count('href="/datasets/') == count
         read.append(len(said))
     assert read[0] == read[1]
-
-
-@contextmanager
-def statements(engine: Engine) -> Iterator[list[str]]:
-    """What is said to the database meanwhile."""
-    said: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        said.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield said
-    event.remove(engine, "before_cursor_execute", note)

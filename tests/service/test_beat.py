@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +16,9 @@ from infra.clock import Clock
 from infra.database import open_database, reading
 from infra.installation import Installation
 from infra.settings import Settings
+from tests.waiting import wait_until
 
 INTERVALS_S = {"infra.seal_journal": 60, "infra.sign_head": 3600}
-WITHIN_S = 600
-"""A bound against hanging, not a measure."""
 
 
 @pytest.fixture(params=["database", "sqlite_database"])
@@ -94,11 +92,8 @@ def test_a_message_that_nobody_takes_is_dropped_after_ten_slots(here: Installati
 
 def test_the_thread_sends_the_whole_schedule_and_ends_with_its_block(here: Installation) -> None:
     expected = set(schedule(here.settings))
-    deadline = time.monotonic() + WITHIN_S
     with beating(here):
-        while slots(here.engine) < len(expected):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: slots(here.engine) >= len(expected))
     assert set(messages(here.settings)) == expected
     assert slots(here.engine) == len(messages(here.settings))
 
@@ -116,16 +111,11 @@ def test_a_beat_outlives_records_that_are_away(
     monkeypatch.setattr(beat, "schedule", lambda _: {"infra.seal_journal": 1})
     here = Installation(settings, Clock(), engine)
     jobs.join(here)
-    deadline = time.monotonic() + WITHIN_S
     with caplog.at_level(logging.WARNING, logger="infra.beat"), beating(here):
-        while not caplog.records:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: bool(caplog.records))
         with engine.begin() as connection:
             connection.execute(text("ALTER TABLE away RENAME TO beat_slots"))
-        while not slots(engine):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: slots(engine) > 0)
     assert "the beat cannot use the records" in caplog.text
     engine.dispose()
     jobs.leave()

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 from approval.deadline import Card, NotYetPublished, Paused
 from approval.errors import (
@@ -34,6 +34,7 @@ from infra.database import transaction
 from infra.workdays import load_calendar
 from tests.factories import Hall, make_hall
 from tests.service.casework import announce_years, city, clock, decision, done, made, refused, seen
+from tests.statements import statements
 
 
 @pytest.fixture
@@ -192,17 +193,9 @@ def test_the_limit_to_tell_is_the_laws_and_not_the_steps(database: Engine, hall:
 
 def test_an_acceptance_reads_the_calendar_once(database: Engine, hall: Hall) -> None:
     case = made(database, hall)
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    event.listen(database, "before_cursor_execute", note)
-    try:
+    with statements(database) as said:
         done(database, decide, **decision(hall, case, "accept"))
-    finally:
-        event.remove(database, "before_cursor_execute", note)
-    assert sum("FROM calendar_days" in each for each in statements) == 1
+    assert sum("FROM calendar_days" in each for each in said) == 1
 
 
 def test_a_year_is_known_to_the_transaction_that_publishes_it(database: Engine, hall: Hall) -> None:

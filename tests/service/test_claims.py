@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, select
 
 from identity.models import System
 from infra.database import reading, transaction
@@ -33,6 +33,7 @@ from provisioning.service.claims import (
 from provisioning.service.grants import freeze, grant_quota, set_mode, set_root_grant
 from provisioning.service.recount import recount
 from tests.factories import make_bureau, make_region, make_system
+from tests.statements import statements
 
 REGION = "baoding"
 ACTOR = "person:1"
@@ -377,9 +378,7 @@ def test_a_claim_in_a_reserved_chain_locks_and_writes_its_own_row_only(
         for bureau_id in (place.city, place.county, place.towns[1]):
             account = select(QuotaAccount).where(QuotaAccount.bureau_id == bureau_id)
             assert held.scalars(account.with_for_update()).one()
-        statements: list[str] = []
-        event.listen(database, "before_cursor_execute", lambda *said: statements.append(said[2]))
-        with transaction(database) as session:
+        with statements(database) as said, transaction(database) as session:
             claim_at(session, place, 0, "server:1", at, vcpus=4)
-    assert sum("quota_accounts SET" in one for one in statements) == 1
-    assert len(statements) <= 8, statements
+    assert sum("quota_accounts SET" in one for one in said) == 1
+    assert len(said) <= 8, said

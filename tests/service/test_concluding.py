@@ -15,6 +15,7 @@ from provisioning.models import Server
 from provisioning.quota import Resources
 from provisioning.service.asking import LineAsked
 from provisioning.service.servers import give_up_server, provision_server, release_server, stop_server
+from tests.statements import statements
 from tests.yard import BIGGER, LINE, Yard, make_yard
 
 WAITS_S = 5.0
@@ -93,20 +94,15 @@ def test_a_request_whose_last_server_works_for_another_one_ends_with_it(
 def noted(engine: Engine) -> Iterator[tuple[set[int], list[str]]]:
     """The ids of the servers that are read, and the statements."""
     read: set[int] = set()
-    said: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        said.append(statement)
 
     def load(server: Server, _context: object) -> None:
         read.add(server.id)
 
-    event.listen(engine, "before_cursor_execute", note)
     event.listen(Server, "load", load)
     try:
-        yield read, said
+        with statements(engine) as said:
+            yield read, said
     finally:
-        event.remove(engine, "before_cursor_execute", note)
         event.remove(Server, "load", load)
 
 

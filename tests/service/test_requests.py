@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Delete, Engine, Update, delete, event, select, update
+from sqlalchemy import Delete, Engine, Update, delete, select, update
 
 from approval.errors import SamePerson
 from approval.models import Notice
@@ -36,6 +36,7 @@ from provisioning.service.requests import (
     withdraw_request,
 )
 from tests.factories import LONG_AGO
+from tests.statements import statements
 from tests.yard import BIGGER, LINE, REGION, ROOM, Yard, make_yard
 
 TWO = Resources.of(servers=2, vcpus=4, ram_mib=8192, root_gib=80, volumes=2, volume_gib=200)
@@ -280,15 +281,9 @@ def test_a_verification_costs_the_same_however_many_servers_it_builds(yard: Yard
         yard.submit(asked)
         for _ in ("accept", "first_review", "review"):
             yard.decide(asked)
-        statements: list[str] = []
-
-        def said(*told: Any, into: list[str] = statements) -> None:
-            into.append(told[2])
-
-        event.listen(yard.engine, "before_cursor_execute", said)
-        yard.decide(asked)
-        event.remove(yard.engine, "before_cursor_execute", said)
-        costs.append(len(statements))
+        with statements(yard.engine) as said:
+            yard.decide(asked)
+        costs.append(len(said))
         assert len(yard.servers(asked)) == 2 * count
     assert costs[0] == costs[1]
     yard.check()

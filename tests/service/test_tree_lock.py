@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 
 from approval.service import withdraw
@@ -32,16 +32,12 @@ from provisioning.service.requests import confirm_request, edit_request, withdra
 from provisioning.service.servers import give_up_server, release_server, retry_server, stop_server
 from provisioning.service.tree import QuotaGuard
 from tests.factories import LONG_AGO
-from tests.waiting import wait_until
+from tests.waiting import someone_waits, wait_until
 from tests.yard import BIGGER, LINE, Yard, make_yard
 
 WAIT_S = 120
 ROOM = Limits.of(servers=100, vcpus=500, ram_mib=2_000_000, root_gib=20_000, volume_gib=100_000, volumes=100)
 """The town's part, so that the county has room of its own for what is handed over to it."""
-WAITERS = text("""
-    SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND wait_event_type = 'Lock'
-""")
 LOCKED_REQUEST = re.compile(r"FROM requests\b.*FOR NO KEY UPDATE", re.DOTALL)
 ROW_LOCKS = ("INSERT ", "UPDATE ", "DELETE ", "FOR UPDATE", "FOR NO KEY UPDATE", "FOR SHARE")
 
@@ -90,17 +86,13 @@ def test_a_verification_and_a_change_of_the_tree_let_each_other_live(
         with transaction(yard.engine) as session:
             change(session, yard)
 
-    def somebody_waits() -> bool:
-        with yard.engine.connect() as connection:
-            return bool(connection.execute(WAITERS).scalar())
-
     event.listen(yard.engine, "after_cursor_execute", pause)
     try:
         with ThreadPoolExecutor(2) as pool:
             verified = pool.submit(yard.decide, asked)
             assert wrote.wait(WAIT_S)
             altered = pool.submit(alter)
-            wait_until(lambda: somebody_waits() or altered.done())
+            wait_until(lambda: someone_waits(yard.engine) or altered.done())
             go_on.set()
             assert verified.result(WAIT_S).approved
             altered.result(WAIT_S)
