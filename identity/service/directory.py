@@ -20,25 +20,26 @@ def list_people(
     *,
     actor: Actor,
     at: datetime,
-    bureau_id: int | None = None,
     bureau_ids: Collection[int] | None = None,
     with_departed: bool = False,
     after_id: int = 0,
     limit: int = 100,
 ) -> list[Person]:
-    """A page of the accounts that `actor` may see, by id; only those of the bureaus that are named."""
+    """A page of the accounts that `actor` may see, by id; only those of the bureaus that are named.
+
+    The journal's entry is of the bureau if there is but one.
+    """
     query = select(Person).where(Person.id > after_id).order_by(Person.id).limit(limit)
     scope = scope_of(session, actor, Permission.people_see)
     if scope is not None:
         query = query.where(Person.bureau_id.in_(scope))
-    if bureau_id is not None:
-        query = query.where(Person.bureau_id == bureau_id)
     if bureau_ids is not None:
         query = query.where(Person.bureau_id.in_(bureau_ids))
     if not with_departed:
         query = query.where(Person.departed_at.is_(None))
     found = list(session.scalars(query))
-    _record_list(session, actor, "people.list", found, bureau_id=bureau_id, at=at)
+    [only] = bureau_ids if bureau_ids is not None and len(bureau_ids) == 1 else [None]
+    _record_list(session, actor, "people.list", found, bureau_id=only, at=at)
     return found
 
 

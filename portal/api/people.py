@@ -77,7 +77,7 @@ def people(
         session,
         actor=asker.actor,
         at=at,
-        bureau_id=get_bureau(session, code=bureau).id if bureau else None,
+        bureau_ids={get_bureau(session, code=bureau).id} if bureau else None,
         with_departed=departed,
         after_id=id_of(cursor) or 0,
         limit=limit + 1,

@@ -81,13 +81,13 @@ def list_(
     here = open_local()
     rows: list[tuple[str, ...]] = []
     with transaction(here.engine) as session:
-        bureau_id = get_bureau(session, code=bureau).id if bureau else None
+        bureau_ids = {get_bureau(session, code=bureau).id} if bureau else None
         after_id = 0
         while page := list_people(
             session,
             actor=INSTALLATION,
             at=here.clock.now(),
-            bureau_id=bureau_id,
+            bureau_ids=bureau_ids,
             with_departed=departed,
             after_id=after_id,
             limit=PAGE,

@@ -84,7 +84,11 @@ def bureau(
     below = list_bureaus(session, parent_id=found.id, after_code=after, limit=CHILDREN_AT_ONCE + 1)
     children = below[:CHILDREN_AT_ONCE]
     sees_systems = may(session, actor, Permission.systems_see, bureau_id=found.id)
-    its = list_systems(session, bureau_id=found.id, after_code=system_after, limit=SYSTEMS_AT_ONCE + 1)
+    its = (
+        list_systems(session, bureau_id=found.id, after_code=system_after, limit=SYSTEMS_AT_ONCE + 1)
+        if sees_systems
+        else []
+    )
     systems = its[:SYSTEMS_AT_ONCE]
     sees_quota = may(session, actor, Permission.grants_see, bureau_id=found.id)
     facts = {

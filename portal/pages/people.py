@@ -47,7 +47,6 @@ def people(
         session,
         actor=asker.actor,
         at=at,
-        bureau_id=next(iter(places)) if places is not None and len(places) == 1 else None,
         bureau_ids=places,
         with_departed=departed == "1",
         after_id=id_of(cursor) or 0,

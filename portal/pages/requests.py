@@ -116,7 +116,7 @@ def withdraw(request: Request, request_id: RowId, asker: Submits, sent: SentForm
             session, request_id=request_id, person_id=asker.person_id, at=sent.at, reason=reason
         )
 
-    return _act(request, sent, asker, request_id, act, WITHDRAWN, is_withdrawal=True)
+    return _act(request, sent, asker, request_id, act, WITHDRAWN)
 
 
 @router.post("/requests/{request_id}/confirm")
@@ -136,8 +136,6 @@ def _act(
     request_id: int,
     act: Callable[[Session], None],
     said: Pair,
-    *,
-    is_withdrawal: bool = False,
 ) -> Response:
     def done(session: Session) -> str:
         asker.at(session, get_request(session, request_id).bureau_id)
@@ -149,7 +147,7 @@ def _act(
     with reading(sent.here.engine) as session:
         found = get_request(session, request_id)
         asker.at(session, found.bureau_id)
-        return _show(request, session, asker.actor, found, sent.at, sent.form, is_withdrawal=is_withdrawal)
+        return _show(request, session, asker.actor, found, sent.at, sent.form)
 
 
 def _show(
@@ -159,10 +157,8 @@ def _show(
     found: Asked,
     at: datetime,
     form: Form,
-    *,
-    is_withdrawal: bool = False,
 ) -> Response:
-    """The page of the request; `form` is what was sent last, if anything, to withdraw it or otherwise."""
+    """The page of the request; `form` is what was sent last, if anything."""
     shown = show_request(session, found)
     case = shown.case
     is_mine = found.applicant_id == actor.id
@@ -176,7 +172,6 @@ def _show(
         "case": case,
         "case_shown": show_case(session, case_id=case.id, at=at),
         "form": form,
-        "is_withdrawal": is_withdrawal,
         "badge": REQUEST[found.state],
         "case_badge": CASE[case.outcome or case.state],
         "server_badges": SERVER,

@@ -15,6 +15,7 @@ from provisioning.service.regions import open_region
 from tests.portal.browser import error_at, form_on
 from tests.portal.cloud import FUPING, MINZHENG, REGION, SYSTEM, TOWN, open_cloud
 from tests.portal.conftest import SignIn
+from tests.statements import statements
 
 VILLAGE = "130624101001"
 NEW = f"/requests/new?kind=servers&system={SYSTEM}"
@@ -37,6 +38,16 @@ def register(here: Installation, code: str, count: int) -> list[str]:
                 actor="person:1",
             )
     return codes
+
+
+def test_a_bureaus_systems_are_read_for_who_may_see_them_only(
+    sign_in: SignIn, installation: Installation
+) -> None:
+    for login, reads in (("minzheng", True), ("anquan", False)):
+        browser = sign_in(login)
+        with statements(installation.engine) as said:
+            page = browser.get(f"/bureaus/{MINZHENG}").text
+        assert (SYSTEM in page, any("FROM systems" in one for one in said)) == (reads, reads)
 
 
 def test_for_a_bureau_that_was_abolished_nobody_asks(sign_in: SignIn, installation: Installation) -> None:

@@ -289,9 +289,9 @@ def test_a_look_at_other_people_is_journalled_and_one_at_oneself_is_not(
     with transaction(database) as session:
         admin = make_actor(session, bureau=tree.county, role="bureau_admin")
         below = make_holder(session, bureau=tree.town)
-        list_people(session, actor=admin, at=at, bureau_id=tree.town.id)
+        list_people(session, actor=admin, at=at, bureau_ids={tree.town.id})
         get_person(session, actor=admin, login=below.login, at=at)
-        list_people(session, actor=admin, at=at, bureau_id=tree.county.id)
+        list_people(session, actor=admin, at=at, bureau_ids={tree.county.id})
         himself = session.get_one(Person, admin.id).login
         get_person(session, actor=admin, login=himself, at=at)
         with pytest.raises(NotFound):
