@@ -13,6 +13,7 @@ from portal.cli.main import load
 
 README = Path(__file__).parents[2] / "README.md"
 SHELL_DATE = re.compile(r"\$\(date [^)]*\)")
+WITH_SETTINGS = re.compile(r"(env -u SIJI_TOKEN|SIJI_DATABASE_URL='\S+') ")
 WRAPPED = re.compile(r"export \w+=\$\((siji .*)\)")
 
 
@@ -21,7 +22,7 @@ def printed_commands() -> list[str]:
     found = []
     for line in README.read_text().splitlines():
         plain = WRAPPED.sub(r"\1", SHELL_DATE.sub("2030-01-01", line)).strip()
-        plain = plain.removeprefix("env -u SIJI_TOKEN ")
+        plain = plain[settings.end() :] if (settings := WITH_SETTINGS.match(plain)) else plain
         if line.startswith("    ") and plain.startswith("siji "):
             found.append(plain)
     return found
