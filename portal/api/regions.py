@@ -69,9 +69,9 @@ class CapacityOut(Out):
 
 
 class RegionIn(In):
-    """How a region is opened."""
+    """How a region is opened; without its reserve: as it is, and a new region with none."""
 
-    reserve_largest_host: bool = Field(False, examples=[True])
+    reserve_largest_host: bool | None = Field(None, examples=[True])
 
 
 class ReserveIn(In):

@@ -84,8 +84,12 @@ def show(region: Region, as_json: AsJson = False) -> None:
 def open_(
     region: Region,
     largest_host: Annotated[
-        bool, typer.Option(help="为最大主机故障留出余量，或不留 · keep room for the largest host's failure")
-    ] = False,
+        bool | None,
+        typer.Option(
+            help="为最大主机故障留出余量，或不留；不给则不变 · keep room for the largest host's failure, "
+            "or not; unchanged if left out"
+        ),
+    ] = None,
 ) -> None:
     """启用区域 · Open a region, so that quotas in it can be granted; a worker asks what it has."""
     open_portal().send("PUT", at("regions", region), {"reserve_largest_host": largest_host})

@@ -15,17 +15,23 @@ from provisioning.service.accounts import lock_region
 
 
 def open_region(
-    session: Session, *, name: str, at: datetime, actor: str, reserve_largest_host: bool = False
+    session: Session, *, name: str, at: datetime, actor: str, reserve_largest_host: bool | None = None
 ) -> Region:
-    """The region `name`, made if it is not there; a second call sets its reserve and nothing else."""
+    """The region `name`, made if it is not there; a second call sets its reserve and nothing else.
+
+    None leaves the reserve of an open region as it is, and a new one has none.
+    """
     serialise(session, "siji.regions")
-    if session.get(Region, name) is not None:
+    found = session.get(Region, name)
+    if found is not None:
+        if reserve_largest_host is None:
+            return found
         return set_reserve(
             session, region=name, reserve_largest_host=reserve_largest_host, at=at, actor=actor
         )
-    region = Region(name=name, opened_at=at, reserve_largest_host=reserve_largest_host)
+    region = Region(name=name, opened_at=at, reserve_largest_host=bool(reserve_largest_host))
     session.add(region)
-    after = {"reserve_largest_host": reserve_largest_host}
+    after = {"reserve_largest_host": region.reserve_largest_host}
     journal.append(
         session, actor=actor, act="region.open", subject=f"region:{name}", bureau_id=None, at=at, after=after
     )

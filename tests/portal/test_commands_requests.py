@@ -207,6 +207,8 @@ def test_the_office_opens_a_region_and_nobody_else_does(siji: Siji, installation
     assert "区域 xiongan 已启用" in siji.did("regions open xiongan --largest-host", by="shenhe")
     assert siji.json("regions capacity xiongan", by="shenhe")["reserve_largest_host"]
     siji.did("regions open xiongan", by="shenhe")
+    assert siji.json("regions capacity xiongan", by="shenhe")["reserve_largest_host"]
+    siji.did("regions open xiongan --no-largest-host", by="shenhe")
     assert not siji.json("regions capacity xiongan", by="shenhe")["reserve_largest_host"]
     assert siji.refused("regions open ../xiongan", by="shenhe")
     with reading(installation.engine) as session:

@@ -211,6 +211,7 @@ def test_a_region_is_opened_once(city: City) -> None:
     with transaction(city.engine) as session:
         assert open_region(session, name=REGION, at=city.at, actor="a").reserve_largest_host is False
         assert open_region(session, name=REGION, at=city.at, actor="a", reserve_largest_host=True)
+        assert open_region(session, name=REGION, at=city.at, actor="a").reserve_largest_host is True
         assert capacity_of(session, region=REGION)["vcpus"] == 0
 
 
