@@ -1,6 +1,5 @@
 """Asking for a dataset: which items, for what, on which basis, until when, for which system."""
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, TypedDict
 
@@ -11,7 +10,6 @@ from sqlalchemy.orm import Session
 from exchange.models import Dataset
 from exchange.queries import get_dataset, get_items, get_subscription
 from exchange.service.subscriptions import case_revision, edit_subscription, request_subscription
-from identity.models import Bureau, System
 from identity.queries import get_bureau_by_id, get_system, get_system_by_id, list_systems_within
 from identity.roles import Permission
 from infra.clock import city_date
@@ -156,14 +154,11 @@ def _read_wish(form: Form, dataset: Dataset, *, at: datetime) -> Wish | None:
 
 def _show(request: Request, session: Session, asker: Asker, code: str, form: Form) -> Response:
     dataset = dataset_of(session, code)
-    systems: Sequence[tuple[System, Bureau]] = list_systems_within(
-        session, bureau_ids=asker.scope(session), limit=MOST_SYSTEMS
-    )
     facts = {
         "dataset": dataset,
         "provider": get_bureau_by_id(session, bureau_id=dataset.bureau_id),
         "items": get_items(session, dataset_id=dataset.id, version=dataset.version),
-        "systems": [(system.code, f"{system.name}（{owner.name}）") for system, owner in systems],
+        "systems": list_systems_within(session, bureau_ids=asker.scope(session), limit=MOST_SYSTEMS),
         "subscription": None,
         "form": form,
     }

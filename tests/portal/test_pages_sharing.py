@@ -326,6 +326,16 @@ def test_pages_in_english_hold_none_of_the_chinese_wording(sign_in: SignIn, shar
         assert lines.isdisjoint(wording), (path, lines & wording)
 
 
+def test_a_system_is_named_with_its_bureau_in_the_brackets_of_the_language(
+    sign_in: SignIn, shared: Shared
+) -> None:
+    browser = sign_in("minzheng")
+    assert "社会救助核对平台（市民政局）</option>" in browser.get(f"/ask/{CODE}").text
+    browser.post("/language", data={"language": "en"})
+    page = browser.get(f"/ask/{CODE}").text
+    assert ("社会救助核对平台 (市民政局)</option>" in page, "（" in page) == (True, False)
+
+
 def test_who_sees_the_city_has_all_subscriptions_and_those_of_the_own_bureau(
     sign_in: SignIn, shared: Shared
 ) -> None:
