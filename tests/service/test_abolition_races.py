@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from identity import passwords
 from identity.actor import INSTALLATION
 from identity.errors import BureauAbolished
 from identity.models import Person, RoleAssignment
@@ -17,16 +16,10 @@ from identity.service.reorganise import abolish, merge
 from identity.service.roles import give_role
 from infra.database import reading, transaction
 from tests.factories import make_holder
-from tests.hashing import CHEAP
 from tests.service.small_tree import Tree, make_tree
 from tests.waiting import held_up
 
 Act = Callable[[Session], object]
-
-
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "HASHER", CHEAP)
 
 
 @pytest.fixture
