@@ -25,12 +25,11 @@ ROUTES = {
 }
 
 
-@pytest.fixture(scope="module")
-def played_with(sample_sqlite: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """A sample city that the calls leave as they may."""
-    folder = tmp_path_factory.mktemp("fuzz")
-    (folder / "siji.sqlite").write_bytes(Path(sample_sqlite[0].removeprefix("sqlite:///")).read_bytes())
-    return open_sample(folder)
+@pytest.fixture
+def played_with(sample_sqlite: tuple[str, str], tmp_path: Path) -> Installation:
+    """A sample city of the operation's own: calls may end the very person who makes them."""
+    (tmp_path / "siji.sqlite").write_bytes(Path(sample_sqlite[0].removeprefix("sqlite:///")).read_bytes())
+    return open_sample(tmp_path)
 
 
 @pytest.mark.parametrize("name", ROUTES)
