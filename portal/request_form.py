@@ -15,6 +15,7 @@ from provisioning.models import RegionFlavor, RegionImage, Request, RequestLine,
 from provisioning.queries import list_flavors, list_images, list_servers, servers_by_id
 from provisioning.quota import Limits
 from provisioning.service.asking import LINES_AT_MOST, PURPOSE_LENGTH, VOLUME_GIB_AT_MOST, LineAsked
+from provisioning.service.fulfil import TARGET_STATES
 from provisioning.service.states import PASSING
 
 COLUMNS = {
@@ -29,9 +30,6 @@ PICKED = ("extension", "release")
 ENDING = ("new_system", "servers", "extension")
 """Kinds that last until a day."""
 COUNT_AT_MOST = 1000
-STATES = {"volumes": ("active", *PASSING)}
-"""What a server does that a line can name: by the time a request is decided, those in PASSING are at rest."""
-CHANGEABLE = ("active", "stopped", *PASSING)
 GONE_NAMED = 10
 NONE_PICKED = ("请至少勾选一台云服务器", "Tick at least one server")
 
@@ -65,7 +63,7 @@ def offer_of(
     """
     found: dict[int, Server] = {}
     if system_id is not None and kind not in ("new_system", "servers", "quota_change"):
-        states = STATES.get(kind, CHANGEABLE)
+        states = {*TARGET_STATES[kind], *PASSING}  # the latter come to rest by themselves
         fit = list_servers(session, system_id=system_id, region=region, states=states, limit=None)
         found = {one.id: one for one in fit} | servers_by_id(session, asked)
     return Offer(

@@ -303,9 +303,9 @@ class Server(Base):
     A row in a WORKING state is visited when `next_try_at` has come; a visit moves that instant ahead before
     it calls the cloud, so that nobody else visits meanwhile, and `visits` tells it whether somebody did.
     `fault` says in both languages why the last visit failed. `work_line_id` is the line it works for.
-    Since the cloud last moved on, `attempts` visits failed for whatever reason, `refusals` of them by a no or
-    a conflict, `repushes` by the quota there; `asked` says how often something that came to nothing was
-    begun.
+    Since the cloud last moved on (a second snapshot is no move), `attempts` visits failed for any reason,
+    `refusals` of them by a no or a conflict, `repushes` by the quota there; `asked` says how often something
+    that came to nothing was begun.
     `project_bureau_id` is whose project in the cloud it stands in, if its system has changed hands since it
     was to be built there: a server never changes its project.
     """

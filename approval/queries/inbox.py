@@ -46,9 +46,7 @@ class InboxRow:
     card: Card
 
 
-def holds_role(
-    session: Session, *, role: str, bureau_id: int, at: datetime, person_id: int | None = None
-) -> bool:
+def holds_role(session: Session, *, role: str, bureau_id: int, at: datetime, person_id: int | None) -> bool:
     """Whether the person (None: anybody) holds `role` at the bureau or above it, at `at`."""
     chain = _chains(select(Bureau.id).where(Bureau.id == bureau_id))
     query = (

@@ -180,8 +180,11 @@ def _claim(
     )
     try:
         with transaction(engine) as session:
-            session.add(claim)
-            session.flush()
+            try:
+                session.add(claim)
+                session.flush()
+            except IntegrityError as error:  # another process claims the key
+                raise BatchInProgress(key=key, dataset=dataset.code) from error
             session.add_all(
                 QuarantinedRecord(
                     batch_id=claim.id,
@@ -192,12 +195,12 @@ def _claim(
                 )
                 for bad in batch.bad
             )
-    except IntegrityError as error:
+    except BatchInProgress:
         with reading(engine) as session:
             other = find_batch(session, dataset_id=dataset.id, publisher_id=publisher_id, key=key)
             session.expunge_all()
         if other is None:  # the log refused it meanwhile, and the other process gave it up
-            raise BatchInProgress(key=key, dataset=dataset.code) from error
+            raise
         return other
     return claim
 

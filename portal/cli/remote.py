@@ -4,6 +4,7 @@ import json
 import uuid
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -197,12 +198,14 @@ def sign_in(login: str, password: str) -> bool:
 
 def change_password(login: str, old: str, new: str) -> None:
     """Replace a password, and keep a session of the new one; where it is refused, whatever session was kept
-    goes on. Raises Refused, PortalAway."""
+    goes on. Raises Refused, PortalAway.
+    """
     portal = Portal(portal_url(Settings()), headers=_open_session(login, old)[0])
     try:
         portal.send("PUT", "/me/password", {"old": old, "new": new})
-    except Refused:
-        portal.send("DELETE", "/session")
+    except SijiError:
+        with suppress(SijiError):
+            portal.send("DELETE", "/session")
         raise
     sign_in(login, new)
 

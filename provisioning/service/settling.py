@@ -237,14 +237,14 @@ def _lose(session: Session, ending: Ending, found: Found) -> None:
 def _go_on(session: Session, server: Server, found: Found, *, at: datetime) -> None:
     """Have it visited again: soon while the cloud works on it, ever later while it fails.
 
-    What is asked for again has failed after the cloud had taken it in: that it does so once more proves
-    nothing, and the failures go on counting.
+    A snapshot that is asked for again has failed after the cloud had taken it in: that the cloud does so once
+    more proves nothing, and the failures go on counting.
     """
     server.asked = found.asked
     if found.what == "wait":
         if server.state == "pending":
             server.state, server.since_at = "creating", at
-        if found.asked <= 1:
+        if server.state != "expiring" or found.asked <= 1:
             server.attempts, server.refusals, server.repushes = 0, 0, 0
         server.next_try_at = at + poll(server.since_at, at)
     else:

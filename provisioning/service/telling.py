@@ -66,7 +66,7 @@ def _about(server: Server, code: str, at: datetime, facts: dict[str, Any]) -> di
 
 def _admins(session: Session, bureau_id: int, *, at: datetime) -> dict[str, Any]:
     admins: dict[str, Any] = {"role": Role.bureau_admin.value, "bureau_id": bureau_id}
-    return admins if holds_role(session, at=at, **admins) else _office(session, bureau_id)
+    return admins if holds_role(session, person_id=None, at=at, **admins) else _office(session, bureau_id)
 
 
 def _office(session: Session, bureau_id: int) -> dict[str, Any]:

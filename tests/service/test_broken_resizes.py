@@ -95,6 +95,18 @@ def test_a_confirmation_that_is_refused_is_reverted_in_the_cloud_and_only_then_i
     yard.check()
 
 
+def test_a_second_asking_that_the_cloud_works_on_starts_the_count_of_failures_anew(slow_yard: Yard) -> None:
+    yard = slow_yard
+    server_id = built(yard)
+    yard.region.inject(Fault.ends_in_error, operation="resize_server")
+    resized(yard, server_id)
+    while row(yard, server_id).asked < 2:
+        visited(yard, server_id)
+    yard.region.inject(Fault.down, operation="find_server")
+    assert visited(yard, server_id).attempts == 1
+    assert (visited(yard, server_id).attempts, row(yard, server_id).asked) == (0, 2)
+
+
 def test_what_the_cloud_will_not_revert_stays_held_and_the_office_is_told(yard: Yard) -> None:
     server_id = built(yard)
     yard.region.inject(Fault.refused, operation="confirm_resize")

@@ -24,7 +24,7 @@ from provisioning.errors import (
     RequestState,
 )
 from provisioning.models import RegionFlavor, RegionImage, Server
-from provisioning.queries import find_lease
+from provisioning.queries import find_lease, get_request
 from provisioning.quota import Limits, Resources
 from provisioning.service.accounts import find_account
 from provisioning.service.asking import LineAsked
@@ -37,6 +37,7 @@ from provisioning.service.requests import (
 )
 from tests.factories import LONG_AGO
 from tests.statements import statements
+from tests.waiting import held_up
 from tests.yard import BIGGER, LINE, REGION, ROOM, Yard, make_yard
 
 TWO = Resources.of(servers=2, vcpus=4, ram_mib=8192, root_gib=80, volumes=2, volume_gib=200)
@@ -72,6 +73,21 @@ def test_a_draft_is_for_the_bureau_whose_the_system_is_once_the_tree_stands_stil
             lines=[LINE],
         )
         assert (drafted.bureau_id, system.bureau_id) == (yard.hall.county, yard.hall.county)
+
+
+def test_a_draft_waits_for_a_transfer_of_its_system(yard: Yard) -> None:
+    drafted: list[int] = []
+    with held_up(yard.engine, lambda: drafted.append(yard.draft(LINE))) as session:
+        transfer_system(
+            session,
+            system_id=yard.system_id,
+            bureau_id=yard.hall.county,
+            at=yard.at,
+            actor="person:1",
+            guards=[],
+        )
+    with reading(yard.engine) as session:
+        assert get_request(session, drafted[0]).bureau_id == yard.hall.county
 
 
 @pytest.mark.parametrize("engine", ["database", "sqlite_database"])
