@@ -19,7 +19,6 @@ class Installation:
 
 
 def open_installation(settings: Settings, *, pool_size: int = 5) -> Installation:
-    """Open the records that `settings` name; makes the data folder, connects lazily."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    """Open the records that `settings` name; makes nothing, connects lazily."""
     engine = open_database(settings.records_url, pool_size=pool_size)
     return Installation(settings, Clock(settings.clock_shift_s), engine)

@@ -18,7 +18,9 @@ def upgrade(engine: Engine) -> None:
 
 
 def is_current(engine: Engine) -> bool:
-    """Whether the database has every migration of this version."""
+    """Whether the database has every migration of this version; to ask makes no SQLite file."""
+    if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file():
+        return False
     with engine.connect() as connection:
         have = MigrationContext.configure(connection).get_current_heads()
     return set(have) == set(ScriptDirectory.from_config(_config()).get_heads())

@@ -1,9 +1,32 @@
-"""What commands that act on this machine's own installation share: opening it."""
+"""What commands that act on this machine's own installation share: opening it, at this version."""
 
+from infra.errors import Kind, SijiError
 from infra.installation import Installation, open_installation
+from infra.migrations.run import is_current, upgrade
 from infra.settings import Settings
 
 
-def open_local() -> Installation:
-    """The installation that the environment names."""
-    return open_installation(Settings())
+class NotMigrated(SijiError):
+    """The records' schema is not that of this version."""
+
+    kind = Kind.unavailable
+    code = "not_migrated"
+    zh = "数据库不是当前版本：请先运行 siji migrate"
+    en = "The records are not of this version: run siji migrate first"
+
+
+def open_local(*, pool_size: int = 5) -> Installation:
+    """The installation that the environment names. Raises NotMigrated, and makes nothing then."""
+    here = open_installation(Settings(), pool_size=pool_size)
+    if not is_current(here.engine):
+        raise NotMigrated()
+    here.settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return here
+
+
+def bring_up(here: Installation) -> bool:
+    """Bring the records to this version; whether they were not. Makes nothing if they cannot be reached."""
+    was_current = is_current(here.engine)
+    here.settings.data_dir.mkdir(parents=True, exist_ok=True)
+    upgrade(here.engine)
+    return not was_current

@@ -85,9 +85,6 @@ class OnDemand(TyperGroup):
         """Run it; a refusal is one message on standard error and status 1, in the person's language."""
         try:
             return super().invoke(ctx)
-        except SijiError as error:
-            typer.echo(error.message(language()), err=True)
-            raise typer.Exit(1) from error
         except typer.TyperException as error:
             told = in_chinese(error.format_message()) if language() == "zh" else None
             if told is not None:
@@ -96,6 +93,14 @@ class OnDemand(TyperGroup):
         except typer.Abort as abort:
             say(SAID["aborted"], err=True)
             raise typer.Exit(1) from abort
+        except typer.Exit:
+            raise
+        except Exception as error:
+            refusal = error if isinstance(error, SijiError) else _outside(error)
+            if refusal is None:
+                raise
+            typer.echo(refusal.message(language()), err=True)
+            raise typer.Exit(1) from error
 
 
 app = typer.Typer(
@@ -124,6 +129,12 @@ def load(name: str) -> Any:
     group = get_group(found)
     group.name, group.help = name, line
     return group
+
+
+def _outside(error: Exception) -> SijiError | None:
+    """What is told of an error that is not the product's own; looked up when there is one."""
+    refusal: SijiError | None = importlib.import_module("portal.cli.faults").refusal_of(error)
+    return refusal
 
 
 def main() -> None:

@@ -2,8 +2,9 @@
 
 from approval.service import load_items
 from infra.database import transaction
-from infra.migrations.run import is_current, upgrade
-from portal.cli.local import open_local
+from infra.installation import open_installation
+from infra.settings import Settings
+from portal.cli.local import bring_up
 from portal.cli.speech import say
 
 SAID = {
@@ -15,9 +16,8 @@ SAID = {
 
 def migrate() -> None:
     """Bring the schema and the hall's items up to this version; a second call changes nothing."""
-    here = open_local()
-    outcome = "same" if is_current(here.engine) else "done"
-    upgrade(here.engine)
+    here = open_installation(Settings())
+    outcome = "done" if bring_up(here) else "same"
     with transaction(here.engine) as session:
         loaded = load_items(session, at=here.clock.now())
     say(SAID[outcome])

@@ -14,10 +14,10 @@ from identity.roles import ROLE_NAMES
 from infra import jobs
 from infra.database import reading, transaction
 from infra.installation import Installation, open_installation
-from infra.migrations.run import upgrade
 from infra.settings import Settings
 from metrics.capacity import report_capacity
 from metrics.export import as_table
+from portal.cli.local import bring_up
 from portal.cli.progress import Meters
 from portal.cli.serve import bind, serve_portal
 from portal.cli.speech import language
@@ -50,7 +50,7 @@ def run(
     installation = open_installation(settings)
     bound = bind(settings) if serve else []
     with say.status("建库 · migrating the records"):
-        upgrade(installation.engine)
+        bring_up(installation)
     with say.status("导入区划 · importing the tree"):
         report = load_tree(installation.engine, at=installation.clock.now())
     say.print(

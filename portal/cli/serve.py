@@ -9,22 +9,13 @@ import uvicorn
 
 from infra import jobs
 from infra.errors import Kind, SijiError
-from infra.installation import Installation, open_installation
-from infra.migrations.run import is_current
+from infra.installation import Installation
 from infra.settings import Settings
 from portal.app import create_app
+from portal.cli.local import open_local
 from portal.cli.speech import say
 
 SAID = {"serves": {"zh": "门户：{url}（Ctrl+C 结束）", "en": "Portal: {url} (end it with Ctrl+C)"}}
-
-
-class NotMigrated(SijiError):
-    """The records' schema is not that of this version."""
-
-    kind = Kind.unavailable
-    code = "not_migrated"
-    zh = "数据库不是当前版本，门户未启动：请先运行 siji migrate"
-    en = "The records are not of this version, so the portal was not started: run siji migrate first"
 
 
 class AddressUnusable(SijiError):
@@ -44,9 +35,7 @@ class AddressUnusable(SijiError):
 
 def serve() -> None:
     """Serve the portal at SIJI_PORTAL_HOST and SIJI_PORTAL_PORT until ended by Ctrl+C or SIGTERM."""
-    here = open_installation(Settings())
-    if not is_current(here.engine):
-        raise NotMigrated()
+    here = open_local()
     bound = bind(here.settings)
     jobs.join(here)
     serve_portal(here, bound)

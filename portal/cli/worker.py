@@ -12,8 +12,7 @@ import typer
 
 from infra import jobs
 from infra.beat import beating
-from infra.installation import open_installation
-from infra.settings import Settings
+from portal.cli.local import open_local
 
 LET_GO_AFTER_S = 20
 
@@ -29,7 +28,7 @@ def worker(
     ] = False,
 ) -> None:
     """Run tasks until ended by Ctrl+C or SIGTERM; any number of workers may run."""
-    here = open_installation(Settings(), pool_size=threads)
+    here = open_local(pool_size=threads)
     app = jobs.join(here)
     jobs.load_tasks(app)
     if leashed:
