@@ -1,16 +1,15 @@
 """`siji run`: the sample city on embedded defaults, then the portal on loopback."""
 
 import time
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.orm import Session
 
 from exchange.broker.connect import connect_broker
 from identity.phase1 import read_phase1
-from identity.roles import ROLE_NAMES
 from infra import jobs
 from infra.database import reading, transaction
 from infra.installation import Installation, open_installation
@@ -21,7 +20,8 @@ from portal.cli.local import bring_up
 from portal.cli.progress import Meters
 from portal.cli.serve import bind, serve_portal
 from portal.cli.speech import language
-from portal.sample.city import load_systems, load_tree, system_codes
+from portal.sample.aside import Aside
+from portal.sample.city import city_units, load_systems, load_tree, system_codes
 from portal.sample.cloud import (
     confirm_everything,
     count_built,
@@ -30,8 +30,16 @@ from portal.sample.cloud import (
     open_sample_region,
     request_everything,
 )
-from portal.sample.people import PEOPLE, load_people
-from portal.sample.sharing import Shared, catalogue_changes, share_divisions, share_systems
+from portal.sample.people import list_standing, load_people
+from portal.sample.sharing import (
+    CHANGES_CODE,
+    DIVISIONS_CODE,
+    SYSTEMS_CODE,
+    Shared,
+    catalogue_changes,
+    share_divisions,
+    share_systems,
+)
 from portal.sample.workers import workers
 from provisioning.cloud.connect import connect
 from provisioning.service.sweep import sweep
@@ -43,7 +51,7 @@ POLL_S = 0.5
 def run(
     serve: Annotated[bool, typer.Option(help="最后启动门户 · serve the portal at the end")] = True,
 ) -> None:
-    """Load the sample city (a second run doubles nothing), print its people, serve the portal."""
+    """Load the sample city (a later run does what is missing alone), print its people, serve the portal."""
     zh = language() == "zh"
     say = Console()
     settings = Settings().model_copy(update={"sample": True})
@@ -52,53 +60,60 @@ def run(
     with say.status("建库 · migrating the records"):
         bring_up(installation)
     with say.status("导入区划 · importing the tree"):
-        report = load_tree(installation.engine, at=installation.clock.now())
+        new = load_tree(installation.engine, at=installation.clock.now())
+    there = len(city_units()) - new
     say.print(
-        f"部门树：新增 {report.created:,}，不变 {report.unchanged:,}"
-        if zh
-        else f"Tree: {report.created:,} new, {report.unchanged:,} unchanged"
+        f"部门树：新增 {new:,}，已有 {there:,}" if zh else f"Tree: {new:,} new, {there:,} there already"
     )
+    aside = Aside()
     with say.status("登记信息系统 · registering systems"):
-        new = load_systems(installation.engine, at=installation.clock.now())
+        new = load_systems(installation.engine, at=installation.clock.now(), aside=aside)
     say.print(
         f"信息系统：新增 {new}（拆分为示意）" if zh else f"Systems: {new} new (the split is illustrative)"
     )
-    password = load_people(installation.engine, data_dir=settings.data_dir, at=installation.clock.now())
+    password = load_people(
+        installation.engine, data_dir=settings.data_dir, at=installation.clock.now(), aside=aside
+    )
     with workers(log=settings.data_dir / "worker.log"):
         with Meters(say) as meters:
-            aside = provide_servers(installation, meters, zh=zh)
-            shared = share_data(installation, meters, zh=zh)
+            provide_servers(installation, meters, zh=zh, aside=aside)
+            shared = share_data(installation, meters, zh=zh, aside=aside)
         if aside:
-            say.print(_left_aside(aside, zh))
+            say.print("以下保持现状，未再办理：" if zh else "Left as it is, since people changed it:")
+            for line in aside.told(language()):
+                say.print(f"  {line}")
         say.print(_counted(installation, zh))
-        say.print(_exchanged(shared, zh))
+        if shared is not None:
+            say.print(_exchanged(shared, zh))
         with reading(installation.engine) as session:
             say.print(as_table(report_capacity(session, by="level"), by="level", language=language()))
-        say.print(_people_table(zh))
-        say.print(f"密码（全部示例人员）：{password}" if zh else f"Password of all sample people: {password}")
+            say.print(_people_table(session, zh))
+        say.print(
+            f"密码（示例人员，自行更改者除外）：{password}"
+            if zh
+            else f"Password of the sample people, unless they changed theirs: {password}"
+        )
         if serve:
             serve_portal(installation, bound)
 
 
-def provide_servers(here: Installation, meters: Meters, *, zh: bool) -> list[tuple[str, str]]:
-    """Every phase-1 system from its quota to confirmed servers; takes up where an earlier run ended.
-
-    Which systems, (code, state of its request), were left aside since somebody else said no.
-    """
+def provide_servers(here: Installation, meters: Meters, *, zh: bool, aside: Aside) -> None:
+    """Every phase-1 system from its quota to confirmed servers; takes up where an earlier run ended."""
     cloud = connect(here.settings, here.settings.region, here.clock)
     open_sample_region(here, cloud)
-    grant_down_the_tree(here, region=cloud.region)
+    grant_down_the_tree(here, region=cloud.region, aside=aside)
     jobs.join(here)
     nudge_unfinished(here)
     groups = read_phase1()
     asked = meters.add("申请与审批" if zh else "requests", len(system_codes(groups)))
-    ids = request_everything(here, region=cloud.region, done=asked.advance)
+    ids = request_everything(here, region=cloud.region, aside=aside, done=asked.advance)
     built = meters.add("建服务器" if zh else "servers", sum(group.count for group in groups))
-    while confirm_everything(here, ids):
+    while confirm_everything(here, ids, aside=aside):
         built.reach(count_built(here, ids))
         time.sleep(POLL_S)
     built.reach(count_built(here, ids))
-    return list_left_aside(here, ids)
+    for code, state in list_left_aside(here, ids):
+        aside.setdefault(code, REQUEST_STATES[state])
 
 
 def nudge_unfinished(here: Installation) -> None:
@@ -107,15 +122,22 @@ def nudge_unfinished(here: Installation) -> None:
         sweep(session, at=here.clock.now())
 
 
-def share_data(here: Installation, meters: Meters, *, zh: bool) -> Shared:
-    """One bureau publishes the city's divisions, another pulls them; a second dataset awaits a decision."""
+def share_data(here: Installation, meters: Meters, *, zh: bool, aside: Aside) -> Shared | None:
+    """One bureau publishes the city's divisions, another pulls them; a second dataset awaits a decision.
+
+    None if the first could not be, since people changed what it needs.
+    """
     steps = meters.add("数据共享" if zh else "shared data", 2)
     broker = connect_broker(here.settings)
+    shared = None
     try:
-        shared = share_divisions(here, broker)
+        with aside.unless_refused(DIVISIONS_CODE):
+            shared = share_divisions(here, broker)
         steps.advance()
-        share_systems(here, broker)
-        catalogue_changes(here)
+        with aside.unless_refused(SYSTEMS_CODE):
+            share_systems(here, broker)
+        with aside.unless_refused(CHANGES_CODE):
+            catalogue_changes(here)
         steps.advance()
     finally:
         broker.close()
@@ -124,19 +146,18 @@ def share_data(here: Installation, meters: Meters, *, zh: bool) -> Shared:
 
 def _exchanged(shared: Shared, zh: bool) -> str:
     same = shared.published_digest == shared.delivered_digest
+    if not shared.delivered:
+        return (
+            f"行政区划代码：市民政局发布 {shared.published:,} 条，市人社局未接收"
+            if zh
+            else f"Divisions: {shared.published:,} published, none pulled by another bureau"
+        )
     if zh:
         said = "双方 SM3 摘要一致" if same else "双方 SM3 摘要不一致"
         figures = f"市民政局发布 {shared.published:,} 条，市人社局已接收 {shared.delivered:,} 条"
         return f"行政区划代码：{figures}，{said}"
     said = "the SM3 digests of both agree" if same else "the SM3 digests of both differ"
     return f"Divisions: {shared.published:,} published, {shared.delivered:,} pulled by another bureau; {said}"
-
-
-def _left_aside(aside: Sequence[tuple[str, str]], zh: bool) -> str:
-    told = [(code, REQUEST_STATES[state][0 if zh else 1]) for code, state in aside]
-    if zh:
-        return f"未再办理的系统申请：{'、'.join(f'{code}（{state}）' for code, state in told)}"
-    return f"Requests of systems that were left as they are: {', '.join(f'{c} ({s})' for c, s in told)}"
 
 
 def _counted(here: Installation, zh: bool) -> str:
@@ -152,12 +173,12 @@ def _counted(here: Installation, zh: bool) -> str:
     return f"In the region: {len(found)} servers, {cores:,} vCPU, {gib / 1024:g} TiB (illustrative split)"
 
 
-def _people_table(zh: bool) -> Table:
+def _people_table(session: Session, zh: bool) -> Table:
     table = Table(title="示例人员" if zh else "Sample people")
     for heading in (
         ("登录名", "姓名", "角色", "单位", "范围") if zh else ("login", "name", "role", "bureau", "scope")
     ):
         table.add_column(heading)
-    for one in PEOPLE:
-        table.add_row(one.login, one.name, ROLE_NAMES[one.role][0 if zh else 1], one.bureau, one.scope)
+    for row in list_standing(session, "zh" if zh else "en"):
+        table.add_row(*row)
     return table

@@ -1,50 +1,86 @@
-"""Loads the sample city's tree, systems and people; every step may be repeated and doubles nothing."""
+"""Loads the sample city's tree and systems: each once, whatever people do with it afterwards."""
 
 import csv
 import io
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
 
 from identity.data import DIVISIONS
+from identity.models import Bureau, BureauVersion
 from identity.phase1 import Phase1Group, read_phase1
-from identity.queries import find_system, get_bureau
+from identity.queries import find_system
 from identity.service.systems import register_system
-from identity.service.tree import ImportReport, import_tree
-from infra.database import transaction
+from identity.service.tree import import_tree
+from infra.database import reading, transaction
+from infra.errors import NotFound
 from portal.guards import TREE_GUARDS
+from portal.sample.aside import Aside
 
 ACTOR = "installation"
 CITY = "1306"
+HEADING = ("code", "parent_code", "level", "name")
 
 
-def load_tree(engine: Engine, *, at: datetime) -> ImportReport:
-    """Import the city's divisions and, under the city, the bureaus that the phase-1 file names."""
-    with transaction(engine) as session:
-        return import_tree(session, raw=tree_file(), at=at, actor=ACTOR, guards=TREE_GUARDS, encoding="utf-8")
+def load_tree(engine: Engine, *, at: datetime) -> int:
+    """Import the units of the city whose codes no bureau ever had; their number.
 
-
-def tree_file() -> bytes:
-    """One CSV in UTF-8: the divisions, then the city's own bureaus (1306-…)."""
+    One that was renamed, recoded, moved, merged or abolished since is left as it is.
+    """
+    with reading(engine) as session:
+        ever = set(session.scalars(select(BureauVersion.code)))
+    new = [unit for unit in city_units() if unit["code"] not in ever]
+    if not new:
+        return 0
     rows = io.StringIO()
-    writer = csv.writer(rows, lineterminator="\n")
-    own = {group.bureau_code: group for group in read_phase1() if group.bureau_code.startswith(f"{CITY}-")}
-    writer.writerows((group.bureau_code, CITY, group.level, group.bureau_name) for group in own.values())
-    return DIVISIONS.read_bytes().rstrip(b"\n") + b"\n" + rows.getvalue().encode()
-
-
-def load_systems(engine: Engine, *, at: datetime) -> int:
-    """Register every information system of phase 1 with its bureau; the number that was new."""
-    new = 0
+    writer = csv.DictWriter(rows, HEADING, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(new)
+    raw = rows.getvalue().encode()
     with transaction(engine) as session:
-        for code, group in system_codes(read_phase1()).items():
-            if find_system(session, code=code) is not None:
-                continue
-            bureau = get_bureau(session, code=group.bureau_code)
+        import_tree(session, raw=raw, at=at, actor=ACTOR, guards=TREE_GUARDS, encoding="utf-8")
+    return len(new)
+
+
+def city_units() -> list[dict[str, str]]:
+    """The city's divisions and its own bureaus (1306-…), by the names in HEADING; parents may come later."""
+    own = {group.bureau_code: group for group in read_phase1() if group.bureau_code.startswith(f"{CITY}-")}
+    with DIVISIONS.open(encoding="utf-8", newline="") as file:
+        units = list(csv.DictReader(file))
+    return units + [
+        dict(zip(HEADING, (code, CITY, group.level, group.bureau_name), strict=True))
+        for code, group in own.items()
+    ]
+
+
+def bureau_of(session: Session, code: str) -> Bureau:
+    """The bureau that came into the city with this code, whatever its code is now. Raises NotFound."""
+    came = select(Bureau).join(BureauVersion, BureauVersion.bureau_id == Bureau.id)
+    found = session.scalar(came.where(BureauVersion.code == code).order_by(BureauVersion.id).limit(1))
+    if found is None:
+        raise NotFound(what_zh="单位", what_en="bureau", key=code)
+    return found
+
+
+def code_at_first(session: Session, bureau_id: int) -> str:
+    """The code with which a bureau came into the city."""
+    codes = select(BureauVersion.code).where(BureauVersion.bureau_id == bureau_id)
+    return session.scalars(codes.order_by(BureauVersion.id).limit(1)).one()
+
+
+def load_systems(engine: Engine, *, at: datetime, aside: Aside) -> int:
+    """Register every information system of phase 1 with its bureau; the number that was new."""
+    codes = system_codes(read_phase1())
+    with reading(engine) as session:
+        missing = [code for code in codes if find_system(session, code=code) is None]
+    for code in missing:
+        group = codes[code]
+        with aside.unless_refused(code), transaction(engine) as session:
             register_system(
                 session,
-                bureau_id=bureau.id,
+                bureau_id=bureau_of(session, group.bureau_code).id,
                 code=code,
                 name=group.system,
                 mlps_grade=group.mlps_grade,
@@ -53,8 +89,7 @@ def load_systems(engine: Engine, *, at: datetime) -> int:
                 actor=ACTOR,
                 purpose="示例：一期政务云承载的信息系统",
             )
-            new += 1
-    return new
+    return len(missing) - sum(code in aside for code in missing)
 
 
 def system_codes(groups: Sequence[Phase1Group]) -> dict[str, Phase1Group]:

@@ -1,4 +1,7 @@
-"""The sample city's people, one of each role; their password is made at the first run and kept."""
+"""The sample city's people, one of each role; their password is made at the first run and kept.
+
+Whoever is there is left as they are: their roles, their bureau and their password are theirs to change.
+"""
 
 import secrets
 from dataclasses import dataclass
@@ -6,13 +9,18 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from identity.actor import INSTALLATION
-from identity.queries import get_bureau
-from identity.roles import Role
+from identity.queries import get_bureau_by_id
+from identity.roles import ROLE_NAMES, Role
+from identity.service.access import load_roles
 from identity.service.people import add_person, find_person_by_login
 from identity.service.roles import give_role
 from infra.database import transaction
+from infra.errors import Language
+from portal.sample.aside import Aside
+from portal.sample.city import bureau_of
 
 KEPT_IN = "sample-people.txt"
 
@@ -43,11 +51,11 @@ PEOPLE = (
 )
 
 
-def load_people(engine: Engine, *, data_dir: Path, at: datetime) -> str:
-    """Make those who are not there yet; the password that they share."""
+def load_people(engine: Engine, *, data_dir: Path, at: datetime, aside: Aside) -> str:
+    """Make those who never were there; the password that they shared at first."""
     password = _password(data_dir)
     for one in PEOPLE:
-        with transaction(engine) as session:
+        with aside.unless_refused(one.login), transaction(engine) as session:
             if find_person_by_login(session, login=one.login) is not None:
                 continue
             account = add_person(
@@ -55,20 +63,41 @@ def load_people(engine: Engine, *, data_dir: Path, at: datetime) -> str:
                 actor=INSTALLATION,
                 login=one.login,
                 name=one.name,
-                bureau_id=get_bureau(session, code=one.bureau).id,
+                bureau_id=bureau_of(session, one.bureau).id,
                 at=at,
                 password=password,
             )
-            scope = get_bureau(session, code=one.scope)
             give_role(
                 session,
                 actor=INSTALLATION,
                 person_id=account.person.id,
                 role=one.role,
-                bureau_id=scope.id,
+                bureau_id=bureau_of(session, one.scope).id,
                 at=at,
             )
     return password
+
+
+def list_standing(session: Session, language: Language) -> list[tuple[str, str, str, str, str]]:
+    """Login, name, role, code of the bureau and of the role's scope, as they are now; a line a role.
+
+    Who departed has none, and who holds no role any more one without it.
+    """
+    rows = []
+    for one in PEOPLE:
+        person = find_person_by_login(session, login=one.login)
+        if person is None or person.departed_at is not None:
+            continue
+        bureau = get_bureau_by_id(session, bureau_id=person.bureau_id).code
+        held = [
+            (
+                ROLE_NAMES[Role(role)][0 if language == "zh" else 1],
+                get_bureau_by_id(session, bureau_id=at).code,
+            )
+            for role, at in load_roles(session, person_id=person.id)
+        ]
+        rows += [(one.login, person.name, role, bureau, scope) for role, scope in held or [("", "")]]
+    return rows
 
 
 def _password(data_dir: Path) -> str:

@@ -22,6 +22,7 @@ from infra.installation import Installation, open_installation
 from infra.settings import Settings
 from portal.app import create_app
 from portal.cli import remote
+from portal.sample.aside import Aside
 from portal.sample.city import load_systems, load_tree
 from portal.sample.people import load_people
 from provisioning.cloud.driver import Cloud
@@ -54,8 +55,10 @@ def sample_sqlite(
     installation = open_sample(folder)
     at = installation.clock.now()
     load_tree(installation.engine, at=at)
-    load_systems(installation.engine, at=at)
-    password = load_people(installation.engine, data_dir=folder, at=at)
+    aside = Aside()
+    load_systems(installation.engine, at=at, aside=aside)
+    password = load_people(installation.engine, data_dir=folder, at=at, aside=aside)
+    assert not aside
     installation.engine.dispose()
     return url, password
 

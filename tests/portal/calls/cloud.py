@@ -9,6 +9,7 @@ from identity.service.people import find_person_by_login
 from infra.clock import city_date
 from infra.database import transaction
 from infra.installation import Installation
+from portal.sample.aside import Aside
 from portal.sample.cloud import IMAGE, grant_down_the_tree, open_sample_region
 from provisioning.cloud.connect import connect
 from provisioning.models import Server
@@ -27,7 +28,7 @@ def prepare(here: Installation) -> Named:
     """The sample's region and grants, a draft and a submitted request of 民政局, and a failed server."""
     cloud = connect(here.settings, here.settings.region, here.clock)
     open_sample_region(here, cloud)
-    grant_down_the_tree(here, region=cloud.region)
+    grant_down_the_tree(here, region=cloud.region, aside=Aside())
     at = here.clock.now()
     with transaction(here.engine) as session:
         system = get_system(session, code=f"{MINZHENG}-s1")
