@@ -1,6 +1,7 @@
 """A capacity report as a terminal table, CSV and XLSX, in Chinese or English; no figure is made here.
 
-A text cell that a spreadsheet would take for a formula gets an apostrophe in front.
+A text cell that a spreadsheet would take for a formula gets an apostrophe in front. In the sample
+city (`sample`) every form says that the split is illustrative.
 """
 
 import csv
@@ -18,7 +19,7 @@ from rich.text import Text
 
 from infra.errors import Language
 from metrics.capacity import STORAGE
-from metrics.notes import notes_of
+from metrics.notes import ILLUSTRATIVE, notes_of
 from provisioning.quota import DIMENSIONS
 
 Cell = str | int | float
@@ -64,14 +65,14 @@ NOTES_SHEET = {"zh": "说明", "en": "Notes"}
 COUNTED_BY_CLOUD = {"total", "reserved", "ratio"}
 
 
-def as_table(report: pd.DataFrame, *, by: str, language: Language) -> Table:
+def as_table(report: pd.DataFrame, *, by: str, language: Language, sample: bool = False) -> Table:
     """For the terminal: thousands apart, numbers to the right; control characters in names are shown as �.
 
     Only names and codes wrap. A region that is the only one is in no column, unless rows are of regions.
     """
     table = Table(
         title=TITLES[by][language],
-        caption="\n".join(notes_of(report, by=by, language=language)),
+        caption="\n".join(notes_of(report, by=by, language=language, sample=sample)),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
     )
@@ -95,22 +96,25 @@ def narrowest(table: Table) -> int:
     return Measurement.get(console, console.options.update_width(WIDEST), table).minimum
 
 
-def as_csv(report: pd.DataFrame, *, language: Language) -> bytes:
-    """UTF-8 with a byte order mark, so that spreadsheets read the Chinese; RFC 4180 lines."""
+def as_csv(report: pd.DataFrame, *, language: Language, sample: bool = False) -> bytes:
+    """UTF-8 with a byte order mark, so that spreadsheets read the Chinese; RFC 4180 lines.
+
+    In the sample city the last line is a note.
+    """
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(_sheet(report, language))
+    csv.writer(text).writerows(_sheet(report, language, sample))
     return text.getvalue().encode("utf-8-sig")
 
 
-def as_xlsx(report: pd.DataFrame, *, by: str, language: Language) -> bytes:
+def as_xlsx(report: pd.DataFrame, *, by: str, language: Language, sample: bool = False) -> bytes:
     """A sheet of the report and one of notes; figures are numbers, all else is text, nothing is a formula."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet(TITLES[by][language].translate({ord(colon): " " for colon in ":："}))
     sheet.freeze_panes = "A2"
-    for row in _sheet(report, language):
+    for row in _sheet(report, language, sample):
         sheet.append(row)
     notes = book.create_sheet(NOTES_SHEET[language])
-    for line in notes_of(report, by=by, language=language):
+    for line in notes_of(report, by=by, language=language, sample=sample):
         notes.append([line])
     raw = io.BytesIO()
     book.save(raw)
@@ -141,10 +145,13 @@ def shown(column: str, value: object, language: Language) -> Cell:
     return (NOT_COUNTED if column in COUNTED_BY_CLOUD else UNLIMITED)[language]
 
 
-def _sheet(report: pd.DataFrame, language: Language) -> Iterator[list[Cell]]:
+def _sheet(report: pd.DataFrame, language: Language, sample: bool) -> Iterator[list[Cell]]:
     yield [HEADINGS[name][language] for name in report.columns]
     for row in _rows(report, language):
         yield [neutralise(cell) if isinstance(cell, str) else cell for cell in row]
+    if sample:
+        note = ILLUSTRATIVE[0 if language == "zh" else 1]
+        yield [note, *[""] * (len(report.columns) - 1)]
 
 
 def _rows(report: pd.DataFrame, language: Language) -> Iterator[list[Cell]]:

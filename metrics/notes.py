@@ -15,6 +15,12 @@ FREEZE: Pair = (
     "有冻结的，余量按冻结上限计，可能少于上式。",
     "Where there is a freeze, its limit counts, and the headroom may be less.",
 )
+ILLUSTRATIVE: Pair = (
+    "示例城市：一期 262 台云服务器、1,332 vCPU、273 T 存储为公开数字，"
+    "在各单位与各系统间的拆分为示意，并非真实数据。",
+    "Sample city: the totals of phase 1 are published; "
+    "how they split over bureaus and systems is illustrative.",
+)
 NOTES: dict[str, tuple[Pair, ...]] = {
     "region": (
         (
@@ -68,7 +74,8 @@ NOTES: dict[str, tuple[Pair, ...]] = {
 }
 
 
-def notes_of(report: pd.DataFrame, *, by: str, language: Language) -> list[str]:
-    """The notes of this view, a line each."""
+def notes_of(report: pd.DataFrame, *, by: str, language: Language, sample: bool = False) -> list[str]:
+    """The notes of this view, a line each; in the sample city the first says what is illustrative."""
     is_of_part = by == "region" and "capacity" not in report.columns
-    return [zh if language == "zh" else en for zh, en in NOTES["region within" if is_of_part else by]]
+    notes = NOTES["region within" if is_of_part else by]
+    return [zh if language == "zh" else en for zh, en in ((ILLUSTRATIVE,) if sample else ()) + notes]

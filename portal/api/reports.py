@@ -10,7 +10,7 @@ from identity.queries import find_bureaus, get_bureau
 from identity.roles import Permission
 from metrics.capacity import report_capacity
 from metrics.export import as_csv, as_xlsx
-from portal.access import Reading
+from portal.access import Reading, installation_of
 from portal.api.shapes import Out, api_router
 from portal.language import language_of
 from portal.needs import Asker, PeopleOnly, needs
@@ -82,12 +82,13 @@ def capacity(
     if is_of_part and scope is not None:  # a token sees its own bureau without those below
         codes = [one.code for one in find_bureaus(session, scope).values()]
         found = found[found["bureau_code"].isin(codes)]
+    language, sample = language_of(request), installation_of(request).settings.sample
     if form is Form.csv:
-        return _file(
-            as_csv(found, language=language_of(request)), "text/csv; charset=utf-8", f"capacity-{by}.csv"
-        )
+        raw = as_csv(found, language=language, sample=sample)
+        return _file(raw, "text/csv; charset=utf-8", f"capacity-{by}.csv")
     if form is Form.xlsx:
-        return _file(as_xlsx(found, by=by.value, language=language_of(request)), XLSX, f"capacity-{by}.xlsx")
+        raw = as_xlsx(found, by=by.value, language=language, sample=sample)
+        return _file(raw, XLSX, f"capacity-{by}.xlsx")
     rows = found.astype(object).where(found.notna(), None).to_dict("records")
     return ReportOut(by=by, rows=[{str(name): value for name, value in row.items()} for row in rows])
 

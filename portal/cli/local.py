@@ -4,6 +4,7 @@ from infra.errors import Kind, SijiError
 from infra.installation import Installation, open_installation
 from infra.migrations.run import is_current, upgrade
 from infra.settings import Settings
+from portal.sample.people import KEPT_IN
 
 
 class NotMigrated(SijiError):
@@ -16,8 +17,13 @@ class NotMigrated(SijiError):
 
 
 def open_local(*, pool_size: int = 5) -> Installation:
-    """The installation that the environment names. Raises NotMigrated, and makes nothing then."""
-    here = open_installation(Settings(), pool_size=pool_size)
+    """The installation that the environment names, the sample city if its folder keeps the sample people.
+
+    Raises NotMigrated, and makes nothing then.
+    """
+    settings = Settings()
+    is_sample = settings.sample or (settings.data_dir / KEPT_IN).exists()
+    here = open_installation(settings.model_copy(update={"sample": is_sample}), pool_size=pool_size)
     if not is_current(here.engine):
         raise NotMigrated()
     here.settings.data_dir.mkdir(parents=True, exist_ok=True)

@@ -38,19 +38,20 @@ def report(
     ] = None,
 ) -> None:
     """容量报表 · Inventory, capacity, granted, used, in flight, headroom; a table unless a file is named."""
-    with reading(open_local().engine) as session:
+    here = open_local()
+    with reading(here.engine) as session:
         found = report_capacity(session, by=by.value)
-    spoken = language()
+    spoken, sample = language(), here.settings.sample
     if csv is not None:
-        csv.write_bytes(as_csv(found, language=spoken))
+        csv.write_bytes(as_csv(found, language=spoken, sample=sample))
     if xlsx is not None:
-        xlsx.write_bytes(as_xlsx(found, by=by.value, language=spoken))
+        xlsx.write_bytes(as_xlsx(found, by=by.value, language=spoken, sample=sample))
     for file in filter(None, (csv, xlsx)):
         typer.echo(SAID["written"][spoken].format(file=file, rows=len(found)))
     if csv is None and xlsx is None:
         if found.empty:
             typer.echo(SAID["empty"][spoken])
             return
-        table = as_table(found, by=by.value, language=spoken)
+        table = as_table(found, by=by.value, language=spoken, sample=sample)
         width = Console().width if sys.stdout.isatty() else WIDTH_IN_A_FILE
         Console(width=max(width, narrowest(table))).print(table)

@@ -13,8 +13,8 @@ from identity.roles import Permission, bureaus_with
 from metrics.capacity import Breakdown, report_capacity
 from metrics.export import HEADINGS, as_csv, as_xlsx, without_lone_region
 from metrics.matrix import as_matrix, measures_of
-from metrics.notes import notes_of
-from portal.access import Reading
+from metrics.notes import ILLUSTRATIVE, notes_of
+from portal.access import Reading, installation_of
 from portal.language import language_of
 from portal.needs import Asker, page_needs
 from portal.render import render
@@ -57,6 +57,7 @@ def report(
         "measure": one if is_long else "",
         "measures": [(name, HEADINGS[name][language]) for name in measures] if is_long else [],
         "matrix": matrix,
+        "illustrative": ILLUSTRATIVE[0 if language == "zh" else 1],
         "notes": notes_of(found, by=by, language=language),
         "rows": matrix.rows[start : start + PAGE],
         "start": start,
@@ -69,7 +70,8 @@ def report(
 def csv(request: Request, asker: Reader, session: Reading, by: By = None, bureau: Code = "") -> Response:
     """All of it in UTF-8 with a byte order mark."""
     name, found = _found(session, asker, by, bureau)
-    content = as_csv(found, language=language_of(request))
+    sample = installation_of(request).settings.sample
+    content = as_csv(found, language=language_of(request), sample=sample)
     return _file(content, f"{name}.csv", "text/csv; charset=utf-8")
 
 
@@ -77,7 +79,8 @@ def csv(request: Request, asker: Reader, session: Reading, by: By = None, bureau
 def xlsx(request: Request, asker: Reader, session: Reading, by: By = None, bureau: Code = "") -> Response:
     """All of it as a workbook without formulas."""
     name, found = _found(session, asker, by, bureau)
-    content = as_xlsx(found, by=name.split("-")[1], language=language_of(request))
+    sample = installation_of(request).settings.sample
+    content = as_xlsx(found, by=name.split("-")[1], language=language_of(request), sample=sample)
     return _file(content, f"{name}.xlsx", XLSX)
 
 

@@ -20,7 +20,7 @@ from infra.migrations.run import upgrade
 from infra.settings import Settings
 from metrics.capacity import SHOWN_DIMENSIONS, Breakdown
 from metrics.export import as_csv, as_table, as_xlsx, narrowest, neutralise
-from metrics.notes import notes_of
+from metrics.notes import ILLUSTRATIVE, notes_of
 from portal.cli.report import report as report_command
 from provisioning.quota import Inventory, Limits, Resources
 from provisioning.service.claims import claim
@@ -93,6 +93,27 @@ def test_what_the_figures_mean_stands_below_the_table_and_on_a_second_sheet(
     console.print(as_table(report, by=by, language="zh"))
     shown = "".join(console.export_text().split())
     assert all("".join(note.split()) in shown for note in notes)
+
+
+@pytest.mark.parametrize("by", BREAKDOWNS)
+def test_in_the_sample_city_alone_every_form_says_that_the_split_is_illustrative(
+    database: Engine, by: Breakdown, at: datetime
+) -> None:
+    build_fleet(database, seed=1, at=at)
+    report = read_report(database, by)
+    for sample in (True, False):
+        lines = as_csv(report, language="zh", sample=sample).decode("utf-8-sig").splitlines()
+        book = load_workbook(io.BytesIO(as_xlsx(report, by=by, language="zh", sample=sample)))
+        *_, last = book.worksheets[0].iter_rows(values_only=True)
+        console = Console(width=300, record=True, file=io.StringIO())
+        console.print(as_table(report, by=by, language="en", sample=sample))
+        told = (
+            len({len(line) for line in csv.reader(lines)}) == 1 and next(csv.reader(lines[-1:]))[0],
+            last[0],
+            book["说明"]["A1"].value,
+        )
+        assert [one == ILLUSTRATIVE[0] for one in told] == [sample] * 3
+        assert ("is illustrative" in console.export_text()) is sample
 
 
 def test_short_texts_do_not_wrap_in_the_terminal_and_a_lone_region_has_no_column(
