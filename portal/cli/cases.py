@@ -40,6 +40,8 @@ STANDS = {
     "paused": ("暂停", "paused"),
     "calendar_not_yet_published": ("日历尚未公布", "calendar not yet published"),
 }
+DUE = Column("due_on", "截止日期", "due")
+STANDING = Column("stands", "计时", "stands", STANDS)
 CARDS = {"none": ("", ""), "yellow": ("黄牌", "yellow"), "red": ("红牌", "red")}
 COLUMNS = (
     Column("number", "办件", "case"),
@@ -86,8 +88,8 @@ PARTS = (
             Column("kind", "时限", "limit", CLOCKS),
             Column("step", "环节", "step"),
             Column("budget_days", "工作日", "work days"),
-            Column("stands", "状态", "stands", STANDS),
-            Column("due_on", "截止日期", "due"),
+            STANDING,
+            DUE,
             Column("card", "亮牌", "card", CARDS),
         ),
         nothing=("没有计时中的期限", "No limit is running"),

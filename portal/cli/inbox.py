@@ -1,6 +1,6 @@
 """`siji inbox`: the steps of cases that wait for whoever is signed in."""
 
-from portal.cli.cases import CARDS
+from portal.cli.cases import CARDS, DUE, STANDING
 from portal.cli.options import AsJson
 from portal.cli.remote import open_portal
 from portal.cli.tables import Column, show_list
@@ -12,7 +12,8 @@ COLUMNS = (
     Column("applicant.name", "申请人", "applicant"),
     Column("bureau", "部门", "bureau"),
     Column("began_at", "到达时间", "since"),
-    Column("due_on", "截止日期", "due"),
+    DUE,
+    STANDING,
     Column("card", "亮牌", "card", CARDS),
     Column("revision", "版本", "revision"),
 )

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from portal.cli.cases import STANDS
 from portal.cli.options import (
     LIMIT_WORDS,
     AsJson,
@@ -50,6 +51,7 @@ FACTS = (
     *COLUMNS,
     Column("waits_for", "待办环节", "waits for"),
     Column("waits_for.limit.due_on", "办理时限", "due"),
+    Column("waits_for.limit.stands", "计时", "stands", STANDS),
     Column("created_at", "起草时间", "drafted"),
     Column("ended_at", "办结时间", "ended"),
     Column("revision", "版本", "revision"),

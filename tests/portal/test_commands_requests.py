@@ -1,18 +1,22 @@
 """A request by commands: drafted, submitted, decided by three people, followed in two languages."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from infra.clock import Clock
 from infra.database import reading
 from infra.installation import Installation
 from infra.journal import JournalEntry
 from portal.sample.cloud import IMAGE
 from tests.portal.calls import cloud
 from tests.portal.commands import Named, Siji
+from tests.portal.conftest import portal_over
 
 PREPARED = (cloud,)
 
@@ -66,6 +70,23 @@ def test_only_limits_that_run_are_shown(siji: Siji, asked: dict[str, Any]) -> No
     assert "计时中\t" not in ended
     assert "No limit is running" in siji.did(f"cases show {case}", by="minzheng", language="en")
     assert siji.json(f"cases show {case}", by="minzheng")["clocks"]
+
+
+def test_a_limit_without_a_calendar_says_so_where_its_day_would_stand(
+    siji: Siji, installation: Installation, named: Named
+) -> None:
+    far = datetime(2040, 12, 30, 4, tzinfo=UTC)
+    shift = Clock(int((far - Clock().now()).total_seconds()))
+    portal_over(replace(installation, clock=shift))
+    asked = siji.json(
+        f"requests new --system 1306-mzj-s1 --region baoding --flavor {named['flavor']} --image {IMAGE}"
+        " --count 1 --purpose 跨年 --end-on 2041-06-30",
+        by="minzheng",
+    )
+    siji.did(f"requests submit {asked['id']}", by="minzheng")
+    assert "\t日历尚未公布\t" in siji.did("inbox", by="shenhe")
+    assert "\n计时\t日历尚未公布\n" in siji.did(f"requests show {asked['id']}", by="minzheng")
+    assert "\tcalendar not yet published\t" in siji.did("inbox", by="shenhe", language="en")
 
 
 def test_a_list_of_nothing_says_so_on_a_terminal(siji: Siji) -> None:
