@@ -68,15 +68,15 @@ class DatasetIn(In):
 class DatasetEdit(In):
     """What is to change of an entry; what is left out stays."""
 
-    name: str | None = Field(default=None, max_length=255)
-    share_type: ShareType | None = None
+    name: str | None = Field(default=None, max_length=255, examples=["婚姻登记信息"])
+    share_type: ShareType | None = Field(default=None, examples=["conditional"])
     classification: str | None = Field(default=None, max_length=255)
-    summary: str | None = Field(default=None, max_length=4000)
+    summary: str | None = Field(default=None, max_length=4000, examples=["全市婚姻登记结果，每日更新"])
     data_format: str | None = Field(default=None, max_length=64)
-    share_condition: str | None = Field(default=None, max_length=2000)
+    share_condition: str | None = Field(default=None, max_length=2000, examples=["用于资格核验"])
     legal_basis: str | None = Field(default=None, max_length=2000)
     is_open: bool | None = None
-    update_cycle: str | None = Field(default=None, max_length=64)
+    update_cycle: str | None = Field(default=None, max_length=64, examples=["每日"])
     published_on: date | None = None
     related_code: str | None = Field(default=None, max_length=64)
 

@@ -43,8 +43,8 @@ class PasswordIn(In):
 class SessionOut(Out):
     """A session that was opened: its cookie came with the answer, and writes carry `csrf` as X-CSRF-Token."""
 
-    csrf: str
-    must_change_password: bool
+    csrf: str = Field(examples=["pV3k…"])
+    must_change_password: bool = Field(examples=[False])
 
 
 @router.get("/me")

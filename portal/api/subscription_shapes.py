@@ -37,10 +37,10 @@ class SubscriptionIn(In):
 class SubscriptionEdit(In):
     """What is to change of a pending subscription; what is left out stays."""
 
-    items: list[str] | None = Field(default=None, max_length=500)
-    purpose: str | None = Field(default=None, max_length=2000)
-    basis: str | None = Field(default=None, max_length=2000)
-    until_on: date | None = None
+    items: list[str] | None = Field(default=None, max_length=500, examples=[["姓名", "身份证号"]])
+    purpose: str | None = Field(default=None, max_length=2000, examples=["社会保险待遇资格核验"])
+    basis: str | None = Field(default=None, max_length=2000, examples=["《社会保险法》第七十四条"])
+    until_on: date | None = Field(default=None, examples=["2026-12-31"])
 
 
 class SubscriptionDecisionIn(In):
@@ -106,14 +106,14 @@ class SubscriptionDetail(SubscriptionOut):
 class DeliveryOut(Out):
     """What one pull handed out: `ranges` are [first, last] offsets by partition; digests are after masks."""
 
-    id: int
+    id: int = Field(examples=[41])
     at: datetime
-    way: str
-    items: list[str]
+    way: str = Field(examples=["pull"])
+    items: list[str] = Field(examples=[["姓名", "身份证号"]])
     generation: int | None
-    ranges: dict[int, list[int]]
-    count: int
-    digest: str
+    ranges: dict[int, list[int]] = Field(examples=[{0: [0, 499]}])
+    count: int = Field(examples=[500])
+    digest: str = Field(examples=["66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"])
     digests: dict[int, str]
 
 

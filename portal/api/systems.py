@@ -80,11 +80,11 @@ class Registration(In):
 class SystemEdit(In):
     """What changes; what is left out stays."""
 
-    name: str | None = Field(default=None, max_length=1000)
-    mlps_grade: int | None = None
-    zone: str | None = Field(default=None, max_length=64)
-    purpose: str | None = Field(default=None, max_length=10_000)
-    contacts: str | None = Field(default=None, max_length=10_000)
+    name: str | None = Field(default=None, max_length=1000, examples=["婚姻登记预约与查询"])
+    mlps_grade: int | None = Field(default=None, examples=[3])
+    zone: str | None = Field(default=None, max_length=64, examples=["extranet"])
+    purpose: str | None = Field(default=None, max_length=10_000, examples=["网上预约婚姻登记"])
+    contacts: str | None = Field(default=None, max_length=10_000, examples=["孙民政，0312-0000000"])
 
 
 class Transfer(In):

@@ -1,5 +1,7 @@
 """The REST API's manners: pages by cursor, problems as RFC 9457, bad input named."""
 
+from typing import Any
+
 import pytest
 from annotated_types import Le
 from fastapi.routing import APIRoute
@@ -52,6 +54,31 @@ def test_every_shape_has_a_name_of_its_own(anonymous: TestClient) -> None:
     assert [name for name, shape in shapes.items() if "budget_days" in shape.get("properties", {})] == [
         "ClockOut"
     ]
+
+
+def test_every_body_and_every_answer_has_an_example(anonymous: TestClient) -> None:
+    """A file's bytes have none."""
+    described = anonymous.get("/api/v1/openapi.json").json()
+    shapes = described["components"]["schemas"]
+
+    def has_example(told: dict[str, Any]) -> bool:
+        if told.keys() & {"example", "examples"} or told.get("format") == "binary":
+            return True
+        within = [told[name] for name in ("schema", "items") if name in told]
+        within += [*told.get("properties", {}).values(), *told.get("anyOf", ())]
+        if "$ref" in told:
+            within.append(shapes[told["$ref"].rpartition("/")[2]])
+        return any(map(has_example, within))
+
+    bare = [
+        f"{method} {path} {kind}"
+        for path, operations in described["paths"].items()
+        for method, operation in operations.items()
+        for part in (operation.get("requestBody", {}), *operation["responses"].values())
+        for kind, told in part.get("content", {}).items()
+        if not has_example(told)
+    ]
+    assert bare == []
 
 
 def test_every_whole_number_in_an_address_has_a_bound() -> None:
