@@ -6,7 +6,9 @@ from infra.errors import Kind, SijiError
 
 
 class QuotaExceeded(SijiError):
-    """Some bureaus fall short; `shortfalls` lists bureau_id, code, bureau, dimension, limit, used, asked."""
+    """Some bureaus fall short; `shortfalls` lists bureau_id, code, bureau, dimension, limit, used, asked and
+    child. Where `child` (code, name) is not null, `used` is the ceiling of that bureau below.
+    """
 
     kind = Kind.conflict
     code = "quota_exceeded"
@@ -122,15 +124,22 @@ class ReasonMissing(SijiError):
     en = "{what_en} needs a reason"
 
 
+USAGE_ZH = "{bureau}的{zh}限额 {limit}，已用 {used}，本次 {asked}"
+USAGE_EN = "{bureau}: {en} limit {limit}, used {used}, asked {asked}"
+CEILING_ZH = "{bureau}的{zh}限额 {limit}，低于下级{child[name]}（{child[code]}）的上限 {used}"
+CEILING_EN = "{bureau}: {en} limit {limit}, below the ceiling {used} of {child[name]} ({child[code]})"
+
+
 def describe(shortfalls: list[dict[str, Any]]) -> dict[str, str]:
-    """`list_zh` and `list_en` for a message: each bureau with its limit, usage and what was asked."""
+    """`list_zh` and `list_en` for a message: each bureau with its limit, usage and what was asked; or with
+    the bureau below it whose ceiling is higher.
+    """
     return {
         "list_zh": "；".join(
-            "{bureau}的{zh}限额 {limit}，已用 {used}，本次 {asked}".format_map(_shown(one, "不限"))
-            for one in shortfalls
+            (CEILING_ZH if one["child"] else USAGE_ZH).format_map(_shown(one, "不限")) for one in shortfalls
         ),
         "list_en": "; ".join(
-            "{bureau}: {en} limit {limit}, used {used}, asked {asked}".format_map(_shown(one, "unlimited"))
+            (CEILING_EN if one["child"] else USAGE_EN).format_map(_shown(one, "unlimited"))
             for one in shortfalls
         ),
     }

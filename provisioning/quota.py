@@ -150,18 +150,19 @@ class Limits:
 @dataclass(frozen=True)
 class Room:
     """What a bureau may hold and what is taken of it; `used` is unlimited where an unlimited grant is carved
-    out.
+    out, and the ceiling of the bureau `child_id` where there is one.
     """
 
     bureau_id: int
     limit: Limits
     used: Limits
+    child_id: int | None = None
 
 
 @dataclass(frozen=True)
 class Shortfall:
     """One bureau that falls short in one dimension: `used` + `asked` would be above `limit`; None is
-    unlimited.
+    unlimited. With a `child_id`, `used` is that bureau's ceiling.
     """
 
     bureau_id: int
@@ -169,6 +170,7 @@ class Shortfall:
     limit: int
     used: int | None
     asked: int | None
+    child_id: int | None = None
 
 
 def decide(asked: Resources | Limits, rooms: Iterable[Room]) -> list[Shortfall]:
@@ -196,7 +198,7 @@ def decide_change(
     falls = [d.key for d in DIMENSIONS if _above(old[d.key], new[d.key])]
     grows = Limits.parse({d.key: new[d.key] for d in DIMENSIONS if _above(new[d.key], old[d.key])})
     below = [
-        Shortfall(room.bureau_id, key, bound, room.used[key], 0)
+        Shortfall(room.bureau_id, key, bound, room.used[key], 0, room.child_id)
         for room in at_least
         for key in falls
         if (bound := new[key]) is not None and _above(room.used[key], bound)
@@ -207,7 +209,7 @@ def decide_change(
 def find_excess(rooms: Iterable[Room]) -> list[Shortfall]:
     """Where more is used than the limit, as in a bureau that was frozen below its usage; `asked` is 0."""
     return [
-        Shortfall(room.bureau_id, d.key, limit, room.used[d.key], 0)
+        Shortfall(room.bureau_id, d.key, limit, room.used[d.key], 0, room.child_id)
         for room in rooms
         for d in DIMENSIONS
         if (limit := room.limit[d.key]) is not None and _above(room.used[d.key], limit)

@@ -108,6 +108,16 @@ SAID = {
             "limit {limit}, used {used}, asked {asked}"
         ),
     },
+    "below_a_ceiling": {
+        "zh": (
+            "如现在核准将被拒绝："
+            "{bureau}（{code}）{dimension}：限额 {limit}，低于下级{child[name]}（{child[code]}）的上限 {used}"
+        ),
+        "en": (
+            "A verification now would be refused: {bureau} ({code}), {dimension}: "
+            "limit {limit}, below the ceiling {used} of {child[name]} ({child[code]})"
+        ),
+    },
 }
 
 
@@ -189,7 +199,8 @@ def submit(number: Number, as_json: AsJson = False) -> None:
     """提交申请 · Hand a draft in; quota that is missing now is told, not refused."""
     done = open_portal().send("POST", at("requests", number, "submit"))
     for short in done["shortfalls"]:
-        say(SAID["short"], err=True, **short | {"dimension": short[language()]})
+        words = SAID["below_a_ceiling" if short["child"] else "short"]
+        say(words, err=True, **short | {"dimension": short[language()]})
     _show(done["request"], as_json)
 
 

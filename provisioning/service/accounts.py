@@ -202,9 +202,11 @@ def refuse_overcommit(session: Session, *, region: str, shortfalls: Sequence[Sho
 
 
 def name_shortfalls(session: Session, shortfalls: Iterable[Shortfall]) -> list[dict[str, Any]]:
-    """As JSON-able facts with the bureaus' codes and names and the dimensions' words."""
+    """As JSON-able facts with the bureaus' codes and names and the dimensions' words; `child` is the bureau
+    whose ceiling `used` is, null where it is usage.
+    """
     rows = list(shortfalls)
-    ids = {row.bureau_id for row in rows}
+    ids = {row.bureau_id for row in rows} | {row.child_id for row in rows if row.child_id is not None}
     bureaus = {
         row.id: row
         for row in session.execute(select(Bureau.id, Bureau.code, Bureau.name).where(Bureau.id.in_(ids)))
@@ -215,6 +217,9 @@ def name_shortfalls(session: Session, shortfalls: Iterable[Shortfall]) -> list[d
             "bureau_id": row.bureau_id,
             "code": bureaus[row.bureau_id].code,
             "bureau": bureaus[row.bureau_id].name,
+            "child": None
+            if row.child_id is None
+            else {"code": bureaus[row.child_id].code, "name": bureaus[row.child_id].name},
             "dimension": row.dimension,
             "zh": words[row.dimension].zh,
             "en": words[row.dimension].en,

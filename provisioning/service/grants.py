@@ -195,8 +195,7 @@ def unfreeze(
     parent = None if parent_id is None else lock_account(session, region=region, bureau_id=parent_id)
     before = _standing(account)
     account.frozen = None
-    held = [Room(bureau_id, account.limit, room.used) for room in rooms_to_keep(session, account)]
-    refuse_shortfalls(session, region=region, shortfalls=find_excess(held))
+    refuse_shortfalls(session, region=region, shortfalls=find_excess(rooms_to_keep(session, account)))
     account.charged = account.limit
     _repool(account, subtree)
     _record(session, account, act="quota.unfreeze", before=before, at=at, actor=actor, reason=reason)

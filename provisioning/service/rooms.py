@@ -68,7 +68,10 @@ def rooms_to_keep(session: Session, account: QuotaAccount) -> list[Room]:
     rooms = [Room(account.bureau_id, account.limit, held_by(account))]
     if account.mode == "shared":
         children = list_child_accounts(session, region=account.region, bureau_id=account.bureau_id)
-        rooms += [Room(account.bureau_id, account.limit, child.limit) for child in children]
+        rooms += [
+            Room(account.bureau_id, account.limit, child.limit, child_id=child.bureau_id)
+            for child in children
+        ]
     return rooms
 
 

@@ -142,6 +142,10 @@ def test_modes_and_freezes(county: TestClient, office: TestClient) -> None:
     assert put(county, TOWN, {"limit": {"vcpus": 40}}).status_code == 200
     back = put(county, FUPING, {"mode": "reserved"}, act="/mode")
     assert (back.status_code, back.json()["facts"]["shortfalls"][0]["used"]) == (409, 60)
+    below = put(office, FUPING, {"limit": {"vcpus": 30}})
+    [short] = below.json()["facts"]["shortfalls"]
+    assert (short["code"], short["used"], short["child"]["code"]) == (FUPING, 40, TOWN)
+    assert TOWN in below.json()["detail"]
     assert put(county, FUPING, {"mode": "borrowed"}, act="/mode").status_code == 422
     freeze = {"limit": {"vcpus": 5}, "reason": "闲置核查"}
     assert put(county, FUPING, freeze, act="/freeze").json()["code"] == "forbidden"

@@ -16,6 +16,7 @@ from provisioning.errors import (
     NoSuchRegion,
     NotBelow,
     NotFrozen,
+    QuotaExceeded,
     ReasonMissing,
 )
 from provisioning.models import Grant, QuotaAccount
@@ -71,6 +72,24 @@ def test_below_a_shared_parent_a_grant_is_a_ceiling(city: City) -> None:
     assert city.refused(city.claim, "town", 1) == [("east", 60, 60, 1)]
     assert city.refused(city.claim, "east", 1) == [("east", 60, 60, 1)]
     assert city.refused(city.grant, "east", 59) == [("east", 59, 60, 0), ("east", 59, 60, 0)]
+
+
+def test_a_grant_below_its_childrens_ceilings_names_the_children(city: City) -> None:
+    city.do(grants.set_mode, "east", mode="shared")
+    city.grant("town", 50)
+    city.claim("east", 30)
+    with pytest.raises(QuotaExceeded) as refusal:
+        city.grant("east", 20)
+    with reading(city.engine) as session:
+        code = session.get_one(Bureau, city.ids["town"]).code
+    assert [one["child"] for one in refusal.value.facts["shortfalls"]] == [
+        None,
+        {"code": code, "name": "town"},
+    ]
+    assert f"east的vCPU限额 20，已用 30，本次 0；east的vCPU限额 20，低于下级town（{code}）的上限 50" in (
+        refusal.value.message("zh")
+    )
+    assert f"east: vCPU limit 20, below the ceiling 50 of town ({code})" in refusal.value.message("en")
 
 
 def test_sharing_ends_only_where_grants_and_usage_fit_in_the_grant(city: City) -> None:
