@@ -14,6 +14,7 @@ from identity.errors import NotSignedIn
 from infra.errors import Kind, SijiError
 from portal.access import installation_of, now, signed_in
 from portal.language import language_of
+from portal.malformed import why_malformed
 from portal.needs import PasswordToChange
 from portal.render import render
 from portal.whereabouts import whereabouts
@@ -95,11 +96,15 @@ def _framework(request: Request, error: Exception) -> Response:
 
 def _malformed(request: Request, error: Exception) -> Response:
     error = cast(RequestValidationError, error)
-    places = [{"where": ".".join(map(str, one["loc"])), "why": one["msg"]} for one in error.errors()]
-    where = ", ".join(place["where"] for place in places)
-    text = {"zh": f"请求格式有误：{where}", "en": f"The request is malformed at: {where}"}[
-        language_of(request)
+    language = language_of(request)
+    places = [
+        {"where": ".".join(map(str, one["loc"])), "why": why_malformed(one, language)}
+        for one in error.errors()
     ]
+    if language == "zh":
+        text = f"请求格式有误：{'；'.join('{where} {why}'.format_map(one) for one in places)}"
+    else:
+        text = f"The request is malformed: {'; '.join('{where}: {why}'.format_map(one) for one in places)}"
     if _is_api(request):
         return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", text, {"places": places})
     _look_who_asks(request)

@@ -3,13 +3,17 @@
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from portal.numbers import LARGEST_AMOUNT
 from provisioning.quota import DIMENSIONS, Limits, Resources
 
 
 def _known(given: dict[str, int | None]) -> dict[str, int | None]:
-    Limits.parse(given)
+    known = [one.key for one in DIMENSIONS]
+    if unknown := sorted(given.keys() - set(known)):
+        told = {"unknown": ", ".join(unknown), "known": ", ".join(known)}
+        raise PydanticCustomError("no_dimension", "no such dimension: {unknown}; use {known}", told)
     return given
 
 

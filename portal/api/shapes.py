@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from infra.errors import SijiError
 from portal.numbers import LARGEST_ID
@@ -24,7 +25,9 @@ def _in_utc(instant: datetime) -> datetime:
     try:
         return instant.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("the instant is outside of the years 1 to 9999 in UTC") from error
+        raise PydanticCustomError(
+            "no_instant", "the instant is outside of the years 1 to 9999 in UTC"
+        ) from error
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
@@ -54,7 +57,7 @@ class In(BaseModel):
     @classmethod
     def _has_no_nul(cls, value: Any) -> Any:
         if _holds_nul(value):
-            raise ValueError("it holds a NUL character")
+            raise PydanticCustomError("nul", "it holds a NUL character")
         return value
 
 

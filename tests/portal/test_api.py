@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from portal import api, pages
-from tests.portal.conftest import SignIn
+from tests.portal.conftest import Api, SignIn
 
 
 def test_bureaus_come_in_pages_that_cover_all_once(sign_in: SignIn) -> None:
@@ -46,6 +46,49 @@ def test_a_bad_limit_is_named(sign_in: SignIn, limit: str) -> None:
 def test_an_unknown_bureau_is_not_found(sign_in: SignIn, code: str) -> None:
     answer = sign_in("shenhe").get(f"/api/v1/bureaus/{code}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "zh", "en"),
+    [
+        ({}, "body.name 缺少此项；body.mlps_grade 缺少此项", "body.name: Field required"),
+        ({"code": 1}, "body.code 应为文本", "body.code: Input should be a valid string"),
+        ({"name": "长" * 1001}, "body.name 超过 1000 个字符", "at most 1000 characters"),
+        (
+            {"mlps_grade": "二"},
+            "body.mlps_grade 应为整数",
+            "body.mlps_grade: Input should be a valid integer",
+        ),
+        ({"mlps_grade": 2.5}, "body.mlps_grade 应为整数", "body.mlps_grade: Input should be a valid integer"),
+        ({"more": 1}, "body.more 没有这一项", "body.more: Extra inputs are not permitted"),
+        ({"name": "a\0b"}, "body.name 含有 NUL 字符", "body.name: it holds a NUL character"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_told_in_both_languages(
+    api: Api, body: dict[str, Any], zh: str, en: str
+) -> None:
+    for language, told in (("zh", zh), ("en", en)):
+        answer = api("minzheng").post(
+            "/api/v1/bureaus/1306-mzj/systems", json=body, headers={"accept-language": language}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
+        assert told in answer.json()["detail"]
+        assert answer.json()["facts"]["places"][0].keys() == {"where", "why"}
+
+
+@pytest.mark.parametrize(
+    ("path", "zh"),
+    [
+        ("bureaus?limit=501", "query.limit 不应大于 500"),
+        ("bureaus?limit=0", "query.limit 不应小于 1"),
+        ("bureaus?limit=many", "query.limit 应为整数"),
+        ("bureaus?level=" + "x" * 17, "query.level 超过 16 个字符"),
+        ("reports/capacity?form=odt", "query.form 应为以下之一：json、csv、xlsx"),
+    ],
+)
+def test_what_is_wrong_with_a_query_is_told_in_chinese(api: Api, path: str, zh: str) -> None:
+    answer = api("shenhe").get(f"/api/v1/{path}", headers={"accept-language": "zh"})
+    assert answer.json()["detail"] == f"请求格式有误：{zh}"
 
 
 def test_every_shape_has_a_name_of_its_own(anonymous: TestClient) -> None:

@@ -142,6 +142,11 @@ def test_the_provider_pauses_resumes_and_ends_a_subscription(
     assert "状态\t已暂停\n" in paused
     assert siji.refused(f"pull {granted}", **token)
     assert siji.json(f"subscriptions resume {granted}", by="shuju")["state"] == "active"
+    for wrong, told in (("hash", "应为对象"), ({"head": 1}, ".kind 缺少此项")):
+        refusal = siji.refused(
+            f"subscriptions release {granted} --masks -", by="shuju", stdin=json.dumps({"name": wrong})
+        )
+        assert f"body.masks.name{told if told[0] == '.' else f' {told}'}" in refusal
     masks = json.dumps({"name": None})
     released = siji.json(f"subscriptions release {granted} --masks -", by="shuju", stdin=masks)
     assert [one["mask"] for one in released["items"] if one["name"] == "name"] == [None]
