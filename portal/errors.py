@@ -40,6 +40,17 @@ NOT_IN_THIS_WAY = (
     "这个地址只接受页面上的表单提交，不能直接打开。请回到总览重新进入",
     "This address takes what a page's form sends and cannot be opened as it is; begin at the overview",
 )
+IN_THE_API = {
+    HTTPStatus.BAD_REQUEST: ("请求内容无法解读", "The body of the request cannot be read"),
+    HTTPStatus.NOT_FOUND: (
+        "没有这个地址，请与 /api/v1/openapi.json 核对",
+        "There is no such address; compare it with /api/v1/openapi.json",
+    ),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
+        "这个地址不接受这种请求方法，请与 /api/v1/openapi.json 核对",
+        "This address does not take that method; compare it with /api/v1/openapi.json",
+    ),
+}
 
 
 class Broken(SijiError):
@@ -80,7 +91,8 @@ def _framework(request: Request, error: Exception) -> Response:
     error = cast(HTTPException, error)
     status = HTTPStatus(error.status_code)
     if _is_api(request):
-        return _problem(status, status.name.lower(), str(error.detail), {}, error.headers)
+        detail = IN_THE_API[status][language_of(request) == "en"] if status in IN_THE_API else error.detail
+        return _problem(status, status.name.lower(), detail, {}, error.headers)
     _look_who_asks(request)
     words = {
         HTTPStatus.NOT_FOUND: NO_SUCH_PAGE,

@@ -186,8 +186,8 @@ class RequestState(SijiError):
 
     kind = Kind.conflict
     code = "request_state"
-    zh = "申请 {request_id} 当前状态为 {state}，不能{act_zh}"
-    en = "Request {request_id} is {state} now, so it is not possible to {act_en}"
+    zh = "申请 {request_id} 当前为“{state_zh}”，不能{act_zh}"
+    en = "Request {request_id} is “{state_en}” now, so it is not possible to {act_en}"
 
 
 class NotTheApplicant(SijiError):
@@ -204,5 +204,5 @@ class ServerState(SijiError):
 
     kind = Kind.conflict
     code = "server_state"
-    zh = "云服务器 {server} 当前状态为 {state}，不能{act_zh}"
-    en = "Server {server} is {state} now, so it is not possible to {act_en}"
+    zh = "云服务器 {server} 当前为“{state_zh}”，不能{act_zh}"
+    en = "Server {server} is “{state_en}” now, so it is not possible to {act_en}"

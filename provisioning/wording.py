@@ -4,6 +4,13 @@ from collections.abc import Mapping
 
 Pair = tuple[str, str]
 
+
+def state_facts(words: Mapping[str, Pair], state: str) -> dict[str, str]:
+    """A state as a refusal has it among its facts: `state`, `state_zh` and `state_en`."""
+    zh, en = words[state]
+    return {"state": state, "state_zh": zh, "state_en": en}
+
+
 KINDS: Mapping[str, Pair] = {
     "new_system": ("新系统上云", "new system"),
     "servers": ("增加云服务器", "more servers"),

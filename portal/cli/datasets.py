@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from exchange.wording import SENSITIVITIES, SHARE_TYPES, TYPES, UPDATE_MODES
+from exchange.wording import SENSITIVITIES, SHARE_TYPES, TYPES, UPDATE_MODES, mask_words
 from portal.cli.options import AsJson, Document, MaybeDocument, Revision, read_document, told
 from portal.cli.remote import at, open_portal
 from portal.cli.tables import Column, Part, show_list, show_one
@@ -49,7 +49,7 @@ ITEM_COLUMNS = (
     Column("sensitivity", "敏感级别", "sensitivity", SENSITIVITIES),
     Column("required", "必填", "required"),
     Column("is_key", "主键", "key"),
-    Column("mask", "脱敏", "mask"),
+    Column("mask", "脱敏", "mask", told=mask_words),
 )
 ITEMS = Part("items", "信息项", "Items", ITEM_COLUMNS)
 VERSIONS = (Column("version", "版本", "version"), Column("created_at", "时间", "made"), *ITEM_COLUMNS)

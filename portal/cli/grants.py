@@ -4,9 +4,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from portal.cli.options import LIMIT_WORDS, AsJson, BureauCode, LimitPairs, Reason, Revision, read_limit
+from portal.cli.options import (
+    DIMENSION_WORDS,
+    LIMIT_WORDS,
+    AsJson,
+    BureauCode,
+    LimitPairs,
+    Reason,
+    Revision,
+    read_limit,
+)
 from portal.cli.remote import at, open_portal
-from portal.cli.speech import language
 from portal.cli.tables import Column, show_json, show_list, show_one
 from provisioning.quota import DIMENSIONS
 from provisioning.wording import MODES
@@ -23,7 +31,7 @@ FACTS = (
     Column("mode", "下级方式", "mode", MODES),
 )
 AMOUNTS = (
-    Column("dimension", "资源", "dimension"),
+    Column("dimension", "资源", "dimension", DIMENSION_WORDS),
     Column("limit", "配额", "limit", LIMIT_WORDS),
     Column("frozen", "冻结上限", "frozen at", LIMIT_WORDS),
     Column("used", "自用", "used"),
@@ -148,7 +156,7 @@ def _show(account: dict[str, Any], as_json: bool) -> None:
 def _lines(account: dict[str, Any]) -> list[dict[str, Any]]:
     """The account by dimension; those of which nothing is granted nor held are left out."""
     return [
-        {"dimension": f"{dimension.zh if language() == 'zh' else dimension.en} {dimension.unit}".strip()}
+        {"dimension": dimension.key}
         | {
             name: _amount(account[name], dimension.key)
             for name in ("limit", "frozen", "used", "held", "headroom")

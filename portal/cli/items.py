@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from identity.roles import ROLE_NAMES
 from portal.cli.options import AsJson
 from portal.cli.remote import at, open_portal
 from portal.cli.tables import Column, Part, show_list, show_one
@@ -30,7 +31,7 @@ STEPS = Part(
     (
         Column("key", "代号", "key"),
         Column("name_{language}", "环节", "step"),
-        Column("role", "办理角色", "role"),
+        Column("role", "办理角色", "role", {role.value: names for role, names in ROLE_NAMES.items()}),
         Column("limit_days", "工作日", "work days"),
     ),
 )

@@ -12,7 +12,10 @@ from infra.errors import SijiError
 from provisioning.quota import DIMENSIONS
 
 UNLIMITED = "unlimited"
-LIMIT_WORDS = {"null": ("不限", "unlimited")}
+DIMENSION_WORDS = {
+    one.key: (f"{one.zh} {one.unit}".strip(), f"{one.en} {one.unit}".strip()) for one in DIMENSIONS
+}
+LIMIT_WORDS = {"null": ("不限", "unlimited")} | DIMENSION_WORDS
 
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")]
 Reason = Annotated[str, typer.Option(help="理由 · why")]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from portal.cli.options import LIMIT_WORDS, AsJson
+from portal.cli.options import DIMENSION_WORDS, LIMIT_WORDS, AsJson
 from portal.cli.remote import at, open_portal
 from portal.cli.speech import say
 from portal.cli.tables import Column, Part, show_list, show_one
@@ -47,7 +47,7 @@ INVENTORY = Part(
     "Inventory",
     (
         Column("provider", "提供者", "provider"),
-        Column("dimension", "资源", "dimension"),
+        Column("dimension", "资源", "dimension", DIMENSION_WORDS),
         Column("total", "总量", "total"),
         Column("reserved", "预留", "reserved"),
         Column("ratio", "超配比", "ratio"),

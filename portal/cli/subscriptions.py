@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from approval.flow import Decision
-from exchange.wording import SENSITIVITIES, SUBSCRIPTION_STATES
+from exchange.wording import SENSITIVITIES, SUBSCRIPTION_STATES, WAYS, mask_words
 from portal.cli.options import AsJson, Number, Reason, Revision, read_document, told
 from portal.cli.remote import at, open_portal
 from portal.cli.tables import Column, Part, show_list, show_one
@@ -52,13 +52,13 @@ SEEN = Part(
         Column("name", "信息项", "item"),
         Column("label", "中文名", "label"),
         Column("sensitivity", "敏感级别", "sensitivity", SENSITIVITIES),
-        Column("mask", "脱敏", "mask"),
+        Column("mask", "脱敏", "mask", told=mask_words),
     ),
 )
 DELIVERIES = (
     Column("id", "编号", "number"),
     Column("at", "时间", "at"),
-    Column("way", "方式", "way"),
+    Column("way", "方式", "way", WAYS),
     Column("count", "条数", "records"),
     Column("items", "信息项", "items"),
     Column("digest", "摘要（SM3）", "digest (SM3)"),

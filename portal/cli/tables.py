@@ -4,7 +4,7 @@ import dataclasses
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,8 @@ HEADINGS: dict[str, Pair] = {"zh": ("项目", "内容"), "en": ("field", "value"
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A field of what was found, and what the values it knows are called, `null` within too.
+    """A field of what was found, and what the values it knows are called, `null` and names within too; or
+    what `told` calls any value.
 
     `applicant.name` is a field of a field; `name_{language}` is name_zh or name_en.
     """
@@ -42,6 +43,7 @@ class Column:
     zh: str
     en: str
     words: Mapping[str, Pair] = dataclasses.field(default_factory=dict)
+    told: Callable[[Any], Pair] | None = None
 
     @property
     def heading(self) -> str:
@@ -53,6 +55,8 @@ class Column:
         value: Any = found
         for name in self.field.replace("{language}", language()).split("."):
             value = None if value is None else value.get(name)
+        if self.told is not None:
+            return _told(self.told(value))
         return "" if value is None else _text(value, self.words)
 
 
@@ -148,7 +152,7 @@ def _text(value: Any, words: Mapping[str, Pair]) -> str:
     if isinstance(value, Mapping):
         if value.keys() >= {"zh", "en"}:
             return str(value[language()])
-        return ", ".join(f"{name}={_text(one, words)}" for name, one in value.items())
+        return ", ".join(f"{_text(name, words)}={_text(one, words)}" for name, one in value.items())
     told = "null" if value is None else str(value)
     if told in words:
         return words[told][0 if language() == "zh" else 1]

@@ -10,6 +10,7 @@ SHARING: dict[str, Any] = {
     "sensitivities": wording.SENSITIVITIES,
     "types": wording.TYPES,
     "states": wording.SUBSCRIPTION_STATES,
+    "ways": wording.WAYS,
     "masks": wording.MASKS,
     "mask_words": wording.mask_words,
 }

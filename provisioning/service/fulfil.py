@@ -19,6 +19,7 @@ from provisioning.service.grants import grant_quota, set_root_grant
 from provisioning.service.rooms import find_grant_shortfalls
 from provisioning.service.settling import TASK, begin_dismantling, move
 from provisioning.service.states import RELEASABLE
+from provisioning.wording import SERVER_STATES, state_facts
 
 TARGET_STATES: Mapping[str, Sequence[str]] = {
     "volumes": ("active",),
@@ -123,7 +124,12 @@ def _lock_targets(session: Session, request: Request, lines: Sequence[RequestLin
         if line.target_id is not None:
             server = get_server(session, line.target_id, lock=True)
             if server.state not in TARGET_STATES[request.kind]:
-                raise ServerState(server=server.name, state=server.state, act_zh="变更", act_en="change it")
+                raise ServerState(
+                    server=server.name,
+                    act_zh="变更",
+                    act_en="change it",
+                    **state_facts(SERVER_STATES, server.state),
+                )
             found[line.id] = server
     return found
 

@@ -26,6 +26,7 @@ from provisioning.service.asking import LineAsked, check_request
 from provisioning.service.confirming import check_confirms
 from provisioning.service.fulfil import find_request_shortfalls, fulfil
 from provisioning.service.settling import conclude_request, record_request
+from provisioning.wording import REQUEST_STATES, state_facts
 
 ITEM = "resource-request"
 SUBJECT = "request"
@@ -227,7 +228,12 @@ def confirm_request(session: Session, *, request_id: int, person_id: int, at: da
     if request.state == "active":
         return request
     if request.state != "confirming":
-        raise RequestState(request_id=request.id, state=request.state, act_zh="确认", act_en="confirm it")
+        raise RequestState(
+            request_id=request.id,
+            act_zh="确认",
+            act_en="confirm it",
+            **state_facts(REQUEST_STATES, request.state),
+        )
     request.state, request.ended_at = "active", at
     record_request(session, request, act="confirm", at=at, actor=_person(person_id))
     return request

@@ -28,6 +28,7 @@ from provisioning.service.settling import (
 from provisioning.service.states import RECLAIMABLE, RELEASABLE, RULES
 from provisioning.service.telling import tell_bureau
 from provisioning.service.visits import Found, VolumeWork, Work
+from provisioning.wording import SERVER_STATES, state_facts
 
 VISITS_AT_ONCE = 6
 
@@ -159,7 +160,9 @@ def _lock(session: Session, server_id: int, states: tuple[str, ...], *, zh: str,
     lock_requests(session, server_id)
     server = get_server(session, server_id, lock=True)
     if server.state not in states:
-        raise ServerState(server=server.name, state=server.state, act_zh=zh, act_en=en)
+        raise ServerState(
+            server=server.name, act_zh=zh, act_en=en, **state_facts(SERVER_STATES, server.state)
+        )
     return server
 
 

@@ -42,6 +42,17 @@ def test_a_bad_limit_is_named(sign_in: SignIn, limit: str) -> None:
     assert answer.json()["facts"]["places"][0]["where"] == "query.limit"
 
 
+def test_an_address_that_is_none_is_told_in_the_language_of_the_caller(anonymous: TestClient) -> None:
+    for method, path, code, zh, en in (
+        ("GET", "/api/v1/nowhere", "not_found", "没有这个地址", "no such address"),
+        ("PATCH", "/api/v1/me", "method_not_allowed", "不接受这种请求方法", "does not take that method"),
+    ):
+        for language, told in (("zh", zh), ("en", en)):
+            answer = anonymous.request(method, path, headers={"accept-language": language})
+            assert answer.json()["code"] == code
+            assert told in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("code", ["没有", "𠮷", "\u202e130624", "9" * 200])
 def test_an_unknown_bureau_is_not_found(sign_in: SignIn, code: str) -> None:
     answer = sign_in("shenhe").get(f"/api/v1/bureaus/{code}")

@@ -133,6 +133,7 @@ def test_standard_output_holds_the_records_alone(siji: Siji, granted: int, token
     assert [json.loads(line)["value"] for line in pulled.splitlines()] == [
         {"id": f"{place:04}"} for place in range(25)
     ]
+    assert "\t接口拉取\t25\tid\t" in siji.did(f"subscriptions deliveries {granted}", by="minzheng")
 
 
 def test_the_provider_pauses_resumes_and_ends_a_subscription(
@@ -152,6 +153,14 @@ def test_the_provider_pauses_resumes_and_ends_a_subscription(
     assert [one["mask"] for one in released["items"] if one["name"] == "name"] == [None]
     assert siji.json(f"subscriptions revoke {granted} --reason 用途终止", by="shuju")["state"] == "revoked"
     assert "用途终止" in siji.did(f"subscriptions show {granted}", by="minzheng")
+
+
+def test_masks_are_told_as_the_pages_tell_them(siji: Siji, granted: int) -> None:
+    for line in (f"subscriptions show {granted}", f"datasets show {CODE}"):
+        shown = siji.did(line, by="minzheng")
+        assert "\t保留前 1 位、后 0 位\n" in shown
+        assert "\t不脱敏\n" in shown
+    assert "\tfirst 1 and last 0 kept\n" in siji.did(line, by="minzheng", language="en")
 
 
 def test_the_catalogue_is_read_edited_and_given_a_version(siji: Siji, granted: int) -> None:

@@ -1,6 +1,7 @@
 """A request by commands: drafted, submitted, decided by three people, followed in two languages."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -154,7 +155,7 @@ def test_a_quota_change_is_asked_for_by_limits(siji: Siji, named: Named) -> None
         f"{asking} --limit vcpus=400 --limit volumes=unlimited --limit servers=90", by="minzheng"
     )
     assert (made["limit"]["vcpus"], made["limit"]["volumes"], made["limit"]["ram_mib"]) == (400, None, 0)
-    assert "\n申请配额\tservers=90, vcpus=400, " in siji.did(f"requests show {made['id']}", by="minzheng")
+    assert "\n申请配额\t云服务器=90, vCPU=400, " in siji.did(f"requests show {made['id']}", by="minzheng")
     for wrong in ("vcpu=4", "vcpus=-1", "vcpus", "vcpus=٤"):
         assert f"限额“{wrong}”无效" in siji.refused(f"{asking} --limit {wrong}", by="minzheng")
 
@@ -219,6 +220,10 @@ def test_servers_and_regions_are_shown(siji: Siji, named: Named) -> None:
     assert "baoding" in siji.did("regions list", by="minzheng")
     siji.did("regions reserve baoding --no-largest-host", by="shenhe")
     assert not siji.json("regions capacity baoding", by="shenhe")["reserve_largest_host"]
+    capacity = siji.did("regions capacity baoding", by="shenhe")
+    assert "\n容量\t云服务器=不限, vCPU=" in capacity
+    assert "\t内存 MiB\t" in capacity
+    assert not re.search("servers|vcpus|ram_mib", capacity)
 
 
 def test_the_office_opens_a_region_and_nobody_else_does(siji: Siji, installation: Installation) -> None:

@@ -207,8 +207,10 @@ def test_from_approval_to_a_server_that_is_taken_back(
     assert approved(api, request_id)["state"] == "provisioning"
     assert figures(admin)["vcpus"]["in_flight"] == 8
     path = f"{API}/requests/{request_id}"
-    early = admin.post(f"{path}/confirm")
+    early = admin.post(f"{path}/confirm", headers={"accept-language": "zh"})
     assert (early.status_code, early.json()["code"]) == (409, "request_state")
+    assert early.json()["detail"] == f"申请 {request_id} 当前为“办理中”，不能确认"
+    assert early.json()["facts"]["state"] == "provisioning"
     work(installation, cloud)
     assert admin.get(path).json()["state"] == "confirming"
     assert api("shenhe").post(f"{path}/confirm").json()["code"] == "forbidden"
