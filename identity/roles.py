@@ -56,6 +56,7 @@ class Permission(StrEnum):
     datasets_pull = "datasets:pull"
     reports_see = "reports:see"
     journal_read = "journal:read"
+    alarms_see = "alarms:see"
     calendar_import = "calendar:import"
     settings_edit = "settings:edit"
 
@@ -84,7 +85,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.bureaus_see, P.bureaus_import, P.bureaus_reorganise, P.systems_see, P.people_see, P.tokens_see,
             P.grants_see, P.grants_set, P.grants_freeze, P.capacity_see, P.capacity_set,
             P.requests_see, P.requests_review, P.requests_verify, P.servers_see, P.servers_reclaim,
-            P.catalogue_see, P.subscriptions_see, P.reports_see, P.calendar_import,
+            P.catalogue_see, P.subscriptions_see, P.reports_see, P.alarms_see, P.calendar_import,
         }
     ),
     Role.reviewer: frozenset(
@@ -120,7 +121,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         }
     ),
     Role.system_admin: frozenset(
-        {P.bureaus_see, P.people_see, P.people_edit, P.calendar_import, P.settings_edit}
+        {P.bureaus_see, P.people_see, P.people_edit, P.alarms_see, P.calendar_import, P.settings_edit}
     ),
     Role.security_admin: frozenset(
         {P.bureaus_see, P.people_see, P.roles_see, P.roles_give, P.tokens_see, P.tokens_revoke}
@@ -195,6 +196,7 @@ PERMISSION_NAMES: dict[Permission, tuple[str, str]] = {
     P.datasets_pull: ("拉取数据", "pull records"),
     P.reports_see: ("查看容量报表", "see capacity reports"),
     P.journal_read: ("查阅审计日志", "read the journal"),
+    P.alarms_see: ("查看日历缺失预警", "see which limits lack a calendar"),
     P.calendar_import: ("导入工作日历", "import the work calendar"),
     P.settings_edit: ("修改系统设置", "change settings"),
 }

@@ -63,7 +63,7 @@ def item(
 
 @router.get("/alarms")
 def alarms(
-    asker: Annotated[Asker, needs(Permission.calendar_import)],
+    asker: Annotated[Asker, needs(Permission.alarms_see)],
     session: Reading,
     cursor: Cursor = "",
     limit: Limit = 100,

@@ -57,7 +57,7 @@ def overview(request: Request, asker: Annotated[Asker, page_needs()], session: R
         "shortcuts": _shortcuts(session, actor),
         "capacity": _capacity(session) if may(session, actor, P.capacity_see, bureau_id=None) else None,
         "alarms": list_alarms(session, limit=ALARMS_SHOWN)
-        if may(session, actor, P.calendar_import, bureau_id=None)
+        if may(session, actor, P.alarms_see, bureau_id=None)
         else None,
         "sees_cases": not held.isdisjoint(CASE_SEERS),
     }

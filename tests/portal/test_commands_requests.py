@@ -226,6 +226,11 @@ def test_servers_and_regions_are_shown(siji: Siji, named: Named) -> None:
     assert not re.search("servers|vcpus|ram_mib", capacity)
 
 
+def test_alarms_are_refused_by_their_own_name(siji: Siji) -> None:
+    assert siji.refused("alarms", by="minzheng") == "您没有在任何单位查看日历缺失预警的权限\n"
+    assert siji.did("alarms", by="shenhe").startswith("编号\t办件\t")
+
+
 def test_the_office_opens_a_region_and_nobody_else_does(siji: Siji, installation: Installation) -> None:
     for login in ("minzheng", "xitong", "fuping"):
         assert "设置容量" in siji.refused("regions open xiongan", by=login)
