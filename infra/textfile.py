@@ -70,6 +70,20 @@ class Undecodable(SijiError):
     en = "The file is not valid {encoding}: the bytes at offset {offset} (from 0) cannot be read"
 
 
+class UndecodableEither(SijiError):
+    """Neither UTF-8 nor GB18030; `encoding` is the one that it rather is, `other` the other one."""
+
+    code = "undecodable"
+    zh = (
+        "文件不是有效的 {encoding} 文本：从第 {offset} 字节（自 0 起）开始无法解读；"
+        "也不是 {other}：从第 {other_offset} 字节开始无法解读"
+    )
+    en = (
+        "The file is not valid {encoding}: the bytes at offset {offset} (from 0) cannot be read; "
+        "nor is it {other}, at offset {other_offset}"
+    )
+
+
 class NulByte(SijiError):
     """A NUL in the text: a binary file, or UTF-16 without its mark."""
 
@@ -123,7 +137,7 @@ def decode(raw: bytes, *, declared: str | None = None) -> Decoded:
     A declared encoding or a byte order mark wins. Otherwise valid UTF-8 with Chinese in it (or ASCII alone)
     is UTF-8, and bytes that are not UTF-8 are GB18030.
 
-    Raises: UnknownEncoding, EncodingContradicted, Undecodable (with the offset in the file),
+    Raises: UnknownEncoding, EncodingContradicted, Undecodable, UndecodableEither (with offsets in the file),
     EncodingUndecided (valid UTF-8 whose non-ASCII holds no Chinese, as 模 in GB18030 is ģ in UTF-8), NulByte.
     """
     encoding, skip = _named_encoding(raw, declared)
@@ -163,11 +177,11 @@ def _named_encoding(raw: bytes, declared: str | None) -> tuple[str | None, int]:
 def _guess(raw: bytes) -> Decoded:
     try:
         text = raw.decode("utf-8")
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as no_utf8:
         try:
             return Decoded(raw.decode("gb18030"), "gb18030")
-        except UnicodeDecodeError as error:
-            raise Undecodable(encoding="gb18030", offset=error.start) from error
+        except UnicodeDecodeError as no_gb18030:
+            raise _neither(raw, utf8=no_utf8.start, gb18030=no_gb18030.start) from no_gb18030
     if text.isascii() or any(is_chinese(char) for char in text):
         return Decoded(text, "utf-8")
     first = next(place for place, byte in enumerate(raw) if byte > 0x7F)
@@ -177,6 +191,18 @@ def _guess(raw: bytes) -> Decoded:
         for encoding in ("utf-8", "gb18030")
     )
     raise EncodingUndecided(offset=first, utf8=utf8, gb18030=gb18030)
+
+
+def _neither(raw: bytes, *, utf8: int, gb18030: int) -> UndecodableEither:
+    """The refusal of what is neither, with the offsets of both: it rather is UTF-8 where that reads more
+    Chinese than it leaves unread.
+    """
+    text = raw.decode("utf-8", errors="replace")
+    found = [("gb18030", gb18030), ("utf-8", utf8)]
+    if sum(map(is_chinese, text)) > text.count("\N{REPLACEMENT CHARACTER}"):
+        found.reverse()
+    (encoding, offset), (other, other_offset) = found
+    return UndecodableEither(encoding=encoding, offset=offset, other=other, other_offset=other_offset)
 
 
 def _without_nul(decoded: Decoded) -> Decoded:

@@ -12,6 +12,7 @@ from infra.textfile import (
     FileTooLarge,
     NulByte,
     Undecodable,
+    UndecodableEither,
     UnknownEncoding,
     decode,
     is_chinese,
@@ -60,10 +61,8 @@ def test_mo_in_gb18030_is_not_guessed_at() -> None:
 @pytest.mark.parametrize(
     ("raw", "declared", "offset"),
     [
-        (b"abc\xff\xff", None, 3),
         ("村".encode("gb18030"), "utf-8", 0),
         (b"\xef\xbb\xbfab\xff", None, 5),
-        ("甲村".encode("gb18030")[:-1], None, 2),
         (b"ab\xff", "gbk", 2),
     ],
 )
@@ -74,6 +73,28 @@ def test_unreadable_bytes_are_refused_with_their_offset(
         decode(raw, declared=declared)
     assert refusal.value.facts["offset"] == offset
     assert str(offset) in refusal.value.message("zh")
+
+
+@pytest.mark.parametrize(
+    ("raw", "rather", "offset", "other_offset"),
+    [
+        (b"abc\xff\xff", "gb18030", 3, 3),
+        ("甲村".encode("gb18030")[:-1], "gb18030", 2, 0),
+        ("保定市阜平县，保定市莲池区".encode() + b"\xff,\n", "utf-8", 39, 38),
+        ("保定市阜平县".encode("gb18030") + b"\xff\xff", "gb18030", 12, 0),
+    ],
+)
+def test_what_is_neither_is_refused_with_both_offsets(
+    raw: bytes, rather: str, offset: int, other_offset: int
+) -> None:
+    with pytest.raises(UndecodableEither) as refusal:
+        decode(raw)
+    facts = refusal.value.facts
+    assert (facts["encoding"], facts["offset"], facts["other_offset"]) == (rather, offset, other_offset)
+    assert {facts["encoding"], facts["other"]} == {"utf-8", "gb18030"}
+    for language in ("zh", "en"):
+        assert str(offset) in refusal.value.message(language)
+        assert str(other_offset) in refusal.value.message(language)
 
 
 def test_declared_against_mark_is_refused() -> None:
@@ -88,7 +109,7 @@ def test_an_encoding_not_read_here_is_refused() -> None:
 
 def test_nul_is_refused_and_utf16_can_be_declared() -> None:
     raw = "code,村".encode("utf-16-le")
-    with pytest.raises((NulByte, Undecodable)):
+    with pytest.raises((NulByte, UndecodableEither)):
         decode(raw)
     with pytest.raises(NulByte) as refusal:
         decode("甲\0".encode())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.calendar_file import CalendarFileRefused, CalendarFileUnreadable, read_calendar_file
-from infra.textfile import FileTooLarge, Undecodable
+from infra.textfile import FileTooLarge, UndecodableEither
 from infra.work_calendar import DayKind, NotYetPublished, WorkCalendar, against_weekday, built_in_calendar
 
 
@@ -141,7 +141,7 @@ def test_files_that_are_no_calendar(content: bytes, why: str) -> None:
 
 
 def test_bytes_that_are_no_text_or_too_many_are_refused() -> None:
-    with pytest.raises(Undecodable, match="offset 28"):
+    with pytest.raises(UndecodableEither, match="offset 28"):
         read_calendar_file(b"date,kind\n2027-01-01,holiday\xff\xff\n", name="2027.csv")
     with pytest.raises(FileTooLarge, match="1048576 bytes"):
         read_calendar_file(b"date,kind\n" + b" " * 1024 * 1024, name="2027.csv")
