@@ -81,7 +81,8 @@ def import_file(
                     abolish_missing=abolish_missing,
                 )
     except ImportRefused as refusal:
-        _tell_problems(refusal)
+        if refusal.facts["total"] > 1:
+            _tell_problems(refusal)
         raise
     typer.echo((_say("rehearsed") if dry_run else "") + _outcome(report))
 

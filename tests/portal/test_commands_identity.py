@@ -1,6 +1,7 @@
 """The tree, systems, accounts and roles by commands, and what they say to who may not."""
 
 from datetime import timedelta
+from pathlib import Path
 
 from sqlalchemy import select
 
@@ -21,6 +22,19 @@ def test_a_unit_is_renamed_and_its_history_shows_both_names(siji: Siji) -> None:
     assert siji.json("bureaus show 1306-mzj", by="minzheng")["revision"] == 2
     assert siji.refused("bureaus rename 1306-mzj 市民政局", by="minzheng")
     assert len(siji.json("bureaus tree --top 1306-mzj", by="minzheng")) == 1
+
+
+def test_a_file_with_one_fault_is_refused_with_it_once(
+    siji: Siji, installation: Installation, tmp_path: Path
+) -> None:
+    here = {"SIJI_DATA_DIR": str(installation.settings.data_dir)}
+    file = tmp_path / "units.csv"
+    head, bad, worse = "code,parent_code,level,name\n", "1306-x1,1399,city,甲局\n", "1306-x2,1398,city,乙局\n"
+    file.write_text(head + bad)
+    assert siji.refused(f"bureaus import {file}", **here).count("1399") == 1
+    file.write_text(head + bad + worse)
+    both = siji.refused(f"bureaus import {file}", **here)
+    assert (both.count("1398"), both.count("\n")) == (1, 3)
 
 
 def test_a_list_goes_over_as_many_pages_as_there_are(siji: Siji) -> None:
