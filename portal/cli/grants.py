@@ -150,11 +150,11 @@ def _show(account: dict[str, Any], as_json: bool) -> None:
     show_one(account, FACTS, as_json=as_json)
     if not as_json:
         typer.echo()
-        show_list(_lines(account), AMOUNTS)
+        show_list(_lines(account, with_empty=True), AMOUNTS)
 
 
-def _lines(account: dict[str, Any]) -> list[dict[str, Any]]:
-    """The account by dimension; those of which nothing is granted nor held are left out."""
+def _lines(account: dict[str, Any], *, with_empty: bool = False) -> list[dict[str, Any]]:
+    """The account by dimension; those of which nothing is granted nor held may be left out."""
     return [
         {"dimension": dimension.key}
         | {
@@ -162,7 +162,7 @@ def _lines(account: dict[str, Any]) -> list[dict[str, Any]]:
             for name in ("limit", "frozen", "used", "held", "headroom")
         }
         for dimension in DIMENSIONS
-        if account["limit"][dimension.key] != 0 or account["held"][dimension.key]
+        if with_empty or account["limit"][dimension.key] != 0 or account["held"][dimension.key]
     ]
 
 

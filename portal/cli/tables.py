@@ -77,7 +77,7 @@ class Part:
 def show_list(
     found: Iterable[Found], columns: Sequence[Column], *, as_json: bool = False, nothing: Pair = NOTHING
 ) -> None:
-    """Many things, a line each; on a terminal `nothing` where there are none."""
+    """Many things, a line each, or `nothing` where there are none."""
     if as_json:
         show_json(list(found))
         return
@@ -117,12 +117,15 @@ def print_table(
 ) -> None:
     """Lines of plain text: whatever they hold, no cell breaks its line or acts on the terminal.
 
-    On a terminal, columns headed by one of `whole` stay on one line, and `nothing` stands for no rows at all.
+    On a terminal, columns headed by one of `whole` stay on one line. `nothing` stands for no rows at all:
+    elsewhere on standard error, beside the line of headings.
     """
     console = Console()
     if not console.is_terminal:
-        for row in (headings, *rows):
-            typer.echo("\t".join(map(_plain, row)))
+        lines = ["\t".join(map(_plain, row)) for row in (headings, *rows)]
+        typer.echo("\n".join(lines))
+        if len(lines) == 1:
+            typer.echo(_told(nothing), err=True)
         return
     cells = [[Text(_plain(cell)) for cell in row] for row in rows]
     if not cells:

@@ -90,12 +90,15 @@ def test_a_limit_without_a_calendar_says_so_where_its_day_would_stand(
     assert "\tcalendar not yet published\t" in siji.did("inbox", by="shenhe", language="en")
 
 
-def test_a_list_of_nothing_says_so_on_a_terminal(siji: Siji) -> None:
+def test_a_list_of_nothing_says_so_on_a_terminal_or_beside_its_lines(siji: Siji) -> None:
     terminal = {"FORCE_COLOR": "1", "NO_COLOR": "1"}
     assert siji.did("inbox", by="kaifa", **terminal) == "没有待办事项\n"
     assert siji.did("inbox", by="kaifa", language="en", **terminal) == "Nothing waits for you\n"
     assert siji.did("requests list --mine", by="shenhe", **terminal) == "没有符合条件的记录\n"
-    assert siji.did("requests list --mine", by="shenhe").startswith("编号\t办件\t")
+    for line, nothing in (("inbox", "没有待办事项\n"), ("requests list --mine", "没有符合条件的记录\n")):
+        piped = siji(line, by="renshe")
+        assert (piped.stdout.count("\n"), piped.stdout.count("\t") > 3, piped.stderr) == (1, True, nothing)
+    assert siji("inbox --json", by="kaifa").stderr == ""
     assert siji.json("inbox", by="kaifa") == []
 
 
@@ -200,7 +203,9 @@ def test_quotas_are_granted_frozen_and_shared(siji: Siji, named: Named) -> None:
         f"--limit {key}={'unlimited' if n is None else n}" for key, n in before.items() if key != "addresses"
     )
     siji.did(f"grants set {place} {pairs} --reason 不变", by="shenhe")
-    assert "vCPU" in siji.did(f"grants show {place}", by="minzheng")
+    shown = siji.did(f"grants show {place}", by="minzheng")
+    assert "\nvCPU\t" in shown
+    assert shown.endswith("\n公网地址\t0\t\t0\t0\t0\n")
     frozen = siji.json(f"grants freeze {place} --limit vcpus=1 --reason 核查", by="shenhe")
     assert frozen["frozen"]["vcpus"] == 1
     assert siji.json(f"grants unfreeze {place} --reason 核查完毕", by="shenhe")["frozen"] is None
