@@ -28,7 +28,9 @@ app = typer.Typer(no_args_is_help=True)
 Kind = Literal["new_system", "servers", "volumes", "resize", "quota_change", "extension", "release"]
 System = Annotated[str | None, typer.Option(help="信息系统代码 · the system's code")]
 Purpose = Annotated[str | None, typer.Option(help="用途 · what it is for")]
-EndOn = Annotated[str | None, typer.Option(help="使用期限（含当日）· last day, YYYY-MM-DD")]
+EndOn = Annotated[
+    str | None, typer.Option("--until-on", "--end-on", help="使用期限（含当日）· last day, YYYY-MM-DD")
+]
 Flavor = Annotated[str | None, typer.Option(help="规格 · flavor")]
 Image = Annotated[str | None, typer.Option(help="镜像 · image")]
 Count = Annotated[int | None, typer.Option(min=1, help="台数 · how many")]

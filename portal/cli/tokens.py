@@ -12,7 +12,9 @@ from portal.cli.tables import Column, show_json, show_list, show_one
 app = typer.Typer(no_args_is_help=True)
 
 System = Annotated[str, typer.Argument(help="信息系统代码 · the system's code")]
-ExpiresOn = Annotated[str, typer.Option(help="最后有效日（含当日）· last day, YYYY-MM-DD")]
+ExpiresOn = Annotated[
+    str, typer.Option("--until-on", "--expires-on", help="最后有效日（含当日）· last day, YYYY-MM-DD")
+]
 
 COLUMNS = (
     Column("id", "编号", "number"),

@@ -53,7 +53,7 @@ def token(siji: Siji, granted: int, named: Named) -> dict[str, str]:
     """The environment of a program that pulls for the subscribing system."""
     issued = siji(
         "tokens issue 1306-mzj-s1 --label 夜间拉取 --scope datasets:pull"
-        f" --expires-on {named['exchange_until']}",
+        f" --until-on {named['exchange_until']}",
         by="minzheng",
     )
     assert issued.exit_code == 0, issued.output

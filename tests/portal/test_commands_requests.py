@@ -81,7 +81,7 @@ def test_a_limit_without_a_calendar_says_so_where_its_day_would_stand(
     portal_over(replace(installation, clock=shift))
     asked = siji.json(
         f"requests new --system 1306-mzj-s1 --region baoding --flavor {named['flavor']} --image {IMAGE}"
-        " --count 1 --purpose 跨年 --end-on 2041-06-30",
+        " --count 1 --purpose 跨年 --until-on 2041-06-30",
         by="minzheng",
     )
     siji.did(f"requests submit {asked['id']}", by="minzheng")
