@@ -29,13 +29,14 @@ install: .venv/run.stamp ## install only: .venv/bin/siji is the command
 run: .venv/run.stamp ## install, load the sample city, provision its servers, serve the portal on loopback
 	$(BIN)/siji run
 
-# RabbitMQ is never quite idle: it is installed and tried at first, the tests that need it start it, and it ends with them.
+# RabbitMQ and OpenStack are never quite idle: the tests that need them start them, and they end with them.
 test: .venv/dev.stamp ## install and start what the tests need, then all tests; the rules must be covered whole
 	$(BIN)/siji lab up postgres rabbitmq chromium
 	$(BIN)/siji lab down rabbitmq
 	$(BIN)/pytest -q tests/unit --cov
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/unit
 	$(BIN)/siji lab down rabbitmq
+	$(BIN)/python -m tests.contract.openstack_lab
 
 check: .venv/dev.stamp ## lint, types, imports, unit tests: what every commit must pass
 	@$(MAKE) --no-print-directory -j 2 --output-sync lint unit
@@ -61,7 +62,9 @@ soak: .venv/dev.stamp ## the long counts of the fault tests, by the same code, w
 lock: .venv/dev.stamp ## resolve the lock files again
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra build pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate infra/lab/openstack/requirements.in -o infra/lab/openstack/requirements.lock
 
 clean: ## remove what `make` made here, the sample city included
 	-test ! -x $(BIN)/siji || $(BIN)/siji lab down
+	-test ! -e .venv/dev.stamp || $(BIN)/python -m tests.contract.openstack_lab
 	rm -rf .venv var .lab

@@ -5,14 +5,25 @@ from pathlib import Path
 
 from infra.lab import chromium, packages, postgres, rabbitmq
 from infra.lab.errors import UnknownEngine
+from infra.lab.openstack import engine as openstack
 from infra.lab.state import make_engine_folder
 from infra.lab.status import Engine, Status
 
-ENGINES: dict[str, Engine] = {"postgres": postgres, "rabbitmq": rabbitmq, "chromium": chromium}
+ENGINES: dict[str, Engine] = {
+    "postgres": postgres,
+    "rabbitmq": rabbitmq,
+    "chromium": chromium,
+    "openstack": openstack,
+}
 
 
-def up(names: Sequence[str], *, tell: Callable[[str], None], state: Path | None = None) -> None:
-    """Install what is missing for all of `names`, then start them in order; `tell` hears of each step."""
+def up(
+    names: Sequence[str], *, tell: Callable[[str], None], state: Path | None = None, full: bool = False
+) -> None:
+    """Install what is missing for all of `names`, then start them in order; `tell` hears of each step.
+
+    `full`: OpenStack with a process for every service.
+    """
     chosen = _chosen(names)
     wanted = packages.missing([name for engine in chosen.values() for name in engine.PACKAGES])
     if wanted and packages.obstacle() is None:
@@ -21,8 +32,16 @@ def up(names: Sequence[str], *, tell: Callable[[str], None], state: Path | None 
         packages.ensure(wanted, log=log)
     for name, engine in chosen.items():
         tell(f"{name}: starting")
-        engine.up(state)
+        if engine is ENGINES["openstack"]:
+            openstack.up(state, full=full)
+        else:
+            engine.up(state)
         tell(f"{name}: {engine.status(state).state}")
+
+
+def reset(state: Path | None = None) -> None:
+    """Put OpenStack back to its first state: the only engine that has one of its own."""
+    openstack.reset(state)
 
 
 def down(names: Sequence[str] = (), *, state: Path | None = None) -> None:

@@ -21,6 +21,15 @@ class InstallFailed(SijiError):
     en = "Installing the packages {packages} failed; the end of {log}:\n{tail}"
 
 
+class NoPython(SijiError):
+    """No Python of the machine can be run by the account of the lab's servers."""
+
+    kind = Kind.unavailable
+    code = "lab_no_python"
+    zh = "实验环境的服务以普通用户运行，而该用户无法运行 3.11 或更高版本的 Python；已尝试：{tried}"
+    en = "The lab's servers run as an unprivileged user, who can run no Python 3.11 or later; tried: {tried}"
+
+
 class CommandFailed(SijiError):
     """A preparing command of an engine (initdb, rabbitmqctl) did not succeed."""
 

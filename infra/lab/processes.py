@@ -34,7 +34,7 @@ class Account:
 def account(name: str) -> Account:
     """`name` when we are root (where the machine has none, an account made for the lab); else ourselves."""
     if os.geteuid() != 0:
-        return Account(os.geteuid(), os.getegid())
+        return myself()
     for candidate in (name, DEDICATED_ACCOUNT):
         try:
             found = pwd.getpwnam(candidate)
@@ -54,6 +54,20 @@ def account(name: str) -> Account:
     )
     made = pwd.getpwnam(DEDICATED_ACCOUNT)
     return Account(made.pw_uid, made.pw_gid)
+
+
+def myself() -> Account:
+    """Whom we run as."""
+    return Account(os.geteuid(), os.getegid())
+
+
+def can_run(command: Sequence[str | Path], *, who: Account) -> bool:
+    """Whether `who` can run the command to a good end."""
+    try:
+        run(command, who=who, cwd=Path("/"), environment={})
+    except (CommandFailed, OSError):
+        return False
+    return True
 
 
 def give(path: Path, owner: Account, *, mode: int) -> None:

@@ -11,6 +11,7 @@ import secrets
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -65,9 +66,14 @@ def kept_port(file: Path) -> int | None:
     return int(file.read_text()) if file.exists() else None
 
 
-def free_port(file: Path) -> int:
-    """The loopback port kept in `file`, or a new one kept there if none is or another program took it."""
-    port = kept_port(file)
+def free_port(file: Path, *, patience_s: float = 0) -> int:
+    """The loopback port kept in `file`, or a new one kept there if none is or another program took it.
+
+    `patience_s`: how long it may be held by one that is ending.
+    """
+    port, deadline = kept_port(file), time.monotonic() + patience_s
+    while port is not None and not _bindable(port) and time.monotonic() < deadline:
+        time.sleep(0.1)
     if port is None or not _bindable(port):
         port = next(candidate for candidate in random.sample(PORTS, len(PORTS)) if _bindable(candidate))
         file.write_text(str(port))

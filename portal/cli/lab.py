@@ -16,10 +16,29 @@ COLUMNS = ("name", "state", "address", "user", "password file", "data", "memory"
 
 
 @app.command()
-def up(names: Annotated[list[str], typer.Argument(help=f"Any of: {KNOWN}.")]) -> None:
+def up(
+    names: Annotated[list[str], typer.Argument(help=f"Any of: {KNOWN}.")],
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="OpenStack：每个服务各为一个进程，经 RabbitMQ 通信 · "
+            "OpenStack: every service a process of its own, over RabbitMQ.",
+        ),
+    ] = False,
+) -> None:
     """启动引擎 · Install what is missing (as root, on Debian) and start the named engines."""
     try:
-        engines.up(names, tell=lambda step: typer.echo(step, err=True))
+        engines.up(names, tell=lambda step: typer.echo(step, err=True), full=full)
+    except SijiError as error:
+        raise _refused(error) from error
+
+
+@app.command()
+def reset() -> None:
+    """还原 OpenStack · Put the lab's OpenStack back to how it was when it was made, and start it."""
+    try:
+        engines.reset()
     except SijiError as error:
         raise _refused(error) from error
 

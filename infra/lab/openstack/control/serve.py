@@ -1,0 +1,40 @@
+"""One API of OpenStack as one process of gunicorn: serve.py MODULE PORT THREADS [the API's own arguments].
+
+One process each: in lite mode a whole service lives in it.
+"""
+
+import importlib
+import sys
+
+from gunicorn.app.base import BaseApplication
+
+
+class Server(BaseApplication):
+    """`application` of a module; only the worker imports it, and it sees only its own arguments."""
+
+    def __init__(self, module: str, port: str, threads: str, arguments: list[str]) -> None:
+        self.module, self.arguments = module, arguments
+        self.options = {
+            "bind": f"127.0.0.1:{port}",
+            "threads": int(threads),
+            "worker_class": "gthread",
+            "timeout": 0,
+            "graceful_timeout": 5,
+            "proc_name": module,
+            "control_socket_disable": True,
+        }
+        super().__init__()
+
+    def load_config(self) -> None:
+        """As `options` say."""
+        for name, value in self.options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> object:
+        """The API itself."""
+        sys.argv = [self.module, *self.arguments]
+        return importlib.import_module(self.module).application
+
+
+if __name__ == "__main__":
+    Server(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]).run()

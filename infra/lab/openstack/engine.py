@@ -1,0 +1,238 @@
+"""The lab's OpenStack as `siji lab` knows it: start, end, how it is, and back to its first state.
+
+Lite: six APIs, Nova and Cinder each one process, no broker. Full: every service a process, over RabbitMQ.
+"""
+
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from infra.lab import packages, processes, rabbitmq
+from infra.lab.errors import NotUp
+from infra.lab.openstack import initial, install
+from infra.lab.openstack.configuration import configure, make_folders
+from infra.lab.openstack.place import NAME, PYTHON_PROGRAM, Place
+from infra.lab.openstack.services import (
+    MARIADB,
+    MEMCACHED,
+    PATHS,
+    PORTS,
+    USERS,
+    Server,
+    apis,
+    stores,
+    workers,
+)
+from infra.lab.openstack.sizes import CITY, Sizes
+from infra.lab.record import Record, children_of, resident_kib
+from infra.lab.state import CHECKOUT, locked, make_engine_folder
+from infra.lab.status import State, Status
+
+PACKAGES: tuple[str, ...] = ("mariadb-server-core", "memcached")
+ACCOUNT = "siji-lab"
+START_WITHIN_S = 600
+STOP_WITHIN_S = 8
+"""In lite mode threads of Nova and Cinder outlive SIGTERM; what they know is in the database."""
+
+
+def up(state: Path | None = None, *, full: bool = False, sizes: Sizes = CITY) -> None:
+    """Install it if missing, make its state at the first call, start what does not run; return when the
+    services behind the APIs have reported too.
+    """
+    folder = make_engine_folder(NAME, state)
+    with locked(folder / "lock"):
+        packages.ensure(PACKAGES, log=folder / "install.log", usable=MARIADB.exists() and MEMCACHED.exists())
+        if full:
+            rabbitmq.up(state)
+        place = Place(folder, state, full, sizes)
+        who = processes.account(ACCOUNT)
+        install.ensure(place, who)
+        if Place.of(state) != place:
+            _stop(place)
+        place.keep()
+        if not place.golden.exists():
+            _make(place, who)
+        _start(place, who)
+
+
+def down(state: Path | None = None) -> None:
+    """End all of it; its state stays. Nothing happens if it does not run."""
+    place = Place.of(state)
+    if place.folder.exists():
+        with locked(place.folder / "lock"):
+            _stop(place)
+
+
+def reset(state: Path | None = None) -> None:
+    """Put the state back to what it was when it was made, and start as before. `NotUp` if there is none."""
+    place = Place.of(state)
+    if not place.golden.exists():
+        raise NotUp(engine=NAME, folder=str(place.folder))
+    with locked(place.folder / "lock"):
+        _stop(place)
+        shutil.rmtree(place.data)
+        _copy(place.golden, place.data)
+    up(state, full=place.full, sizes=place.sizes)
+
+
+def kill(server: str, state: Path | None = None) -> None:
+    """End one server at once, by its name in `services`; `up` starts it again."""
+    processes.kill(Place.of(state).record(server))
+
+
+def clouds(state: Path | None = None) -> Path:
+    """The clouds.yaml whose cloud `lab` is the administrator's; `NotUp` if Keystone does not run."""
+    place = Place.of(state)
+    if not processes.alive(place.record("keystone")):
+        raise NotUp(engine=NAME, folder=str(place.folder))
+    return place.clouds
+
+
+def status(state: Path | None = None) -> Status:
+    """How it is, changing nothing."""
+    place = Place.of(state)
+    records = [Record.read(file) for file in place.folder.glob("*.pid.json")]
+    running = [record.pid for record in records if record is not None and record.alive()]
+    now: State = "down"
+    if running:
+        servers = [*stores(place), *apis(place), *workers(place)]
+        ready = all(processes.alive(place.record(one.name)) and one.ready() for one in servers)
+        now = "up" if ready else "starting"
+    elif not (MARIADB.exists() and MEMCACHED.exists() and place.venv.exists()):
+        now = "absent"
+    return Status(
+        name=NAME,
+        state=now,
+        address=place.url("keystone", "/v3") if running else "",
+        folder=place.data if place.data.exists() else None,
+        memory_kib=resident_kib([pid for one in running for pid in children_of(one)]) if running else None,
+        user="admin" if running else "",
+        password=place.folder / "secrets" / "admin" if running else None,
+    )
+
+
+def _make(place: Place, who: processes.Account) -> None:
+    """The state of a new cloud and a copy of it; an interrupted attempt is begun again."""
+    _stop(place)
+    shutil.rmtree(place.data, ignore_errors=True)
+    _prepare(place, who)
+    make_folders(place)
+    _hand_over(place, who)
+    initial.make_database(place, who)
+    _run(place, stores(place), who)
+    initial.make_schemas(place, who)
+    _run_all(place, who)
+    _catalogue(place, "lasting", str(place.sizes.public_addresses))
+    initial.admit_computes(place, who)
+    _stop(place)
+    _copy(place.data, place.golden)
+
+
+def _start(place: Place, who: processes.Account) -> None:
+    servers = [*stores(place), *apis(place), *workers(place)]
+    if all(processes.alive(place.record(one.name)) for one in servers):
+        return
+    _prepare(place, who)
+    _run(place, stores(place), who)
+    initial.follow_transport(place, who)
+    _run_all(place, who)
+
+
+def _run_all(place: Place, who: processes.Account) -> None:
+    """Everything above the stores, until the services behind the APIs have reported since now."""
+    begun = time.time()
+    told = place.data / "told.json"
+    told_now = json.dumps({name: place.url(name, PATHS.get(name, "")) for name in PORTS})
+    keystone, *others = apis(place)
+    if not told.exists() or told.read_text() != told_now:
+        _run(place, [keystone], who)
+        passwords = {name: place.secret(name) for name in USERS}
+        urls = {name: place.url(name, path) for name, path in PATHS.items()}
+        _catalogue(place, "services", json.dumps({"users": passwords, "urls": urls}))
+        told.write_text(told_now)
+    _run(place, [keystone, *others, *workers(place)], who)
+    _catalogue(place, "ready", str(place.sizes.computes), str(begun))
+
+
+def _prepare(place: Place, who: processes.Account) -> None:
+    """Ports, configuration and folders; what runs keeps its port."""
+    for name in PORTS:
+        if not processes.alive(place.record(name)):
+            place.refresh_port(name)
+    configure(place)
+    initial.write_databases(place)
+    _hand_over(place, who)
+
+
+def _hand_over(place: Place, who: processes.Account) -> None:
+    """Make the servers' folders the account's own, all through; passwords are for nobody else."""
+    for root in (place.etc, place.run, place.logs, place.data):
+        for path in (root, *root.rglob("*")):
+            if not path.is_symlink():
+                processes.give(path, who, mode=0o700 if path.is_dir() else 0o600)
+
+
+def _run(place: Place, servers: Sequence[Server], who: processes.Account) -> None:
+    """Start those that do not run, all at once, and wait for each."""
+    if not any(processes.alive(file) for file in place.folder.glob("*.pid.json")):
+        _end_orphans(place)
+    for one in servers:
+        if not processes.alive(place.record(one.name)):
+            processes.start(
+                one.command,
+                who=who,
+                record=place.record(one.name),
+                log=place.logs / f"{one.name}.log",
+                cwd=place.run,
+                environment=one.environment,
+            )
+    for one in servers:
+        processes.wait_ready(
+            one.ready,
+            engine=f"{NAME} ({one.name})",
+            record=place.record(one.name),
+            log=place.logs / f"{one.name}.log",
+            within_s=START_WITHIN_S,
+        )
+
+
+def _stop(place: Place) -> None:
+    """APIs and workers first, all at once, then the stores."""
+    below = [place.record(name) for name in ("mariadb", "memcached")]
+    above = [file for file in place.folder.glob("*.pid.json") if file not in below]
+    with ThreadPoolExecutor(len(above) or 1) as pool:
+        list(pool.map(_end, above))
+    for file in below:
+        _end(file)
+    _end_orphans(place)
+
+
+def _end(record: Path) -> None:
+    processes.stop(record, politely=signal.SIGTERM, within_s=STOP_WITHIN_S)
+
+
+def _end_orphans(place: Place) -> None:
+    processes.end_orphans(place.folder, PYTHON_PROGRAM, MARIADB.name, MEMCACHED.name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Whole or not at all."""
+    copying = target.with_suffix(".copying")
+    shutil.rmtree(copying, ignore_errors=True)
+    shutil.copytree(source, copying, symlinks=True)
+    copying.rename(target)
+
+
+def _catalogue(place: Place, *words: str) -> None:
+    processes.run(
+        [sys.executable, "-m", "infra.lab.openstack.catalogue", str(place.clouds), *words],
+        who=processes.myself(),
+        cwd=CHECKOUT,
+        environment=place.environment() | {"PYTHONPATH": str(CHECKOUT)},
+        within_s=START_WITHIN_S,
+    )
