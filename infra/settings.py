@@ -6,8 +6,36 @@ Nothing else in the product reads the environment. docs/settings.md lists every 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Zone(BaseModel):
+    """A network zone in an OpenStack: its network, and the addresses to make it with if it is missing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    network: str
+    cidr: str
+
+
+class OpenStackRegion(BaseModel):
+    """One region of one cloud of clouds.yaml, `name` to Siji (`region` None: the one that is named there).
+
+    `domain` is that of the bureaus' projects, `public_network` that of public addresses; `zones` are the
+    network zones of information systems; `volume_type` None is the cloud's own default.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    cloud: str
+    region: str | None = None
+    domain: str = "Default"
+    zones: tuple[Zone, ...]
+    public_network: str = "public"
+    volume_type: str | None = None
 
 
 class Settings(BaseSettings):
@@ -19,8 +47,14 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", description="Records; empty: SQLite in data_dir.")
     job_broker_url: str = Field(default="", description="Celery's broker; empty: filesystem transport.")
     region: str = Field(default="baoding", description="The region meant when none is named.")
-    cloud: Literal["simulated"] = Field(
-        default="simulated", description="Which cloud driver serves the region."
+    cloud: Literal["simulated", "openstack"] = Field(
+        default="simulated", description="Which cloud driver serves the regions."
+    )
+    clouds_file: Path | None = Field(
+        default=None, description="The clouds.yaml; none: where OpenStack's tools look for it."
+    )
+    openstack: tuple[OpenStackRegion, ...] = Field(
+        default=(), description="JSON: the regions, each with its cloud of clouds.yaml and its networks."
     )
     exchange: Literal["embedded"] = Field(
         default="embedded", description="Which broker holds the shared datasets."

@@ -16,7 +16,8 @@ from tests.contract.clouds import Subject
 
 UNLIMITED = Limits.unlimited()
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-PATIENCE = 120
+PATIENCE = 3_000
+"""Steps of waiting: a bound against hanging, not a measure."""
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Bench:
         """Wait until nothing is under way with the server, and it has `status`."""
         for _ in range(PATIENCE):
             server = self.cloud.get_server(server_id)
-            if server.task is None:
+            if (server.status, server.task) in ((status, None), (ServerStatus.error, None)):
                 break
             self.subject.wait()
         assert (server.status, server.task) == (status, None)

@@ -1,13 +1,16 @@
 """The clouds that the contract suite runs against: what a test may know of each, and how it is waited for."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from provisioning.cloud.driver import Cloud
 from provisioning.cloud.simulated import Fault, SimulatedCloud, SimulatedRegion, Sizes
+from tests.contract import openstack_lab
 
 LATENCY_S = 2.0
 SMALL = Sizes(
@@ -25,10 +28,11 @@ SMALL = Sizes(
 
 @dataclass(frozen=True)
 class Subject:
-    """A cloud under test; `many` is more servers than its pages hold, `wait` lets a little of its time pass.
+    """A cloud under test; `many` and `many_volumes` are more than its pages hold.
 
-    `lose_next_answer` and `break_next` name a call; `fail_second_page` breaks the next long listing.
-    `small` is a region of 64 vCPU, a pool of 2,000 GiB and 3 public addresses, apart from `cloud`.
+    `wait` lets a little of its time pass. `lose_next_answer` and `break_next` name a call; `fail_second_page`
+    breaks the next long listing. `small` is a region of 64 vCPU, a pool of 2,000 GiB and 3 public addresses,
+    apart from `cloud`.
     """
 
     cloud: Cloud
@@ -36,6 +40,7 @@ class Subject:
     image: str
     zone: str
     many: int
+    many_volumes: int
     wait: Callable[[], None]
     lose_next_answer: Callable[[str], None]
     fail_second_page: Callable[[], None]
@@ -72,6 +77,7 @@ def simulated(folder: Path) -> Iterator[Subject]:
         image="Debian-12",
         zone="extranet",
         many=1_205,
+        many_volumes=250,
         wait=clock.step,
         lose_next_answer=lambda call: region.inject(Fault.timed_out_but_done, operation=call),
         fail_second_page=lambda: region.inject(Fault.second_page_fails),
@@ -82,4 +88,36 @@ def simulated(folder: Path) -> Iterator[Subject]:
     small.store.close()
 
 
-CLOUDS: dict[str, Callable[[Path], AbstractContextManager[Subject]]] = {"simulated": simulated}
+@contextmanager
+def openstack(_folder: Path) -> Iterator[Subject]:
+    """The lab's OpenStack: answers are lost in a proxy, a server asked to be too large finds no host."""
+    with openstack_lab.turn("city") as city, openstack_lab.turn("small") as small:
+        city.cloud.ensure_flavor(name="impossible", vcpus=100_000, ram_mib=1, root_gib=20)
+        impossible = next(one.id for one in city.cloud.list_flavors() if one.name == "impossible")
+
+        def make_impossible(body: dict[str, Any]) -> None:
+            body["server"]["flavorRef"] = impossible
+
+        def go_down(calls: int) -> None:
+            city.proxies["compute"].drop_next("", calls)
+
+        yield Subject(
+            cloud=city.cloud,
+            small=small.cloud,
+            image="Debian-12",
+            zone="extranet",
+            many=2 * openstack_lab.PAGE_SIZE + 5,
+            many_volumes=2 * openstack_lab.PAGE_SIZE + 5,
+            wait=lambda: time.sleep(openstack_lab.POLL_S),
+            lose_next_answer=lambda call: city.proxies["compute"].lose_next_answer(REQUESTS[call]),
+            fail_second_page=lambda: city.proxies["compute"].drop_next("GET .*marker="),
+            break_next=lambda call: city.proxies["compute"].alter_next(REQUESTS[call], make_impossible),
+            go_down=go_down,
+        )
+
+
+REQUESTS = {"create_server": r"POST .*/servers$"}
+CLOUDS: dict[str, Callable[[Path], AbstractContextManager[Subject]]] = {
+    "openstack": openstack,
+    "simulated": simulated,
+}

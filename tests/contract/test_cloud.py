@@ -150,7 +150,7 @@ class TestListings:
         assert len(bench.cloud.list_servers()) == bench.subject.many
 
     def test_of_volumes_are_complete_and_by_project(self, bench: Bench) -> None:
-        made = {bench.volume(f"v-{n}", size_gib=1).id for n in range(250)}
+        made = {bench.volume(f"v-{n}", size_gib=1).id for n in range(bench.subject.many_volumes)}
         assert {volume.id for volume in bench.cloud.list_volumes(project_id=bench.project_id)} == made
         assert len(bench.cloud.list_volumes()) == len(made)
         assert bench.cloud.list_volumes(project_id=UNKNOWN) == []

@@ -44,6 +44,15 @@ class TestServers:
         assert found.id == accepted.id
         assert bench.cloud.find_server(bench.tag("web")) is None
 
+    def test_take_the_longest_tag(self, bench: Bench) -> None:
+        tag = bench.tag("x" * 60)[:60]
+        asked = {"project_id": bench.project_id, "name": "x", "flavor": "c2"}
+        asked |= {"image": bench.subject.image, "zone": bench.subject.zone}
+        made = bench.cloud.create_server(tag=tag, **asked)
+        found = bench.cloud.find_server(tag)
+        assert found is not None
+        assert (found.id, found.tag) == (made.id, tag)
+
     def test_two_of_a_tag_are_two_servers_and_looking_it_up_says_so(self, bench: Bench) -> None:
         assert bench.create("twin").id != bench.create("twin").id
         with pytest.raises(Conflict):
@@ -66,13 +75,12 @@ class TestServers:
         bench.until_server_gone(server.id)
 
     def test_where_no_host_has_room_it_is_accepted_and_ends_in_error(self, small: Bench) -> None:
-        for number in range(4):
-            small.running(f"big-{number}", flavor="c16")
+        first, *_ = [small.running(f"big-{number}", flavor="c16").id for number in range(4)]
         fifth = small.until(small.create("big-4", flavor="c16").id, ServerStatus.error)
         assert fifth.fault is not None
         assert "No valid host" in fifth.fault
         assert used_by_kind(small.cloud)["vcpus"] == 64
-        small.cloud.delete_server(first := small.cloud.list_servers()[0].id)
+        small.cloud.delete_server(first)
         small.until_server_gone(first)
         small.running("big-5", flavor="c16")
 

@@ -1,11 +1,11 @@
 """The simulated region's Keystone, quotas, flavors, images and inventory."""
 
-import re
 import sqlite3
 from itertools import groupby
 from uuid import uuid4
 
 from provisioning.cloud.driver import OverQuota
+from provisioning.cloud.labels import find_project_fault
 from provisioning.cloud.observed import (
     Flavor,
     Image,
@@ -14,10 +14,9 @@ from provisioning.cloud.observed import (
     Provider,
     ProviderKind,
 )
-from provisioning.cloud.simulated.step import NAME_LENGTH, Step
+from provisioning.cloud.simulated.step import Step
 from provisioning.quota import Inventory, Limits, Resources, capacity
 
-PROJECT_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 NEW_PROJECT = Limits.of(servers=10, vcpus=20, ram_mib=51_200, volumes=10, volume_gib=1_000, addresses=50)
 """What OpenStack gives a project for which nobody has set a quota."""
 QUOTA = ("servers", "vcpus", "ram_mib", "volumes", "volume_gib", "addresses")
@@ -49,16 +48,8 @@ FROM inventories i ORDER BY i.kind, i.provider, i.resource
 
 def ensure_project(step: Step, bureau_code: str, name: str, description: str) -> str:
     """Find by the bureau's code, make or bring up to date."""
-    if not PROJECT_NAME.fullmatch(name):
-        raise step.refused(
-            f"项目名 {name!r} 须为 1–64 个字母、数字或 . _ -",
-            f"the project name {name!r} is not 1–64 of A–Z a–z 0–9 . _ -",
-        )
-    if not bureau_code or len(bureau_code) > NAME_LENGTH or len(description) > NAME_LENGTH:
-        raise step.refused(
-            f"单位代码须为 1–{NAME_LENGTH} 个字符，说明不超过 {NAME_LENGTH} 个字符",
-            f"the bureau's code is not 1–{NAME_LENGTH} characters or the description has over {NAME_LENGTH}",
-        )
+    if fault := find_project_fault(name=name, bureau_code=bureau_code, description=description):
+        raise step.refused(*fault)
     holder = step.one(
         "SELECT bureau_code FROM projects WHERE name = ? AND bureau_code != ?", name, bureau_code
     )

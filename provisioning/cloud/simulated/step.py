@@ -4,17 +4,14 @@
 themselves.
 """
 
-import re
 import sqlite3
-import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from provisioning.cloud.driver import Conflict, NotInCloud, Permanent, Retryable
+from provisioning.cloud.labels import find_fault
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-TAG = re.compile(r"[A-Za-z0-9._:-]{1,60}")
-NAME_LENGTH = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,17 +54,8 @@ class Step:
 
     def check_label(self, *, tag: str, name: str = "-") -> None:
         """Refuse a tag or a name that a cloud would not take."""
-        if not TAG.fullmatch(tag):
-            raise self.refused(
-                f"标识 {tag!r} 须为 1–60 个字母、数字或 . _ : -",
-                f"the tag {tag!r} is not 1–60 of A–Z a–z 0–9 . _ : -",
-            )
-        unprintable = any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in name)
-        if name != name.strip() or not 0 < len(name) <= NAME_LENGTH or unprintable:
-            raise self.refused(
-                f"名称 {name!r} 须为 1–{NAME_LENGTH} 个可见字符，首尾无空格",
-                f"the name {name!r} is not 1–{NAME_LENGTH} printable characters without space at the ends",
-            )
+        if fault := find_fault(tag=tag, name=name):
+            raise self.refused(*fault)
 
 
 def unanswered(region: str, call: str, reason_zh: str, reason_en: str) -> Retryable:

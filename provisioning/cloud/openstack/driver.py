@@ -1,0 +1,30 @@
+"""The driver of one OpenStack region: projects, catalogue, servers, volumes, addresses over one session."""
+
+from infra.settings import OpenStackRegion
+from provisioning.cloud.openstack.addresses import Addresses
+from provisioning.cloud.openstack.projects import Projects
+from provisioning.cloud.openstack.servers import Servers
+from provisioning.cloud.openstack.session import Session
+from provisioning.cloud.openstack.volumes import Volumes
+
+PAGE_SIZE = 500
+"""Half of what the services give at most."""
+
+
+class OpenStackCloud(Projects, Servers, Volumes, Addresses):
+    """Keeps the Protocol `Cloud`; what a method means is said there."""
+
+    def __init__(
+        self,
+        where: OpenStackRegion,
+        *,
+        clouds_file: str | None = None,
+        page_size: int = PAGE_SIZE,
+    ) -> None:
+        """Without `clouds_file` the SDK looks where it always does."""
+        super().__init__(Session(where, clouds_file), page_size=page_size)
+
+    @property
+    def region(self) -> str:
+        """Name of the region."""
+        return self._session.where.name

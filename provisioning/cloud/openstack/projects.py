@@ -1,0 +1,174 @@
+"""Bureaus' projects in OpenStack's Keystone, their quotas, and what the region has to give."""
+
+from typing import Any
+
+import openstack.exceptions as sdk
+
+from provisioning.cloud.labels import find_project_fault
+from provisioning.cloud.observed import Project, Provider, ProviderKind
+from provisioning.cloud.openstack import quotas
+from provisioning.cloud.openstack.catalogue import Catalogue
+from provisioning.cloud.openstack.failures import Failures
+from provisioning.quota import Inventory, Limits, Resources
+
+PREFIX = "siji-bureau:"
+"""Of the tag that says whose a project is."""
+ROLE = "member"
+CLASSES = {"VCPU": "vcpus", "MEMORY_MB": "ram_mib", "DISK_GB": "root_gib"}
+
+
+class Projects(Catalogue):
+    """The part of the driver that is about projects, quotas and inventory."""
+
+    def ensure_project(self, *, bureau_code: str, name: str, description: str) -> str:
+        """See Cloud."""
+        with self._session.calling("ensure_project") as (cloud, failures):
+            failures.refuse_label(
+                find_project_fault(name=name, bureau_code=bureau_code, description=description)
+            )
+            identity, domain = cloud.identity, self._domain_id(cloud, failures)
+            found = next(iter(identity.projects(domain_id=domain, tags=PREFIX + bureau_code)), None)
+            if found is None:
+                try:
+                    found = identity.create_project(
+                        name=name, domain_id=domain, description=description, tags=[PREFIX + bureau_code]
+                    )
+                except sdk.ConflictException as error:
+                    raise failures.conflict(
+                        f"项目名 {name} 已被占用", f"another project has the name {name}"
+                    ) from error
+            elif (found.name, found.description) != (name, description):
+                identity.update_project(found, name=name, description=description)
+            role = identity.find_role(ROLE, ignore_missing=False)
+            identity.assign_project_role_to_user(found.id, cloud.current_user_id, role.id)
+            return str(found.id)
+
+    def list_projects(self) -> list[Project]:
+        """See Cloud."""
+        with self._session.calling("list_projects") as (cloud, failures):
+            domain = self._domain_id(cloud, failures)
+            found = [(one, _bureau_of(one)) for one in cloud.identity.projects(domain_id=domain)]
+            return [
+                Project(id=one.id, name=one.name, description=one.description or "", bureau_code=code)
+                for one, code in found
+                if code is not None
+            ]
+
+    def set_quota(self, project_id: str, limits: Limits) -> Limits:
+        """See Cloud."""
+        with self._session.calling("set_quota") as (cloud, failures):
+            _check_project(cloud, project_id, failures)
+            quotas.write(cloud, project_id, limits)
+            return quotas.read(cloud, project_id)
+
+    def get_quota(self, project_id: str) -> Limits:
+        """See Cloud."""
+        with self._session.calling("get_quota") as (cloud, failures):
+            _check_project(cloud, project_id, failures)
+            return quotas.read(cloud, project_id)
+
+    def inventory(self) -> list[Provider]:
+        """See Cloud."""
+        with self._session.calling("inventory") as (cloud, failures):
+            return [*_hosts(cloud), *_pools(cloud), *self._address_pools(cloud, failures)]
+
+    def _domain_id(self, cloud: Any, failures: Failures) -> str:
+        name = self._session.where.domain
+        found = cloud.identity.find_domain(name)
+        if found is None:
+            raise failures.missing("域", "domain", name)
+        return str(found.id)
+
+    def _address_pools(self, cloud: Any, failures: Failures) -> list[Provider]:
+        network_id = next(iter([self._networks.get().get(self._session.where.public_network)]), None)
+        if network_id is None:
+            return []
+        told = cloud.network.get(f"/network-ip-availabilities/{network_id}").json()
+        held = told["network_ip_availability"]
+        used = sum(1 for one in cloud.network.ips(floating_network_id=network_id, limit=self._page_size))
+        return [
+            Provider(
+                id=network_id,
+                name=held["network_name"],
+                kind=ProviderKind.address_pool,
+                inventories=(
+                    Inventory(
+                        "addresses", held["network_name"], held["total_ips"], held["used_ips"] - used, 1.0
+                    ),
+                ),
+                used=Resources.of(addresses=used),
+            )
+        ]
+
+
+def _check_project(cloud: Any, project_id: str, failures: Failures) -> None:
+    """Cinder takes a quota for a project that does not exist."""
+    try:
+        cloud.identity.get_project(project_id)
+    except sdk.NotFoundException as error:
+        raise failures.missing("项目", "project", project_id) from error
+
+
+def _bureau_of(project: Any) -> str | None:
+    ours = [tag.removeprefix(PREFIX) for tag in project.tags or () if tag.startswith(PREFIX)]
+    return ours[0] if ours else None
+
+
+def _hosts(cloud: Any) -> list[Provider]:
+    """Placement's providers of vCPU."""
+    found = []
+    for provider in cloud.placement.resource_providers():
+        path = f"/resource_providers/{provider.id}"
+        held = cloud.placement.get(f"{path}/inventories").json()["inventories"]
+        if "VCPU" not in held:
+            continue
+        used = cloud.placement.get(f"{path}/usages").json()["usages"]
+        found.append(
+            Provider(
+                id=provider.id,
+                name=provider.name,
+                kind=ProviderKind.compute_host,
+                inventories=tuple(
+                    Inventory(
+                        ours,
+                        provider.name,
+                        held[theirs]["total"],
+                        held[theirs]["reserved"],
+                        held[theirs]["allocation_ratio"],
+                    )
+                    for theirs, ours in CLASSES.items()
+                    if theirs in held
+                ),
+                used=Resources.parse({ours: used.get(theirs, 0) for theirs, ours in CLASSES.items()}),
+            )
+        )
+    return found
+
+
+def _pools(cloud: Any) -> list[Provider]:
+    """Cinder's pools; what is taken of them is counted from the volumes, as Cinder tells it a minute late."""
+    taken: dict[str, int] = {}
+    for volume in cloud.block_storage.volumes(all_projects=True):
+        if volume.host and volume.status != "error":
+            taken[volume.host] = taken.get(volume.host, 0) + volume.size
+    found = []
+    for pool in cloud.block_storage.backend_pools():
+        told = pool.capabilities
+        total = told.get("total_capacity_gb")
+        inventories: tuple[Inventory, ...] = ()
+        if isinstance(total, int | float):  # else 'unknown' or 'infinite'
+            thin = told.get("thin_provisioning_support") and told.get("max_over_subscription_ratio")
+            reserved = int(total * (told.get("reserved_percentage") or 0) / 100)
+            inventories = (
+                Inventory("volume_gib", pool.name, int(total), reserved, float(thin) if thin else 1.0),
+            )
+        found.append(
+            Provider(
+                id=pool.name,
+                name=pool.name,
+                kind=ProviderKind.volume_pool,
+                inventories=inventories,
+                used=Resources.of(volume_gib=taken.get(pool.name, 0)),
+            )
+        )
+    return found

@@ -1,0 +1,105 @@
+"""The connections to one region: the administrator's, and one for each project, as servers, volumes and
+snapshots belong to the project that their maker signed in to.
+
+Connections are made at their first use, kept, and shared by threads.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+import keystoneauth1.exceptions as keystone
+import openstack.exceptions as sdk
+from openstack.config import OpenStackConfig
+from openstack.connection import Connection
+
+from infra.settings import OpenStackRegion
+from provisioning.cloud.openstack.failures import Failures
+
+T = TypeVar("T")
+KEPT_S = 60.0
+ANSWER_WITHIN_S = 60
+IN_FLIGHT = 16
+
+
+class Kept(Generic[T]):
+    """What the cloud said, for a minute: names of flavors, images, networks change rarely."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._found: tuple[float, T] | None = None
+
+    def get(self, *, fresh: bool = False) -> T:
+        """What was said last, asked again if that is a minute ago or `fresh`."""
+        with self._lock:
+            if fresh or self._found is None or time.monotonic() - self._found[0] > KEPT_S:
+                self._found = (time.monotonic(), self._ask())
+            return self._found[1]
+
+    def forget(self) -> None:
+        """Ask at the next time."""
+        with self._lock:
+            self._found = None
+
+
+class Session:
+    """One region of one cloud."""
+
+    def __init__(self, where: OpenStackRegion, clouds_file: str | None) -> None:
+        self.where = where
+        self._clouds_file = clouds_file
+        self._lock = threading.Lock()
+        self._admin: Connection | None = None
+        self._scoped: dict[str, Connection] = {}
+        self._in_flight = threading.BoundedSemaphore(IN_FLIGHT)
+
+    @contextmanager
+    def calling(self, call: str) -> Iterator[tuple[Any, Failures]]:
+        """The administrator's connection for the length of a call of the driver, and its words for failures.
+
+        What the SDK raises within leaves as a `CloudFailure`. At most IN_FLIGHT calls are under way, so none is
+        made within another.
+        """
+        failures = Failures(self.where.name, call)
+        with self._in_flight, failures.translated():
+            yield self.admin(), failures
+
+    def scoped(self, project_id: str, failures: Failures) -> Any:
+        """A connection whose token is of `project_id`; `NotInCloud` if there is no such project."""
+        with self._lock:
+            found = self._scoped.get(project_id)
+        if found is None:
+            admin = self.admin()
+            try:
+                project = admin.identity.get_project(project_id)
+            except sdk.NotFoundException as error:
+                raise failures.missing("项目", "project", project_id) from error
+            found = admin.connect_as_project(project)
+            found.session.timeout = ANSWER_WITHIN_S
+            try:
+                found.authorize()
+            except (keystone.Unauthorized, sdk.SDKException) as error:
+                raise failures.refused(
+                    f"Siji 的账号在项目 {project.name} 中没有角色：{error}",
+                    f"Siji's user has no role in the project {project.name}: {error}",
+                ) from error
+            with self._lock:
+                self._scoped[project_id] = found
+        return found
+
+    def admin(self) -> Any:
+        """The administrator's connection, made at its first use."""
+        with self._lock:
+            if self._admin is None:
+                files = [self._clouds_file] if self._clouds_file else None
+                config = OpenStackConfig(config_files=files, load_envvars=False).get_one(
+                    cloud=self.where.cloud, region_name=self.where.region
+                )
+                connection = Connection(config=config, app_name="siji")
+                connection.session.timeout = ANSWER_WITHIN_S
+                connection.authorize()
+                self._admin = connection
+            return self._admin
