@@ -60,7 +60,7 @@ class Session:
     def calling(self, call: str) -> Iterator[tuple[Any, Failures]]:
         """The administrator's connection for the length of a call of the driver, and its words for failures.
 
-        What the SDK raises within leaves as a `CloudFailure`. At most IN_FLIGHT calls are under way, so none is
+        What the SDK raises within leaves as a `CloudFailure`. At most IN_FLIGHT calls are under way: none is
         made within another.
         """
         failures = Failures(self.where.name, call)
