@@ -22,6 +22,7 @@ class Server(BaseApplication):
             "graceful_timeout": 5,
             "proc_name": module,
             "control_socket_disable": True,
+            "limit_request_line": 0,  # Nova asks Neutron for the ports of hundreds of servers in one address
         }
         super().__init__()
 
