@@ -20,7 +20,8 @@ from provisioning.cloud.openstack.failures import Failures
 
 T = TypeVar("T")
 KEPT_S = 60.0
-ANSWER_WITHIN_S = 60
+ANSWER_WITHIN_S = 20
+"""Within a visit's time (`pace.VISIT_LASTS`): else the next one looks a tag up while the creation is asked for."""
 IN_FLIGHT = 16
 
 
