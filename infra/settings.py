@@ -23,8 +23,8 @@ class Zone(BaseModel):
 class OpenStackRegion(BaseModel):
     """One region of one cloud of clouds.yaml, `name` to Siji (`region` None: the one that is named there).
 
-    `domain` is that of the bureaus' projects, `public_network` that of public addresses; `zones` are the
-    network zones of information systems; `volume_type` None is the cloud's own default.
+    `domain` is that of the bureaus' projects, `public_network` that of public addresses (None: there are
+    none); `zones` are the network zones of information systems; `volume_type` None is the cloud's default.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,7 +34,7 @@ class OpenStackRegion(BaseModel):
     region: str | None = None
     domain: str = "Default"
     zones: tuple[Zone, ...]
-    public_network: str = "public"
+    public_network: str | None = "public"
     volume_type: str | None = None
 
 

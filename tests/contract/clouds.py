@@ -109,14 +109,18 @@ def openstack(_folder: Path) -> Iterator[Subject]:
             many=2 * openstack_lab.PAGE_SIZE + 5,
             many_volumes=2 * openstack_lab.PAGE_SIZE + 5,
             wait=lambda: time.sleep(openstack_lab.POLL_S),
-            lose_next_answer=lambda call: city.proxies["compute"].lose_next_answer(REQUESTS[call]),
+            lose_next_answer=lambda call: city.proxies[REQUESTS[call][0]].lose_next_answer(REQUESTS[call][1]),
             fail_second_page=lambda: city.proxies["compute"].drop_next("GET .*marker="),
-            break_next=lambda call: city.proxies["compute"].alter_next(REQUESTS[call], make_impossible),
+            break_next=lambda call: city.proxies["compute"].alter_next(REQUESTS[call][1], make_impossible),
             go_down=go_down,
         )
 
 
-REQUESTS = {"create_server": r"POST .*/servers$"}
+REQUESTS = {
+    "create_server": ("compute", r"POST .*/servers$"),
+    "create_volume": ("block-storage", r"POST .*/volumes$"),
+    "create_address": ("network", r"POST .*/floatingips$"),
+}
 CLOUDS: dict[str, Callable[[Path], AbstractContextManager[Subject]]] = {
     "openstack": openstack,
     "simulated": simulated,

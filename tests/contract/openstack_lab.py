@@ -4,8 +4,9 @@ They are started once and kept; what a test made in them is taken away after it.
 take turns. `python -m tests.contract.openstack_lab` ends them.
 """
 
+import atexit
 import json
-import time
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from infra.lab.state import default_folder, locked
 from infra.settings import OpenStackRegion, Zone
 from provisioning.cloud.openstack import OpenStackCloud
 from tests.contract.proxy import Proxy
+from tests.waiting import wait_until
 
 SMALL = replace(
     CITY,
@@ -45,6 +47,7 @@ PROXIED = {
 CLOUDS = {"city": CITY, "small": SMALL}
 PAGE_SIZE = 20
 POLL_S = 0.2
+RESTING = ("available", "error")
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,14 @@ class Tested:
             self.admin.network.delete_ip(one)
         for one in compute.servers(all_projects=True):
             compute.delete_server(one, ignore_missing=True)
-        while list(compute.servers(all_projects=True, details=False)):
-            time.sleep(POLL_S)
+        wait_until(lambda: not list(compute.servers(all_projects=True, details=False)))
         for one in self.admin.image.images(visibility="all"):
             if "siji_id" in (one.properties or {}):
                 self.admin.image.delete_image(one)
-        while volumes := list(storage.volumes(all_projects=True)):
-            for one in volumes:
-                if one.status in ("available", "error"):
-                    storage.delete_volume(one, ignore_missing=True)
-            time.sleep(POLL_S)
+        wait_until(lambda: all(one.status in RESTING for one in storage.volumes(all_projects=True)))
+        for one in storage.volumes(all_projects=True):
+            storage.delete_volume(one, ignore_missing=True)
+        wait_until(lambda: not list(storage.volumes(all_projects=True)))
 
 
 @contextmanager
@@ -98,7 +99,8 @@ def _tested(name: str) -> Tested:
     for kind, key in PROXIED.items():
         proxies[kind] = PROXIES.enter_context(Proxy(str(admin.endpoint_for(kind))).serving())
         told[f"{key}_endpoint_override"] = proxies[kind].url
-    file = state / f"tested-{id(admin)}.yaml"
+    file = state / f"tested-{os.getpid()}.yaml"
+    PROXIES.callback(file.unlink)
     file.touch(mode=0o600)
     file.write_text(json.dumps({"clouds": {"tested": told}}))
     cloud = OpenStackCloud(
@@ -118,6 +120,7 @@ def _state(name: str) -> Path:
 
 PROXIES = ExitStack()
 """They answer until the process ends."""
+atexit.register(PROXIES.close)
 
 if __name__ == "__main__":
     for cloud in CLOUDS:

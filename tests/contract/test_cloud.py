@@ -80,6 +80,11 @@ class TestQuota:
         assert_actionable(caught.value, bench.cloud.region)
         assert bench.cloud.find_server(bench.tag("three")) is None
 
+    def test_may_be_set_below_what_is_used(self, bench: Bench) -> None:
+        bench.running("one")
+        assert bench.cloud.set_quota(bench.project_id, limits(vcpus=0, servers=0))["vcpus"] == 0
+        assert bench.cloud.get_quota(bench.project_id)["servers"] == 0
+
     def test_what_is_deleted_makes_room(self, bench: Bench) -> None:
         bench.cloud.set_quota(bench.project_id, limits(servers=1))
         bench.cloud.delete_server(server_id := bench.running("one").id)

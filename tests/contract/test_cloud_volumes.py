@@ -6,6 +6,7 @@ from provisioning.cloud.driver import (
     Conflict,
     NotInCloud,
     Permanent,
+    Retryable,
 )
 from provisioning.cloud.observed import VolumeStatus
 from tests.contract.cloud_bench import (
@@ -32,6 +33,15 @@ class TestVolumes:
         bench.cloud.delete_volume(volume.id)
         bench.until_volume_gone(volume.id)
         assert bench.cloud.find_volume(bench.tag("data-1")) is None
+
+    def test_an_answer_lost_after_acceptance_leaves_one_that_the_tag_finds(self, bench: Bench) -> None:
+        bench.subject.lose_next_answer("create_volume")
+        with pytest.raises(Retryable):
+            bench.volume()
+        found = bench.cloud.find_volume(bench.tag("data-1"))
+        assert found is not None
+        bench.until_volume(found.id, VolumeStatus.available)
+        assert len(bench.cloud.list_volumes()) == 1
 
     def test_each_step_can_be_repeated(self, bench: Bench) -> None:
         server, volume = bench.running(), bench.available()
@@ -96,6 +106,12 @@ class TestVolumes:
 
 
 class TestAddresses:
+    def test_an_answer_lost_after_acceptance_leaves_one_that_the_tag_finds(self, bench: Bench) -> None:
+        bench.subject.lose_next_answer("create_address")
+        with pytest.raises(Retryable):
+            bench.cloud.create_address(tag=bench.tag("ip"), project_id=bench.project_id)
+        assert bench.cloud.list_addresses() == [bench.cloud.find_address(bench.tag("ip"))]
+
     def test_are_taken_led_to_a_server_and_given_back(self, bench: Bench) -> None:
         server = bench.running()
         taken = bench.cloud.create_address(tag=bench.tag("ip"), project_id=bench.project_id)

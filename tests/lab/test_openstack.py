@@ -10,7 +10,7 @@ from openstack.connection import Connection
 
 from infra.lab.errors import NotUp
 from infra.lab.openstack import engine
-from infra.lab.openstack.place import PYTHON_PROGRAM
+from infra.lab.openstack.place import Place
 from infra.lab.openstack.sizes import CITY
 from infra.lab.record import Record, running_in
 
@@ -74,7 +74,7 @@ def test_life_of_a_cloud(lab: Path, cloud: Connection) -> None:
 
     engine.down(lab)
     assert engine.status(lab).state == "down"
-    assert not running_in(lab, [PYTHON_PROGRAM, "mariadbd", "memcached"])
+    assert not running_in(lab, [Place.of(lab).python.resolve().name, "mariadbd", "memcached"])
     engine.reset(lab)
     assert list(cloud.compute.servers(all_projects=True)) == []
     assert [one.name for one in cloud.image.images()] != []

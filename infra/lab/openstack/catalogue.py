@@ -1,7 +1,7 @@
 """Tells Keystone whom the services are and where they answer, and waits for those behind the APIs.
 
 Runs as a process of its own (`python -m`), as the SDK takes a second to import:
-    catalogue CLOUDS services PLAN     once Keystone answers; PLAN is JSON: users and passwords, urls
+    catalogue CLOUDS services PLAN     once Keystone answers; PLAN is a file of JSON: users, passwords, urls
     catalogue CLOUDS ready COMPUTES SINCE  until all services have reported after SINCE, seconds of the epoch
     catalogue CLOUDS lasting ADDRESSES  a volume type, a network of so many public addresses, images to boot
 """
@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from openstack import exceptions
@@ -124,7 +125,7 @@ def main(clouds: str, verb: str, *words: str) -> None:
     configured = OpenStackConfig(config_files=[clouds], load_envvars=False)
     cloud = Connection(config=configured.get_one("lab"))
     if verb == "services":
-        tell_services(cloud, json.loads(words[0]))
+        tell_services(cloud, json.loads(Path(words[0]).read_text()))
     elif verb == "ready":
         wait_ready(cloud, computes=int(words[0]), since=float(words[1]))
     else:

@@ -23,8 +23,9 @@ COPIED = {
 
 def configure(place: Place) -> None:
     """Write everything anew."""
-    for folder in (place.etc, place.run / "tmp", place.logs, place.data):
-        folder.mkdir(parents=True, exist_ok=True)
+    for folder in (place.etc, place.run, place.logs, place.data):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    (place.run / "tmp").mkdir(exist_ok=True)
     for service in ("keystone", "placement", "glance", "nova", "cinder", "neutron"):
         (place.etc / service).mkdir(exist_ok=True)
     for source, target in COPIED.items():

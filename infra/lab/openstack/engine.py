@@ -4,19 +4,21 @@ Lite: six APIs, Nova and Cinder each one process, no broker. Full: every service
 """
 
 import json
+import os
 import shutil
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from infra.lab import packages, processes, rabbitmq
 from infra.lab.errors import NotUp
 from infra.lab.openstack import initial, install
 from infra.lab.openstack.configuration import configure, make_folders
-from infra.lab.openstack.place import NAME, PYTHON_PROGRAM, Place
+from infra.lab.openstack.place import NAME, Place
 from infra.lab.openstack.services import (
     MARIADB,
     MEMCACHED,
@@ -75,14 +77,19 @@ def reset(state: Path | None = None) -> None:
         raise NotUp(engine=NAME, folder=str(place.folder))
     with locked(place.folder / "lock"):
         _stop(place)
-        shutil.rmtree(place.data)
         _copy(place.golden, place.data)
     up(state, full=place.full, sizes=place.sizes)
 
 
 def kill(server: str, state: Path | None = None) -> None:
     """End one server at once, by its name in `services`; `up` starts it again."""
-    processes.kill(Place.of(state).record(server))
+    file = Place.of(state).record(server)
+    record = Record.read(file)
+    family = children_of(record.pid) if record is not None and record.alive() else []
+    processes.kill(file)
+    for worker in family[1:]:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
 
 
 def clouds(state: Path | None = None) -> Path:
@@ -153,7 +160,11 @@ def _run_all(place: Place, who: processes.Account) -> None:
         _run(place, [keystone], who)
         passwords = {name: place.secret(name) for name in USERS}
         urls = {name: place.url(name, path) for name, path in PATHS.items()}
-        _catalogue(place, "services", json.dumps({"users": passwords, "urls": urls}))
+        plan = place.folder / "secrets" / "plan.json"
+        plan.touch(mode=0o600)
+        plan.write_text(json.dumps({"users": passwords, "urls": urls}))
+        _catalogue(place, "services", str(plan))
+        plan.unlink()
         told.write_text(told_now)
     _run(place, [keystone, *others, *workers(place)], who)
     _catalogue(place, "ready", str(place.sizes.computes), str(begun))
@@ -217,14 +228,17 @@ def _end(record: Path) -> None:
 
 
 def _end_orphans(place: Place) -> None:
-    processes.end_orphans(place.folder, PYTHON_PROGRAM, MARIADB.name, MEMCACHED.name)
+    for folder in (place.run, place.data):
+        processes.end_orphans(folder, place.python.resolve().name, MARIADB.name, MEMCACHED.name)
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Whole or not at all."""
+    """Whole or not at all, in place of what is there; nobody else reads the keys in it meanwhile."""
     copying = target.with_suffix(".copying")
     shutil.rmtree(copying, ignore_errors=True)
-    shutil.copytree(source, copying, symlinks=True)
+    copying.mkdir(mode=0o700)
+    shutil.copytree(source, copying, symlinks=True, dirs_exist_ok=True)
+    shutil.rmtree(target, ignore_errors=True)
     copying.rename(target)
 
 

@@ -55,12 +55,12 @@ def write_databases(place: Place) -> None:
 def make_schemas(place: Place, who: processes.Account) -> None:
     """All schemas, Keystone's keys and first user, Nova's cells; two at a time."""
 
-    def tool(program: str, *arguments: str | Path) -> str:
+    def tool(program: str, *arguments: str | Path, **variables: str) -> str:
         return processes.run(
             [place.venv / "bin" / program, *arguments],
             who=who,
             cwd=place.run,
-            environment=place.environment(),
+            environment=place.environment(**variables),
             within_s=MIGRATE_WITHIN_S,
         )
 
@@ -78,11 +78,10 @@ def make_schemas(place: Place, who: processes.Account) -> None:
             "keystone-manage",
             *configuration,
             "bootstrap",
-            "--bootstrap-password",
-            place.secret("admin"),
             "--bootstrap-region-id",
             REGION,
             *urls,
+            OS_BOOTSTRAP_PASSWORD=place.secret("admin"),
         )
 
     def nova() -> None:
@@ -117,7 +116,7 @@ def follow_transport(place: Place, who: processes.Account) -> None:
     listed = _manage_nova(place, who, "list_cells")
     [cell] = [line.split("|")[2].strip() for line in listed.splitlines() if " cell1 " in line]
     database = ("--database_connection", CELL_DATABASE % "nova_cell1")
-    _manage_nova(place, who, "update_cell", "--cell_uuid", cell, "--transport-url", now, *database)
+    _manage_nova(place, who, "update_cell", "--cell_uuid", cell, *database)  # the rest is in nova.conf
     told.touch(mode=0o600)
     told.write_text(now)
 

@@ -1,7 +1,6 @@
 """Where the lab's OpenStack keeps its files, where it answers, and its passwords. It starts nothing."""
 
 import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -130,7 +129,3 @@ class Place:
             "LANG": "C.UTF-8",
             **{name: str(value) for name, value in more.items()},
         }
-
-
-PYTHON_PROGRAM = Path(sys.executable).resolve().name
-"""What a process of the control plane's venv is called by the kernel."""

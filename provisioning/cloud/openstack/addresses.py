@@ -10,7 +10,6 @@ import openstack.exceptions as sdk
 from provisioning.cloud.labels import find_fault
 from provisioning.cloud.observed import Address
 from provisioning.cloud.openstack.catalogue import TAG, Catalogue
-from provisioning.cloud.openstack.failures import Failures
 
 PREFIX = f"{TAG}="
 
@@ -81,13 +80,6 @@ class Addresses(Catalogue):
         """See Cloud."""
         with self._session.calling("delete_address") as (cloud, _):
             cloud.network.delete_ip(address_id, ignore_missing=True)
-
-    def _public_id(self, failures: Failures) -> str:
-        name = self._session.where.public_network
-        found = self._networks.get().get(name) or self._networks.get(fresh=True).get(name)
-        if found is None:
-            raise failures.missing("公网网络", "public network", name)
-        return found
 
 
 def _to_address(found: Any) -> Address:

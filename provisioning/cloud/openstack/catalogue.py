@@ -1,7 +1,8 @@
 """What servers are made of, as the cloud has it: flavors, images, networks of zones. Kept for a minute."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import openstack.exceptions as sdk
@@ -19,8 +20,15 @@ IMAGE_STATES = {
     "active": ImageStatus.active,
 }
 TAG = "siji_id"
-ROUTER_PORT = "network:router_interface"
-NETWORK_ATTEMPTS, NETWORK_PAUSE_S = 3, 1.0
+ROUTER_PORTS = (
+    "network:router_interface",
+    "network:router_interface_distributed",
+    "network:ha_router_replicated_interface",
+)
+MADE_BY_US = "siji-zone"
+"""The description of a zone's network that Siji made, and so completes."""
+NONE = "-"
+NETWORK_ATTEMPTS, NETWORK_PAUSE_S = 3, 1.1
 
 
 class Catalogue:
@@ -84,14 +92,29 @@ class Catalogue:
             raise failures.missing("规格", "flavor", name)
         return found
 
-    def _image_id(self, name: str, failures: Failures) -> str:
-        """Of the newest active image of that name."""
+    def _image_id(self, cloud: Any, name: str, failures: Failures) -> str:
+        """Of the newest active image of that name that is everybody's or the administrator's; no snapshot."""
         for fresh in (False, True):
-            named = [one for one in self._images.get(fresh=fresh) if one.name == name]
-            active = [one for one in named if one.status == "active"]
-            if active:
-                return str(max(active, key=lambda one: str(one.created_at)).id)
+            usable = [
+                one
+                for one in self._images.get(fresh=fresh)
+                if (one.name, one.status) == (name, "active")
+                and (one.visibility == "public" or one.owner_id == cloud.current_project_id)
+                and to_image(one).tag is None
+            ]
+            if usable:
+                return str(max(usable, key=lambda one: str(one.created_at)).id)
         raise failures.missing("镜像", "image", name)
+
+    def _public_id(self, failures: Failures) -> str:
+        """Of the network of public addresses."""
+        name = self._session.where.public_network
+        if name is None:
+            raise failures.refused("该区域没有公网地址", "the region has no public addresses")
+        found = self._networks.get().get(name) or self._networks.get(fresh=True).get(name)
+        if found is None:
+            raise failures.missing("公网网络", "public network", name)
+        return found
 
     def ensure_networks(self) -> None:
         """The networks of all zones, with what is missing of them."""
@@ -112,11 +135,20 @@ class Catalogue:
             self._ensured[zone] = self._ensure_network(cloud.network, told.network, told.cidr)
         return self._ensured[zone]
 
+    @contextmanager
+    def _network_known(self, zone: str) -> Iterator[None]:
+        """A refusal within may be for a network that is gone: it is looked up again at the next time."""
+        try:
+            yield
+        except (sdk.BadRequestException, sdk.NotFoundException):
+            self._ensured.pop(zone, None)
+            raise
+
     def _ensure_network(self, network: Any, name: str, cidr: str) -> str:
         """A network that all projects may use, its subnet, and its way to the public network if there is one.
 
-        A network that was there keeps the subnets and routers that it has. Where two workers make the same at
-        a time, Neutron refuses one of them, who then looks again.
+        One that Siji did not make is used as it is. Where two workers make the same at a time, Neutron
+        refuses one of them, who then looks again.
         """
         for _ in range(NETWORK_ATTEMPTS - 1):
             try:
@@ -128,23 +160,28 @@ class Catalogue:
     def _complete_network(self, network: Any, name: str, cidr: str) -> str:
         found = _oldest(network.networks(name=name))
         if found is None:
-            made = network.create_network(name=name, is_shared=True)
-            found = _oldest(network.networks(name=name)) or made
-            if found.id != made.id:
-                network.delete_network(made)
-        subnet = _oldest(network.subnets(network_id=found.id)) or network.create_subnet(
-            network_id=found.id, name=name, ip_version=4, cidr=cidr
-        )
-        public = _oldest(network.networks(name=self._session.where.public_network))
-        routed = any(True for _ in network.ports(network_id=found.id, device_owner=ROUTER_PORT))
-        if public is not None and not routed:
-            router = network.create_router(name=name, external_gateway_info={"network_id": public.id})
-            try:
-                network.add_interface_to_router(router, subnet=subnet)
-            except sdk.HttpException:
-                network.delete_router(router)
-                raise
+            network.create_network(name=name, is_shared=True, description=MADE_BY_US)
+            time.sleep(NETWORK_PAUSE_S)  # whoever makes one in the same second is seen then
+            found = _oldest(network.networks(name=name))
+        if found.description == MADE_BY_US:
+            subnet = _oldest(network.subnets(network_id=found.id)) or network.create_subnet(
+                network_id=found.id, name=name, ip_version=4, cidr=cidr
+            )
+            self._lead_out(network, found, subnet)
         return str(found.id)
+
+    def _lead_out(self, network: Any, inside: Any, subnet: Any) -> None:
+        """A router from the network to the public one, if there is that, and no router yet."""
+        public = _oldest(network.networks(name=self._session.where.public_network or NONE))
+        routed = any(one.device_owner in ROUTER_PORTS for one in network.ports(network_id=inside.id))
+        if public is None or routed:
+            return
+        router = network.create_router(name=inside.name, external_gateway_info={"network_id": public.id})
+        try:
+            network.add_interface_to_router(router, subnet=subnet)
+        except sdk.HttpException:
+            network.delete_router(router)
+            raise
 
     def _zone_of(self, networks: Any) -> str | None:
         named = {zone.network: zone.name for zone in self._session.where.zones}
@@ -168,10 +205,15 @@ def _oldest(found: Iterable[Any]) -> Any:
 
 def _images_tagged(cloud: Any, tag: str) -> list[Any]:
     """Asked without the SDK's listing, which passes on no filter by a property of one's own."""
-    answer = cloud.image.get("/images", params={"visibility": "all", TAG: tag})
+    told = told_by(cloud.image.get("/images", params={"visibility": "all", TAG: tag}))["images"]
+    found = [{key: value for key, value in one.items() if key != "self"} for one in told]
+    return [SdkImage.existing(**one) for one in found if one.get(TAG) == tag]
+
+
+def told_by(answer: Any) -> Any:
+    """The body of an answer to a plain request, which the SDK does not check by itself."""
     sdk.raise_from_response(answer)
-    told = [{key: value for key, value in one.items() if key != "self"} for one in answer.json()["images"]]
-    return [SdkImage.existing(**one) for one in told]
+    return answer.json()
 
 
 def to_image(found: Any) -> Image:

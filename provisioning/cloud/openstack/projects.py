@@ -7,7 +7,7 @@ import openstack.exceptions as sdk
 from provisioning.cloud.labels import find_project_fault
 from provisioning.cloud.observed import Project, Provider, ProviderKind
 from provisioning.cloud.openstack import quotas
-from provisioning.cloud.openstack.catalogue import Catalogue
+from provisioning.cloud.openstack.catalogue import Catalogue, told_by
 from provisioning.cloud.openstack.failures import Failures
 from provisioning.quota import Inventory, Limits, Resources
 
@@ -80,10 +80,10 @@ class Projects(Catalogue):
         return str(found.id)
 
     def _address_pools(self, cloud: Any, failures: Failures) -> list[Provider]:
-        network_id = next(iter([self._networks.get().get(self._session.where.public_network)]), None)
-        if network_id is None:
+        if self._session.where.public_network is None:
             return []
-        told = cloud.network.get(f"/network-ip-availabilities/{network_id}").json()
+        network_id = self._public_id(failures)
+        told = told_by(cloud.network.get(f"/network-ip-availabilities/{network_id}"))
         held = told["network_ip_availability"]
         used = sum(1 for one in cloud.network.ips(floating_network_id=network_id, limit=self._page_size))
         return [
@@ -119,10 +119,13 @@ def _hosts(cloud: Any) -> list[Provider]:
     found = []
     for provider in cloud.placement.resource_providers():
         path = f"/resource_providers/{provider.id}"
-        held = cloud.placement.get(f"{path}/inventories").json()["inventories"]
+        try:
+            held = told_by(cloud.placement.get(f"{path}/inventories"))["inventories"]
+            used = told_by(cloud.placement.get(f"{path}/usages"))["usages"]
+        except sdk.NotFoundException:  # taken away since it was listed
+            continue
         if "VCPU" not in held:
             continue
-        used = cloud.placement.get(f"{path}/usages").json()["usages"]
         found.append(
             Provider(
                 id=provider.id,

@@ -19,7 +19,7 @@ UNBOUNDED = {"ports": UNLIMITED}
 
 def write(cloud: Any, project_id: str, limits: Limits) -> None:
     """All three; the first that fails ends it."""
-    cloud.compute.update_quota_set(project_id, **_told(COMPUTE, limits))
+    cloud.compute.update_quota_set(project_id, force=True, **_told(COMPUTE, limits))  # below the usage too
     cloud.block_storage.update_quota_set(project_id, **_told(STORAGE, limits))
     cloud.network.update_quota(project_id, **_told(NETWORK, limits), **UNBOUNDED)
 

@@ -10,7 +10,7 @@ import openstack.exceptions as sdk
 
 from provisioning.cloud.labels import find_fault
 from provisioning.cloud.observed import Image, Server, ServerStatus
-from provisioning.cloud.openstack.catalogue import TAG, Catalogue, to_image
+from provisioning.cloud.openstack.catalogue import TAG, Catalogue, to_image, told_by
 from provisioning.cloud.openstack.failures import Failures
 from provisioning.cloud.openstack.quotas import find_shortfalls
 from provisioning.quota import Resources
@@ -28,7 +28,8 @@ class Servers(Catalogue):
     def find_server(self, tag: str) -> Server | None:
         """See Cloud."""
         with self._session.calling("find_server") as (cloud, failures):
-            found = list(cloud.compute.servers(all_projects=True, tags=tag))
+            listed = cloud.compute.servers(all_projects=True, tags=tag)
+            found = [one for one in listed if tag in (one.tags or ())]
             if len(found) > 1:
                 raise failures.conflict(
                     f"有 {len(found)} 台云服务器带标识 {tag}", f"{len(found)} servers bear the tag {tag}"
@@ -43,10 +44,10 @@ class Servers(Catalogue):
             failures.refuse_label(find_fault(tag=tag, name=name))
             size = self._flavor(flavor, failures)
             network_id = self._network_id(cloud, zone, failures)
-            image_id = self._image_id(image, failures)
+            image_id = self._image_id(cloud, image, failures)
             theirs = self._session.scoped(project_id, failures)
             asked = Resources.of(servers=1, vcpus=size.vcpus, ram_mib=size.ram_mib)
-            with self._quota_known(cloud, failures, project_id, asked):
+            with self._quota_known(cloud, failures, project_id, asked), self._network_known(zone):
                 made = theirs.compute.create_server(
                     name=name,
                     flavor_id=size.id,
@@ -122,8 +123,7 @@ class Servers(Catalogue):
             answer = theirs.compute.post(
                 f"/servers/{server_id}/action", json=asked, microversion=TELLS_IMAGE_ID
             )
-            sdk.raise_from_response(answer)
-            return to_image(cloud.image.get_image(answer.json()["image_id"]))
+            return to_image(cloud.image.get_image(told_by(answer)["image_id"]))
 
     def _to_server(self, found: Any) -> Server:
         networks = found.addresses or {}

@@ -20,8 +20,10 @@ from provisioning.cloud.openstack.failures import Failures
 
 T = TypeVar("T")
 KEPT_S = 60.0
-ANSWER_WITHIN_S = 20
-"""Within a visit's time (`pace.VISIT_LASTS`): else the next one looks a tag up while the creation is asked for."""
+ANSWER_WITHIN_S = 15
+"""Within a visit's time (`pace.VISIT_LASTS`): else the next looks a tag up while it is being created."""
+NO_RETRIES: dict[str, Any] = {"connect_retries": 0, "status_code_retries": 0, "image_status_code_retries": 0}
+"""Whoever called tries again, after a look at what is there; a creation must not be repeated by itself."""
 IN_FLIGHT = 16
 
 
@@ -65,8 +67,15 @@ class Session:
         made within another.
         """
         failures = Failures(self.where.name, call)
-        with self._in_flight, failures.translated():
-            yield self.admin(), failures
+        if not self._in_flight.acquire(timeout=ANSWER_WITHIN_S):
+            raise failures.unanswered(
+                f"已有 {IN_FLIGHT} 个调用在等待该区域", f"{IN_FLIGHT} calls wait for the region already"
+            )
+        try:
+            with failures.translated():
+                yield self.admin(), failures
+        finally:
+            self._in_flight.release()
 
     def scoped(self, project_id: str, failures: Failures) -> Any:
         """A connection whose token is of `project_id`; `NotInCloud` if there is no such project."""
@@ -81,8 +90,8 @@ class Session:
             found = admin.connect_as_project(project)
             found.session.timeout = ANSWER_WITHIN_S
             try:
-                found.authorize()
-            except (keystone.Unauthorized, sdk.SDKException) as error:
+                found.session.get_token()
+            except keystone.Unauthorized as error:
                 raise failures.refused(
                     f"Siji 的账号在项目 {project.name} 中没有角色：{error}",
                     f"Siji's user has no role in the project {project.name}: {error}",
@@ -94,13 +103,15 @@ class Session:
     def admin(self) -> Any:
         """The administrator's connection, made at its first use."""
         with self._lock:
-            if self._admin is None:
-                files = [self._clouds_file] if self._clouds_file else None
-                config = OpenStackConfig(config_files=files, load_envvars=False).get_one(
-                    cloud=self.where.cloud, region_name=self.where.region
-                )
-                connection = Connection(config=config, app_name="siji")
-                connection.session.timeout = ANSWER_WITHIN_S
-                connection.authorize()
-                self._admin = connection
-            return self._admin
+            found = self._admin
+        if found is None:
+            files = [self._clouds_file] if self._clouds_file else None
+            config = OpenStackConfig(config_files=files, load_envvars=False).get_one(
+                cloud=self.where.cloud, region_name=self.where.region, **NO_RETRIES
+            )
+            found = Connection(config=config, app_name="siji")
+            found.session.timeout = ANSWER_WITHIN_S
+            found.session.get_token()
+            with self._lock:
+                self._admin = self._admin or found
+        return found

@@ -1,6 +1,8 @@
 """Volumes in OpenStack's Cinder. A volume's tag is in its metadata, which its listings filter by."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,13 +11,14 @@ from openstack.block_storage.v3.volume import Volume as SdkVolume
 
 from provisioning.cloud.labels import find_fault
 from provisioning.cloud.observed import ServerStatus, Volume, VolumeStatus
-from provisioning.cloud.openstack.catalogue import TAG, Catalogue
+from provisioning.cloud.openstack.catalogue import TAG, Catalogue, told_by
 from provisioning.cloud.openstack.failures import Failures
 from provisioning.cloud.openstack.quotas import find_shortfalls
 from provisioning.quota import Resources
 
 STATES = {status.value: status for status in VolumeStatus}
-STATES |= {"reserved": VolumeStatus.attaching, "downloading": VolumeStatus.creating}
+STATES["reserved"] = VolumeStatus.attaching
+BUSY = 409
 TOO_LARGE = 413
 """Cinder's status for a quota exceeded."""
 TAKES_VOLUMES = (ServerStatus.active.value, ServerStatus.shutoff.value)
@@ -84,7 +87,8 @@ class Volumes(Catalogue):
                     f"云硬盘为 {volume.status}，云服务器为 {server.status}，此时不能挂载",
                     f"the volume is {volume.status} and the server {server.status}: it cannot be attached",
                 )
-            cloud.compute.create_volume_attachment(server_id, volume_id=volume_id)
+            with _busy_is_conflict(failures):
+                cloud.compute.create_volume_attachment(server_id, volume_id=volume_id)
 
     def detach_volume(self, volume_id: str) -> None:
         """See Cloud."""
@@ -96,29 +100,35 @@ class Volumes(Catalogue):
                 raise failures.conflict(
                     f"云硬盘为 {volume.status}，此时不能卸载", f"the volume is {volume.status}, not in-use"
                 )
-            cloud.compute.delete_volume_attachment(volume.server_id, volume_id)
+            with _busy_is_conflict(failures):
+                cloud.compute.delete_volume_attachment(volume.server_id, volume_id)
 
     def delete_volume(self, volume_id: str) -> None:
         """See Cloud."""
         with self._session.calling("delete_volume") as (cloud, failures):
             try:
                 cloud.block_storage.delete_volume(volume_id, ignore_missing=True)
-            except sdk.BadRequestException:
+            except sdk.BadRequestException as error:
                 volume = _find(cloud, volume_id)
                 if volume is None or volume.status == VolumeStatus.deleting:
                     return
-                raise failures.conflict(
-                    f"云硬盘为 {volume.status}，此时不能删除",
-                    f"the volume is {volume.status}: it cannot be deleted",
-                ) from None
+                raise failures.of_status(BUSY, str(error.details)) from error
 
 
 def _volumes_tagged(cloud: Any, tag: str) -> list[Any]:
     """Asked without the SDK's listing, which filters again by itself and knows no filter by metadata."""
     query = {"all_tenants": "1", "metadata": json.dumps({TAG: tag})}
-    answer = cloud.block_storage.get("/volumes/detail", params=query)
-    sdk.raise_from_response(answer)
-    return [SdkVolume.existing(**one) for one in answer.json()["volumes"]]
+    told = told_by(cloud.block_storage.get("/volumes/detail", params=query))["volumes"]
+    return [SdkVolume.existing(**one) for one in told if one["metadata"].get(TAG) == tag]
+
+
+@contextmanager
+def _busy_is_conflict(failures: Failures) -> Iterator[None]:
+    """Nova answers 400 for a volume that somebody else took meanwhile, 404 for one that is detached."""
+    try:
+        yield
+    except (sdk.BadRequestException, sdk.NotFoundException) as error:
+        raise failures.of_status(BUSY, str(error.details)) from error
 
 
 def _is_being_attached(cloud: Any, volume_id: str, server_id: str) -> bool:
@@ -140,6 +150,13 @@ def _find(cloud: Any, volume_id: str) -> Volume | None:
         return None
 
 
+def _status(told: str, *, is_attached: bool) -> VolumeStatus:
+    """A volume that something else is done with (extending, backing-up) keeps its place and is not lost."""
+    if told.startswith("error"):
+        return VolumeStatus.error
+    return STATES.get(told, VolumeStatus.in_use if is_attached else VolumeStatus.creating)
+
+
 def _to_volume(found: Any, *, project_id: str = "") -> Volume:
     attached = [one["server_id"] for one in found.attachments or () if one.get("server_id")]
     return Volume(
@@ -147,7 +164,7 @@ def _to_volume(found: Any, *, project_id: str = "") -> Volume:
         tag=(found.metadata or {}).get(TAG),
         name=found.name or "",
         project_id=found.project_id or project_id,
-        status=STATES.get(found.status, VolumeStatus.error),
+        status=_status(found.status, is_attached=bool(attached)),
         size_gib=found.size,
         server_id=attached[0] if attached else None,
         created_at=datetime.fromisoformat(found.created_at).replace(tzinfo=UTC),
