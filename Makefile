@@ -34,7 +34,7 @@ test: .venv/dev.stamp ## install and start what the tests need, then all tests; 
 	$(BIN)/siji lab up postgres rabbitmq chromium
 	$(BIN)/siji lab down rabbitmq
 	$(BIN)/pytest -q tests/unit --cov
-	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/unit
+	$(BIN)/pytest -n 2 --ignore tests/unit
 	$(BIN)/siji lab down rabbitmq
 	$(BIN)/python -m tests.contract.openstack_lab
 
@@ -55,9 +55,11 @@ bench: .venv/dev.stamp ## measure, as ratios against baselines, on the lab's Pos
 	$(BIN)/siji lab up postgres
 	$(BIN)/python -m bench
 
-soak: .venv/dev.stamp ## the long counts of the fault tests, by the same code, with printed seeds
+soak: .venv/dev.stamp ## the long counts of the fault tests, by the same code, with printed seeds; the turn of the year
 	$(BIN)/siji lab up postgres
 	$(BIN)/pytest -m soak tests -s
+	$(BIN)/pytest -q -n 2 tests/service --today=2026-12-31
+	$(BIN)/pytest -q -n 2 tests/service --today=2027-01-01
 
 lock: .venv/dev.stamp ## resolve the lock files again
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra build pyproject.toml -o requirements.lock

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings as hypothesis_settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from infra.clock import CITY_ZONE
 from infra.settings import Settings
@@ -24,6 +26,20 @@ WITHOUT_DATABASES = {Path(__file__).parent / kind for kind in ("unit", "architec
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--today=2026-12-31` moves the tests' instant: what they prove holds on any day."""
     parser.addoption("--today", type=date.fromisoformat, default=AN_ORDINARY_DAY, help="the day of `at`")
+
+
+class FileByFile(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """A file's tests stay in one process, and so do all that want the lab's OpenStack, of whichever file:
+    else processes would wait for each other's turn with it.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "openstack" if "[openstack" in nodeid else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileByFile:
+    """How `-n` deals the tests out."""
+    return FileByFile(config, log)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
