@@ -10,7 +10,6 @@ import threading  # noqa: E402
 import nova_hosts  # noqa: E402
 import os_vif  # noqa: E402
 from nova import config, objects  # noqa: E402
-from nova.cmd import common  # noqa: E402
 from nova.conf import CONF  # noqa: E402
 from oslo_log import log  # noqa: E402
 
@@ -18,7 +17,6 @@ config.parse_args(sys.argv)
 log.setup(CONF, "nova")
 objects.register_all()
 os_vif.initialize()
-common.block_db_access("nova-compute")
 objects.Service.enable_min_version_cache()
 nova_hosts.prepare()
 HOSTS = nova_hosts.start_hosts()
