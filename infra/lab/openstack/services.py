@@ -1,10 +1,9 @@
 """The servers of the lab's OpenStack: what each is started with, and what tells that it answers."""
 
 import socket
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from infra.lab.openstack.place import HOST, Place
@@ -89,10 +88,16 @@ def apis(place: Place) -> list[Server]:
         _api(
             place,
             "nova",
-            "nova_whole" if inside else "nova.wsgi.osapi_compute",
+            "nova_threads,nova_whole" if inside else "nova.wsgi.osapi_compute",
             OS_NOVA_CONFIG_DIR=nova.parent,
         ),
-        _api(place, "cinder", "cinder_whole" if inside else "cinder.wsgi.api", "--config-file", cinder),
+        _api(
+            place,
+            "cinder",
+            "cinder_threads,cinder_whole" if inside else "cinder.wsgi.api",
+            "--config-file",
+            cinder,
+        ),
         _api(
             place,
             "neutron",
@@ -112,7 +117,14 @@ def workers(place: Place) -> list[Server]:
     programs: dict[str, list[str | Path]] = {
         "nova-conductor": [place.python, place.venv / "bin" / "nova-conductor", "--config-file", nova],
         "nova-scheduler": [place.python, place.venv / "bin" / "nova-scheduler", "--config-file", nova],
-        "nova-compute": [place.python, CONTROL / "nova_computes.py", "--config-file", nova],
+        "nova-compute": [
+            place.python,
+            CONTROL / "first.py",
+            "nova_threads",
+            "nova_computes",
+            "--config-file",
+            nova,
+        ],
         "cinder-scheduler": [place.python, place.venv / "bin" / "cinder-scheduler", "--config-file", cinder],
         "cinder-volume": [place.python, place.venv / "bin" / "cinder-volume", "--config-file", cinder],
     }
@@ -127,7 +139,7 @@ def _api(
         name,
         [place.python, serve, module, str(place.port(name)), str(threads), *arguments],
         place.environment(**variables),
-        lambda: _answers(place.url(name, "/")),
+        lambda: _answers(place, name),
     )
 
 
@@ -137,11 +149,13 @@ def _listens(place: Place, name: str) -> bool:
         return probe.connect_ex((HOST, place.port(name))) == 0
 
 
-def _answers(url: str) -> bool:
+def _answers(place: Place, name: str) -> bool:
+    """Whether the API says anything but that it cannot."""
+    connection = HTTPConnection(HOST, place.port(name), timeout=ANSWER_WITHIN_S)
     try:
-        with urllib.request.urlopen(url, timeout=ANSWER_WITHIN_S):  # noqa: S310 # our own http address
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except OSError:
+        connection.request("GET", "/")
+        return connection.getresponse().status < 500
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()

@@ -2,18 +2,12 @@
 
 import threading
 
-import oslo_service.backend
-
-oslo_service.backend.init_backend(oslo_service.backend.BackendType.THREADING)
-
-from cinder.wsgi import wsgi  # noqa: E402
+from cinder import objects, service
+from cinder.common import constants
+from cinder.wsgi import wsgi
+from oslo_config import cfg
 
 application = wsgi.initialize_application()
-
-from cinder import objects, service  # noqa: E402
-from cinder.common import constants  # noqa: E402
-from oslo_config import cfg  # noqa: E402
-
 objects.register_all()
 SERVICES = []
 REPORTING = threading.Lock()

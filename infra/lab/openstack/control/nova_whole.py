@@ -1,15 +1,11 @@
 """Nova's API, conductor, scheduler and compute hosts as one WSGI application: messages stay within it."""
 
-from nova import monkey_patch
-
-monkey_patch.patch(backend="threading")
-
-import nova_hosts  # noqa: E402
-import os_vif  # noqa: E402
-from nova import service  # noqa: E402
-from nova.api.openstack import wsgi_app  # noqa: E402
-from nova.conductor import rpcapi as conductor  # noqa: E402
-from nova.scheduler import rpcapi as scheduler  # noqa: E402
+import nova_hosts
+import os_vif
+from nova import service
+from nova.api.openstack import wsgi_app
+from nova.conductor import rpcapi as conductor
+from nova.scheduler import rpcapi as scheduler
 
 nova_hosts.prepare()
 application = wsgi_app.init_application("osapi_compute", "nova-api")

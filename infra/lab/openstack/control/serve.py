@@ -1,6 +1,7 @@
-"""One API of OpenStack as one process of gunicorn: serve.py MODULE PORT THREADS [the API's own arguments].
+"""One API of OpenStack as one process of gunicorn: serve.py MODULES PORT THREADS [the API's own arguments].
 
-One process each: in lite mode a whole service lives in it.
+One process each: in lite mode a whole service lives in it. MODULES, with commas between them, are imported in
+their order; the last one is the API.
 """
 
 import importlib
@@ -10,17 +11,18 @@ from gunicorn.app.base import BaseApplication
 
 
 class Server(BaseApplication):
-    """`application` of a module; only the worker imports it, and it sees only its own arguments."""
+    """`application` of the last module; only the worker imports them, and sees only its own arguments."""
 
-    def __init__(self, module: str, port: str, threads: str, arguments: list[str]) -> None:
-        self.module, self.arguments = module, arguments
+    def __init__(self, modules: str, port: str, threads: str, arguments: list[str]) -> None:
+        *self.before, self.module = modules.split(",")
+        self.arguments = arguments
         self.options = {
             "bind": f"127.0.0.1:{port}",
             "threads": int(threads),
             "worker_class": "gthread",
             "timeout": 0,
             "graceful_timeout": 5,
-            "proc_name": module,
+            "proc_name": self.module,
             "control_socket_disable": True,
             "limit_request_line": 0,  # Nova asks Neutron for the ports of hundreds of servers in one address
         }
@@ -34,6 +36,8 @@ class Server(BaseApplication):
     def load(self) -> object:
         """The API itself."""
         sys.argv = [self.module, *self.arguments]
+        for module in self.before:
+            importlib.import_module(module)
         return importlib.import_module(self.module).application
 
 
