@@ -4,11 +4,14 @@ Imported when it is needed: the libraries whose errors these are would slow down
 """
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsError
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
 
 from infra.errors import Kind, SijiError
 from infra.settings import Settings
 
+PREFIX = Settings.model_config["env_prefix"]
 NO_PRIVILEGE = "42501"
 """PostgreSQL's state of what a role may not do: the owner of the tables has not granted it yet."""
 
@@ -33,14 +36,22 @@ class RecordsUnusable(SijiError):
 def refusal_of(error: Exception) -> SijiError | None:
     """What a person is told of `error`; None for one that is the product's own fault."""
     if isinstance(error, ValidationError) and error.title == Settings.__name__:
-        prefix = Settings.model_config["env_prefix"]
-        wrong = [f"{prefix}{one['loc'][0]}".upper() + f"={one['input']}" for one in error.errors()]
-        return SettingsUnusable(wrong=", ".join(wrong))
+        return SettingsUnusable(wrong=", ".join(_wrong(one) for one in error.errors()))
+    if isinstance(error, SettingsError):  # which names the field in quotes, and no more
+        field = str(error).split('"')[1]
+        return SettingsUnusable(wrong=f"{PREFIX}{field.upper()} ≠ JSON")
     if isinstance(error, ArgumentError):
         return RecordsUnusable(why=str(error))
     if isinstance(error, DBAPIError) and _is_the_servers(error):
         return RecordsUnusable(why=" ".join(str(error.orig).split()))
     return None
+
+
+def _wrong(found: ErrorDetails) -> str:
+    """The variable, where in its JSON if it is that, and what stands there."""
+    variable, *inside = found["loc"]
+    place = f"{PREFIX}{variable}".upper() + "".join(f".{one}" for one in inside)
+    return place if found["type"] == "missing" else f"{place}={found['input']}"
 
 
 def _is_the_servers(error: DBAPIError) -> bool:

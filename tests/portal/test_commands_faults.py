@@ -110,6 +110,23 @@ def test_settings_that_are_none(line: str, folder: Path, file: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.parametrize(
+    ("written", "wrong"),
+    [
+        ("{bad", "SIJI_OPENSTACK ≠ JSON"),
+        ('[{"name": "x"}]', "SIJI_OPENSTACK.0.cloud, SIJI_OPENSTACK.0.zones"),
+        (
+            '[{"name": "x", "cloud": "c", "zones": [{"name": "z", "network": 3, "cidr": "c"}]}]',
+            "SIJI_OPENSTACK.0.zones.0.network=3",
+        ),
+    ],
+)
+def test_a_setting_in_json_is_told_with_the_place_in_it(folder: Path, written: str, wrong: str) -> None:
+    said = told("report", language="zh_CN.UTF-8", SIJI_DATA_DIR=str(folder), SIJI_OPENSTACK=written)
+    assert said == f"设置无效：{wrong}；可用的取值见 docs/settings.md"
+    assert not folder.exists()
+
+
 def test_what_a_role_may_not_do_is_told_and_a_fault_of_the_products_own_is_not() -> None:
     denied = psycopg.errors.InsufficientPrivilege("permission denied for table bureaus")
     refusal = faults.refusal_of(ProgrammingError("SELECT 1", {}, denied))
