@@ -32,7 +32,7 @@ def up(
         packages.ensure(wanted, log=log)
     for name, engine in chosen.items():
         tell(f"{name}: starting")
-        if engine is ENGINES["openstack"]:
+        if engine is openstack:
             openstack.up(state, full=full)
         else:
             engine.up(state)

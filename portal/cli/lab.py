@@ -28,6 +28,8 @@ def up(
     ] = False,
 ) -> None:
     """启动引擎 · Install what is missing (as root, on Debian) and start the named engines."""
+    if full and "openstack" not in names:
+        raise typer.BadParameter("--full 只用于 openstack · --full is for openstack alone")
     try:
         engines.up(names, tell=lambda step: typer.echo(step, err=True), full=full)
     except SijiError as error:

@@ -44,3 +44,10 @@ def test_an_unknown_engine_is_refused_in_both_languages(command: str) -> None:
     assert answer.exit_code == 1
     assert "没有名为 oracle 的引擎" in answer.stderr
     assert "no engine oracle; there are: postgres, rabbitmq, chromium" in answer.stderr
+
+
+def test_full_is_for_openstack_alone() -> None:
+    answer = CliRunner().invoke(app, ["up", "postgres", "--full"])
+    assert answer.exit_code == 2
+    assert "openstack" in answer.stderr
+    assert "\tdown\t" in CliRunner().invoke(app, ["status", "postgres"]).stdout

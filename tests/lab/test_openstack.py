@@ -47,6 +47,18 @@ def boot(cloud: Connection, name: str) -> str:
     return str(server.id)
 
 
+@pytest.mark.soak
+def test_lite_and_full_are_two_ways_to_run_one_cloud(lab: Path, cloud: Connection) -> None:
+    kept = boot(cloud, "lite")
+    engine.up(lab, full=True)
+    assert {"nova-compute.pid.json", "cinder-volume.pid.json"} <= set(pids_of(lab))
+    boot(cloud, "full")
+    engine.up(lab)
+    assert "nova-compute.pid.json" not in pids_of(lab)
+    assert cloud.compute.get_server(kept).status == "ACTIVE"
+    boot(cloud, "lite-again")
+
+
 def test_life_of_a_cloud(lab: Path, cloud: Connection) -> None:
     """One test, since to make a cloud takes a minute."""
     told = engine.status(lab)
