@@ -23,14 +23,13 @@ from portal.guards import SYSTEM_GUARDS, TREE_GUARDS
 from portal.sample import cloud as sample
 from provisioning.cloud.connect import connect
 from provisioning.models import Request, Server
-from provisioning.queries import list_due
 from provisioning.quota import Limits
 from provisioning.service.accounts import find_account
 from provisioning.service.asking import LineAsked
 from provisioning.service.grants import freeze, grant_quota, set_root_grant
 from provisioning.service.regions import set_reserve
 from provisioning.service.requests import draft_request, submit_request
-from provisioning.service.servers import provision_server
+from tests.portal.cloud import work
 
 OFFICE = "person:1"
 WORK_OF_ITS_OWN = {
@@ -165,14 +164,7 @@ def _release_a_server(here: Installation) -> None:
         submit_request(session, request_id=request.id, person_id=request.applicant_id, at=at)
     while sample._decide_next(here, request_id=request.id):
         pass
-    cloud = connect(here.settings, here.settings.region, here.clock)
-    while True:
-        with reading(here.engine) as session:
-            due = list_due(session, at=here.clock.now(), limit=100)
-        if not due:
-            return
-        for server_id in due:
-            provision_server(here.engine, cloud, server_id=server_id, at=here.clock.now())
+    work(here, connect(here.settings, here.settings.region, here.clock))
 
 
 def _person(here: Installation, login: str) -> Person:

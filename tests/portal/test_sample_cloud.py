@@ -26,13 +26,13 @@ from portal.sample.city import CITY, load_systems, system_codes
 from provisioning.cloud.connect import connect
 from provisioning.cloud.driver import Cloud
 from provisioning.models import Request
-from provisioning.queries import get_request, list_due
+from provisioning.queries import get_request
 from provisioning.quota import Limits, headroom
 from provisioning.service.accounts import find_account
 from provisioning.service.asking import LineAsked
 from provisioning.service.grants import grant_quota
 from provisioning.service.requests import decide_request, draft_request, submit_request, withdraw_request
-from provisioning.service.servers import provision_server
+from tests.portal.cloud import work
 
 BUREAU = "1306-mzj"
 SYSTEM = f"{BUREAU}-s1"
@@ -52,17 +52,6 @@ def cloud(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Cloud:
 def request_everything(here: Installation, cloud: Cloud) -> list[int]:
     """The sample's part of `siji run` until its workers build."""
     return sample.request_everything(here, region=cloud.region, aside=Aside(), done=lambda: None)
-
-
-def build_everything(here: Installation, cloud: Cloud) -> None:
-    """What the workers of `siji run` do."""
-    while True:
-        with reading(here.engine) as session:
-            due = list_due(session, at=here.clock.now(), limit=100)
-        if not due:
-            return
-        for server_id in due:
-            provision_server(here.engine, cloud, server_id=server_id, at=here.clock.now())
 
 
 def ask(here: Installation, cloud: Cloud, *, kind: str = "new_system", login: str = "minzheng") -> int:
@@ -112,7 +101,7 @@ def test_requests_of_the_reader_are_neither_waited_for_nor_confirmed(
     act(installation, taken_back, withdraw_request)
     while sample._decide_next(installation, request_id=handed_in):
         pass
-    build_everything(installation, cloud)
+    work(installation, cloud)
     assert state_of(installation, handed_in) == "confirming"
     assert sample.count_built(installation, own) == sum(group.count for group in GROUPS)
     assert len(cloud.list_servers()) == sample.count_built(installation, own) + 1
@@ -141,7 +130,7 @@ def test_what_the_reader_refused_or_sent_back_is_left_aside_and_told(
     act(installation, drafted.id, decide_request, person_id=operator.id, **said_no)
 
     own = request_everything(installation, cloud)
-    build_everything(installation, cloud)
+    work(installation, cloud)
     assert drafted.id in own
     assert sample.confirm_everything(installation, own, aside=Aside()) == 0
     assert sample.list_left_aside(installation, own) == [(SYSTEM, state)]
@@ -179,7 +168,7 @@ def test_a_system_with_another_bureau_and_a_recoded_one_are_not_asked_for_again(
         session.get_one(System, get_system(session, code=SYSTEM).id).name = "改名的系统"
         recode(session, bureau_id=get_bureau(session, code=BUREAU).id, code="1306-minzheng", **how)
         people = session.scalar(select(func.count(Person.id)))
-    build_everything(installation, cloud)
+    work(installation, cloud)
     assert sample.confirm_everything(installation, own, aside=Aside()) == 0
     with transaction(installation.engine) as session:
         office = get_bureau(session, code="1306-zhb").id
