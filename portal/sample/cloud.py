@@ -44,6 +44,7 @@ COUNTY_REVIEWERS = {one.scope: one.login for one in PEOPLE if one.role == Role.r
 Done = Callable[[], None]
 UNDER_WAY = ("provisioning", "confirming")
 DONE = ("active", "closed")
+MIB_PER_GIB = 1024
 TO_BE_BUILT = ("pending", "creating", "cleaning")
 
 
@@ -163,8 +164,10 @@ def _need(group: Phase1Group) -> Limits:
 
 
 def _a_quarter_more(limits: Limits) -> Limits:
-    amounts = limits.document()
-    return Limits.of(**{name: amount + ceil(amount / 4) for name, amount in amounts.items() if amount})
+    """Rounded up, RAM to whole GiB, as pages show it."""
+    more = {name: amount + ceil(amount / 4) for name, amount in limits.document().items() if amount}
+    more["ram_mib"] = ceil(more["ram_mib"] / MIB_PER_GIB) * MIB_PER_GIB
+    return Limits.of(**more)
 
 
 def _draft(

@@ -137,6 +137,11 @@ def test_what_the_reader_refused_or_sent_back_is_left_aside_and_told(
     assert {state_of(installation, one) for one in own} - {state} <= {"active"}
 
 
+def test_what_is_granted_of_ram_is_whole_gib() -> None:
+    five_gib = Limits.of(servers=1, ram_mib=5 * 1024)
+    assert sample._a_quarter_more(five_gib) == Limits.of(servers=2, ram_mib=7 * 1024)
+
+
 def test_a_grant_that_people_changed_is_not_made_again(installation: Installation, cloud: Cloud) -> None:
     region, at = cloud.region, installation.clock.now()
     with transaction(installation.engine) as session:
