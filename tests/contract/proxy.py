@@ -24,7 +24,6 @@ class Proxy:
         self.drop: re.Pattern[str] | None = None
         self.drops_left = 0
         self.alter: tuple[re.Pattern[str], Alter] | None = None
-        self.requests: list[str] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}{self.target.path}"
@@ -56,7 +55,6 @@ class Proxy:
     def reset(self) -> None:
         """Pass everything on again."""
         self.lose, self.drop, self.drops_left, self.alter = None, None, 0, None
-        self.requests.clear()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy = self
@@ -68,7 +66,6 @@ class Proxy:
                 said = f"{self.command} {self.path}"
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 with proxy._lock:
-                    proxy.requests.append(said)
                     dropped = proxy._drops(said)
                     lost = not dropped and proxy.lose is not None and proxy.lose.search(said) is not None
                     if lost:

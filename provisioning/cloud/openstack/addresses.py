@@ -20,12 +20,9 @@ class Addresses(Catalogue):
     def find_address(self, tag: str) -> Address | None:
         """See Cloud."""
         with self._session.calling("find_address") as (cloud, failures):
-            found = list(cloud.network.ips(description=PREFIX + tag))
-            if len(found) > 1:
-                raise failures.conflict(
-                    f"有 {len(found)} 个公网地址带标识 {tag}", f"{len(found)} addresses bear the tag {tag}"
-                )
-            return _to_address(found[0]) if found else None
+            tagged = list(cloud.network.ips(description=PREFIX + tag))
+            found = failures.only(tagged, tag=tag, things_zh="个公网地址", things="addresses")
+            return None if found is None else _to_address(found)
 
     def create_address(self, *, tag: str, project_id: str) -> Address:
         """See Cloud."""

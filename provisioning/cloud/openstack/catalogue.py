@@ -73,12 +73,8 @@ class Catalogue:
     def find_image(self, tag: str) -> Image | None:
         """See Cloud."""
         with self._session.calling("find_image") as (cloud, failures):
-            found = _images_tagged(cloud, tag)
-            if len(found) > 1:
-                raise failures.conflict(
-                    f"有 {len(found)} 个镜像带标识 {tag}", f"{len(found)} images bear {tag}"
-                )
-            return to_image(found[0]) if found else None
+            found = failures.only(_images_tagged(cloud, tag), tag=tag, things_zh="个镜像", things="images")
+            return None if found is None else to_image(found)
 
     def delete_image(self, image_id: str) -> None:
         """See Cloud."""

@@ -1,8 +1,8 @@
 """What goes wrong in OpenStack, sorted into the three failures that a caller can act on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import keystoneauth1.exceptions as keystone
 import openstack.exceptions as sdk
@@ -10,6 +10,7 @@ import openstack.exceptions as sdk
 from provisioning.cloud.driver import Conflict, NotInCloud, OverQuota, Permanent, Retryable
 from provisioning.cloud.labels import Fault
 
+T = TypeVar("T")
 BUSY = (408, 425, 429)
 """Statuses below 500 that pass by themselves."""
 
@@ -71,6 +72,14 @@ class Failures:
             reason_zh=f"云上没有{thing_zh} {key}",
             reason_en=f"there is no {thing} {key}",
         )
+
+    def only(self, found: Sequence[T], *, tag: str, things_zh: str, things: str) -> T | None:
+        """The one that bears `tag`, None if there is none; `Conflict` if there are several."""
+        if len(found) > 1:
+            raise self.conflict(
+                f"有 {len(found)} {things_zh}带标识 {tag}", f"{len(found)} {things} bear the tag {tag}"
+            )
+        return found[0] if found else None
 
     def over_quota(self, project_id: str, shortfalls: list[dict[str, Any]], said: str) -> OverQuota:
         """The project's quota in the cloud would be exceeded, by what the services hold now."""

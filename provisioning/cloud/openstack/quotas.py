@@ -34,7 +34,7 @@ def read(cloud: Any, project_id: str) -> Limits:
 
 
 @contextmanager
-def find_shortfalls(
+def over_quota_told(
     cloud: Any, failures: Failures, project_id: str, asked: Resources, *, status: int
 ) -> Iterator[None]:
     """A refusal for the quota's sake within leaves as `OverQuota` with the figures that the services hold.

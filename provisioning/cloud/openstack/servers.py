@@ -12,13 +12,15 @@ from provisioning.cloud.labels import find_fault
 from provisioning.cloud.observed import Image, Server, ServerStatus
 from provisioning.cloud.openstack.catalogue import TAG, Catalogue, to_image, told_by
 from provisioning.cloud.openstack.failures import Failures
-from provisioning.cloud.openstack.quotas import find_shortfalls
+from provisioning.cloud.openstack.quotas import over_quota_told
 from provisioning.quota import Resources
 
 STATES = {status.value: status for status in ServerStatus}
 STATES |= {"SHELVED": ServerStatus.shelved, "MIGRATING": ServerStatus.resize}
 TELLS_IMAGE_ID = "2.45"
 """Since which version of its API Nova answers with the id of the image that it makes."""
+FORBIDDEN = 403
+"""Nova's status for a quota exceeded."""
 GOING = ("deleting", "soft-deleting", "force-deleting")
 
 
@@ -29,12 +31,9 @@ class Servers(Catalogue):
         """See Cloud."""
         with self._session.calling("find_server") as (cloud, failures):
             listed = cloud.compute.servers(all_projects=True, tags=tag)
-            found = [one for one in listed if tag in (one.tags or ())]
-            if len(found) > 1:
-                raise failures.conflict(
-                    f"有 {len(found)} 台云服务器带标识 {tag}", f"{len(found)} servers bear the tag {tag}"
-                )
-            return self._to_server(found[0]) if found else None
+            tagged = [one for one in listed if tag in (one.tags or ())]
+            found = failures.only(tagged, tag=tag, things_zh="台云服务器", things="servers")
+            return None if found is None else self._to_server(found)
 
     def create_server(
         self, *, tag: str, project_id: str, name: str, flavor: str, image: str, zone: str
@@ -47,7 +46,10 @@ class Servers(Catalogue):
             image_id = self._image_id(cloud, image, failures)
             theirs = self._session.scoped(project_id, failures)
             asked = Resources.of(servers=1, vcpus=size.vcpus, ram_mib=size.ram_mib)
-            with self._quota_known(cloud, failures, project_id, asked), self._network_known(zone):
+            with (
+                over_quota_told(cloud, failures, project_id, asked, status=FORBIDDEN),
+                self._network_known(zone),
+            ):
                 made = theirs.compute.create_server(
                     name=name,
                     flavor_id=size.id,
@@ -94,7 +96,7 @@ class Servers(Catalogue):
             size = self._flavor(flavor, failures)
             old = Resources.of(vcpus=server.vcpus, ram_mib=server.ram_mib)
             growth = old.growth_to(Resources.of(vcpus=size.vcpus, ram_mib=size.ram_mib))
-            with self._quota_known(cloud, failures, server.project_id, growth):
+            with over_quota_told(cloud, failures, server.project_id, growth, status=FORBIDDEN):
                 cloud.compute.resize_server(server_id, size.id)
 
     def confirm_resize(self, server_id: str) -> None:
@@ -147,10 +149,6 @@ class Servers(Catalogue):
             addresses=tuple(sorted(fixed)),
             created_at=datetime.fromisoformat(found.created_at),
         )
-
-    @staticmethod
-    def _quota_known(cloud: Any, failures: Failures, project_id: str, asked: Resources) -> Any:
-        return find_shortfalls(cloud, failures, project_id, asked, status=403)
 
 
 def _get(cloud: Any, server_id: str, failures: Failures) -> Any:

@@ -13,7 +13,7 @@ from provisioning.cloud.labels import find_fault
 from provisioning.cloud.observed import ServerStatus, Volume, VolumeStatus
 from provisioning.cloud.openstack.catalogue import TAG, Catalogue, told_by
 from provisioning.cloud.openstack.failures import Failures
-from provisioning.cloud.openstack.quotas import find_shortfalls
+from provisioning.cloud.openstack.quotas import over_quota_told
 from provisioning.quota import Resources
 
 STATES = {status.value: status for status in VolumeStatus}
@@ -30,12 +30,9 @@ class Volumes(Catalogue):
     def find_volume(self, tag: str) -> Volume | None:
         """See Cloud."""
         with self._session.calling("find_volume") as (cloud, failures):
-            found = _volumes_tagged(cloud, tag)
-            if len(found) > 1:
-                raise failures.conflict(
-                    f"有 {len(found)} 个云硬盘带标识 {tag}", f"{len(found)} volumes bear the tag {tag}"
-                )
-            return _to_volume(found[0]) if found else None
+            tagged = _volumes_tagged(cloud, tag)
+            found = failures.only(tagged, tag=tag, things_zh="个云硬盘", things="volumes")
+            return None if found is None else _to_volume(found)
 
     def create_volume(self, *, tag: str, project_id: str, name: str, size_gib: int) -> Volume:
         """See Cloud."""
@@ -44,7 +41,7 @@ class Volumes(Catalogue):
             theirs = self._session.scoped(project_id, failures)
             asked = Resources.of(volumes=1, volume_gib=size_gib)
             kind = self._session.where.volume_type
-            with find_shortfalls(cloud, failures, project_id, asked, status=TOO_LARGE):
+            with over_quota_told(cloud, failures, project_id, asked, status=TOO_LARGE):
                 made = theirs.block_storage.create_volume(
                     name=name,
                     size=size_gib,
