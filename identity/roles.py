@@ -47,6 +47,8 @@ class Permission(StrEnum):
     servers_see = "servers:see"
     servers_operate = "servers:operate"
     servers_reclaim = "servers:reclaim"
+    findings_see = "findings:see"
+    findings_settle = "findings:settle"
     catalogue_see = "catalogue:see"
     catalogue_edit = "catalogue:edit"
     subscriptions_see = "subscriptions:see"
@@ -85,6 +87,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.bureaus_see, P.bureaus_import, P.bureaus_reorganise, P.systems_see, P.people_see, P.tokens_see,
             P.grants_see, P.grants_set, P.grants_freeze, P.capacity_see, P.capacity_set,
             P.requests_see, P.requests_review, P.requests_verify, P.servers_see, P.servers_reclaim,
+            P.findings_see, P.findings_settle,
             P.catalogue_see, P.subscriptions_see, P.reports_see, P.alarms_see, P.calendar_import,
         }
     ),
@@ -99,7 +102,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.bureaus_see, P.systems_see, P.systems_edit, P.people_see, P.people_edit, P.roles_see,
             P.roles_give, P.tokens_see, P.tokens_issue, P.tokens_revoke, P.grants_see, P.grants_set,
             P.requests_see, P.requests_submit, P.requests_confirm, P.servers_see, P.servers_operate,
-            P.catalogue_see, P.subscriptions_see, P.subscriptions_request, P.reports_see,
+            P.findings_see, P.catalogue_see, P.subscriptions_see, P.subscriptions_request, P.reports_see,
         }
     ),
     Role.bureau_member: frozenset(
@@ -187,6 +190,8 @@ PERMISSION_NAMES: dict[Permission, tuple[str, str]] = {
     P.servers_see: ("查看云服务器", "see servers"),
     P.servers_operate: ("启停云服务器", "start and stop servers"),
     P.servers_reclaim: ("回收云服务器", "reclaim servers"),
+    P.findings_see: ("查看云上核对结果", "see what audits of the clouds found"),
+    P.findings_settle: ("处理云上核对结果", "settle what audits of the clouds found"),
     P.catalogue_see: ("查看资源目录", "see the catalogue"),
     P.catalogue_edit: ("编制资源目录", "edit the catalogue"),
     P.subscriptions_see: ("查看共享申请", "see subscriptions"),

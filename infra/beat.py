@@ -37,6 +37,8 @@ def schedule(settings: Settings) -> dict[str, int]:
         "exchange.sweep": settings.job_sweep_s,
         "infra.seal_journal": MINUTE,
         "provisioning.learn_regions": 5 * MINUTE,
+        "provisioning.audit_servers": 5 * MINUTE,
+        "provisioning.audit_projects": HOUR,
         "provisioning.tend_leases": 10 * MINUTE,
         "approval.accept_silent": 10 * MINUTE,
         "approval.end_abandoned": 10 * MINUTE,

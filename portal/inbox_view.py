@@ -23,7 +23,12 @@ INBOX_AT_MOST = 500
 """Steps that are looked through for the most urgent ones; more are there when some of these are done."""
 NOTICE_TEXTS = {**CASE_NOTICES, **CLOUD_NOTICES}
 URGENCY = {Card.red: 0, Card.yellow: 1, Card.none: 2}
-PAGES = {"request": "/requests/{}", "server": "/servers/{}", "subscription": "/subscriptions/{}"}
+PAGES = {
+    "request": "/requests/{}",
+    "server": "/servers/{}",
+    "subscription": "/subscriptions/{}",
+    "finding": "/findings/{}",
+}
 
 
 @dataclass(frozen=True)

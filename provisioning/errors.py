@@ -206,3 +206,12 @@ class ServerState(SijiError):
     code = "server_state"
     zh = "云服务器 {server} 当前为“{state_zh}”，不能{act_zh}"
     en = "Server {server} is “{state_en}” now, so it is not possible to {act_en}"
+
+
+class FindingOver(SijiError):
+    """The last audit saw nothing of it any more."""
+
+    kind = Kind.conflict
+    code = "finding_over"
+    zh = "核对结果 {finding_id} 已不存在：最近一次核对时云上与台账已一致"
+    en = "Finding {finding_id} is over: by the last audit cloud and records agree"

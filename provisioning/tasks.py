@@ -14,6 +14,7 @@ from provisioning.cloud.connect import connect
 from provisioning.cloud.driver import Cloud, Retryable
 from provisioning.queries import get_server, list_regions
 from provisioning.service import servers
+from provisioning.service.audits import audit_region
 from provisioning.service.fences import list_stale_fences, push_quota
 from provisioning.service.following import follow_cases
 from provisioning.service.leases import list_leases_to_tend, tend_lease
@@ -99,6 +100,30 @@ def learn_regions() -> None:
         learn_region(here.engine, _cloud(here.settings, name, here.clock), at=here.clock.now())
 
     for_each(names, learn, what="region {}")
+
+
+@shared_task(name="provisioning.audit_servers")
+def audit_servers() -> None:
+    """Compare servers, volumes and addresses of every region with the records."""
+    _audit("servers")
+
+
+@shared_task(name="provisioning.audit_projects")
+def audit_projects() -> None:
+    """Compare projects and their quotas of every region with the records."""
+    _audit("projects")
+
+
+def _audit(scope: str) -> None:
+    here = jobs.here()
+    with reading(here.engine) as session:
+        names = [region.name for region in list_regions(session)]
+
+    def audit(name: str) -> None:
+        cloud = _cloud(here.settings, name, here.clock)
+        audit_region(here.engine, cloud, scope=scope, at=here.clock.now())
+
+    for_each(names, audit, what=f"the audit of {scope} in region {{}}")
 
 
 @lru_cache

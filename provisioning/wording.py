@@ -110,4 +110,14 @@ NOTICES: Mapping[str, Pair] = {
         "The lease of server {server} ended with {end_on}; it is being stopped, and after the grace period "
         "a snapshot is kept and it is deleted",
     ),
+    "findings": (
+        "区域 {region}：核对云平台与台账，新发现 {count} 处不一致，请核查",
+        "The audit of region {region} found {count} new differences between cloud and records; please look",
+    ),
+    "unrecorded_found": (
+        "区域 {region}：核对云平台与台账，新发现 {count} 处不一致，其中非授权新建 {unrecorded} 处，"
+        "请尽快核查",
+        "The audit of region {region} found {count} new differences, {unrecorded} of them made by nobody who "
+        "was allowed to; look into them soon",
+    ),
 }

@@ -33,6 +33,7 @@ ROOMS: dict[str, Sub] = {
         "grants": ("grants", "配额下达 · quotas granted to bureaus"),
         "servers": ("servers", "云服务器 · servers"),
         "regions": ("regions", "区域 · regions, and what they offer and hold"),
+        "findings": ("findings", "云上核对结果 · what audits of the clouds found"),
     },
     "数据共享 · shared data": {
         "datasets": ("datasets", "信息资源目录 · the catalogue of datasets"),
@@ -58,6 +59,7 @@ ROOMS: dict[str, Sub] = {
         "calendar": ("calendar", "工作日历 · the work calendar"),
         "journal": ("journal", "审计日志 · the journal"),
         "quota": ("quota", "配额核对 · quotas recounted"),
+        "cloud": ("cloud", "云平台与台账核对 · the clouds beside the records"),
         "report": ("report:report", "容量报表 · the capacity report"),
         "lab": ("lab", "测试用引擎 · private engines for tests and benchmarks"),
     },

@@ -1,5 +1,12 @@
 """SELECTs of provisioning: rows for faces and for the use cases; no decisions."""
 
+from provisioning.queries.findings import (
+    get_finding,
+    list_audits,
+    list_findings,
+    read_gone,
+    read_records,
+)
 from provisioning.queries.grants import (
     find_open_grant,
     list_accounts_of,
@@ -43,6 +50,7 @@ __all__ = [
     "find_image",
     "find_lease",
     "find_open_grant",
+    "get_finding",
     "get_region",
     "get_request",
     "get_server",
@@ -50,7 +58,9 @@ __all__ = [
     "leases_of",
     "list_accounts_of",
     "list_applied_for",
+    "list_audits",
     "list_due",
+    "list_findings",
     "list_flavors",
     "list_granted_children",
     "list_grants",
@@ -63,5 +73,7 @@ __all__ = [
     "list_servers",
     "list_servers_of",
     "list_volumes_of",
+    "read_gone",
+    "read_records",
     "servers_by_id",
 ]

@@ -73,6 +73,11 @@ COMMANDS = {
     "PUT /api/v1/regions/{region}": ("shenhe", "regions open baoding"),
     "PUT /api/v1/regions/{region}/reserve": ("shenhe", "regions reserve baoding --no-largest-host"),
     "POST /api/v1/regions/{region}/refresh": ("shenhe", "regions refresh baoding"),
+    "POST /api/v1/findings/{finding_id}/acknowledge": (
+        "shenhe",
+        "findings acknowledge {finding_id} --reason 维护",
+    ),
+    "POST /api/v1/audits": ("shenhe", "findings audit"),
     "POST /api/v1/requests": (
         "minzheng",
         "requests new --system 1306-mzj-s1 --region baoding --flavor {flavor} --image x --purpose 走查",

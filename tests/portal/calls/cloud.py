@@ -12,7 +12,7 @@ from infra.installation import Installation
 from portal.sample.aside import Aside
 from portal.sample.cloud import IMAGE, grant_down_the_tree, open_sample_region
 from provisioning.cloud.connect import connect
-from provisioning.models import Server
+from provisioning.models import Finding, Server
 from provisioning.queries import list_lines
 from provisioning.quota import Resources
 from provisioning.service.asking import LineAsked
@@ -52,7 +52,15 @@ def prepare(here: Installation) -> Named:
         )  # fmt: skip
         session.add(server)
         session.flush()
+        finding = Finding(
+            region=cloud.region, kind="server_status", subject="record:server:walked", name="walked-1",
+            bureau_id=system.bureau_id, server_id=server.id, facts={"recorded": "ACTIVE", "found": "SHUTOFF"},
+            first_seen_at=at, last_seen_at=at,
+        )  # fmt: skip
+        session.add(finding)
+        session.flush()
         return {
+            "finding_id": finding.id,
             "draft_id": draft.id, "request_id": asked.id, "server_id": server.id,
             "flavor": line.flavor, "end_on": city_date(at + timedelta(days=30)).isoformat(),
         }  # fmt: skip
@@ -76,6 +84,13 @@ CALLS = [
         json={"reserve_largest_host": False},
     ),
     Call("POST /api/v1/regions/{region}/refresh", bureau="1306", names=PLACE),
+    Call("GET /api/v1/findings"),
+    Call("GET /api/v1/findings/{finding_id}", bureau=MINZHENG),
+    Call(
+        "POST /api/v1/findings/{finding_id}/acknowledge", bureau=MINZHENG, json={"reason": "维护窗口内停机"}
+    ),
+    Call("GET /api/v1/audits"),
+    Call("POST /api/v1/audits", bureau="1306"),
     Call("GET /api/v1/bureaus/{code}/grants/{region}", bureau=MINZHENG, names=PLACE),
     Call("GET /api/v1/bureaus/{code}/grants/{region}/children", bureau=MINZHENG, names=PLACE),
     Call("GET /api/v1/bureaus/{code}/grants/{region}/history", bureau=MINZHENG, names=PLACE),

@@ -22,6 +22,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from infra.database import Base, Key, NullableDocument
+from provisioning.models.findings import Audit as Audit
+from provisioning.models.findings import Finding as Finding
 from provisioning.quota import Limits, Resources
 
 A = TypeVar("A", bound=Limits | Resources)
