@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from identity.queries import find_bureaus
 from identity.roles import Permission
-from infra.jobs import enqueue
 from portal.access import At, Reading, Writing
 from portal.api.shapes import Cursor, In, Limit, Out, Page, api_router, id_of, page_of
 from portal.needs import Asker, needs
@@ -19,7 +18,7 @@ from portal.once import Once
 from provisioning.finding_wording import tell
 from provisioning.models import Finding
 from provisioning.queries import get_finding, list_audits, list_findings
-from provisioning.service.audits import TASKS
+from provisioning.service.audits import ask_for_audits
 from provisioning.service.findings import acknowledge_finding
 
 router = api_router("findings")
@@ -128,8 +127,7 @@ def audits(asker: Sees, session: Reading) -> list[AuditOut]:
 def audit(asker: Settles, session: Writing) -> list[AuditOut]:
     """Have every region audited; a worker does it in a moment. The answer is the audits before."""
     asker.at(session, None)
-    for task in TASKS:
-        enqueue(session, task)
+    ask_for_audits(session)
     return [AuditOut.model_validate(one) for one in list_audits(session)]
 
 

@@ -10,7 +10,6 @@ from identity.queries import find_bureaus
 from identity.roles import Permission as P
 from identity.service.access import may
 from infra.database import reading
-from infra.jobs import enqueue
 from portal.access import At, Reading
 from portal.badges import Badge
 from portal.flash import onward
@@ -22,7 +21,7 @@ from provisioning.comparison import UNRECORDED
 from provisioning.finding_wording import KINDS, SCOPES, tell
 from provisioning.models import Finding
 from provisioning.queries import get_finding, list_audits, list_findings
-from provisioning.service.audits import TASKS
+from provisioning.service.audits import ask_for_audits
 from provisioning.service.findings import acknowledge_finding
 
 router = APIRouter(include_in_schema=False)
@@ -87,8 +86,7 @@ def audit(request: Request, asker: Settles, sent: SentForm) -> Response:
 
     def act(session: Session) -> str:
         asker.at(session, None)
-        for task in TASKS:
-            enqueue(session, task)
+        ask_for_audits(session)
         return "/findings"
 
     path = sent.once(asker.actor, act) or "/findings"

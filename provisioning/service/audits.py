@@ -15,6 +15,7 @@ from identity.queries import list_tops
 from identity.roles import Role
 from infra import journal
 from infra.database import reading, serialise, transaction
+from infra.jobs import enqueue
 from provisioning.cloud.driver import Cloud, CloudFailure
 from provisioning.comparison import UNRECORDED, Difference, Kind, count_kinds
 from provisioning.models import Audit, Finding
@@ -23,7 +24,6 @@ from provisioning.service.audit_projects import look_at_projects
 from provisioning.service.audit_servers import look_at_servers
 
 AUDITOR = INSTALLATION.journal_id
-TASKS = ("provisioning.audit_servers", "provisioning.audit_projects")
 SCOPES: Mapping[str, frozenset[Kind]] = {
     "servers": frozenset(
         kind for kind in Kind if kind.value.split("_")[0] in ("server", "volume", "address", "allocation")
@@ -31,6 +31,12 @@ SCOPES: Mapping[str, frozenset[Kind]] = {
     "projects": frozenset(kind for kind in Kind if kind.value.split("_")[0] in ("quota", "project")),
 }
 """What is compared at a time: the first in a few long listings, the second asks for each project."""
+
+
+def ask_for_audits(session: Session) -> None:
+    """Have the workers audit every region in both scopes."""
+    enqueue(session, "provisioning.audit_servers")
+    enqueue(session, "provisioning.audit_projects")
 
 
 def audit_region(engine: Engine, cloud: Cloud, *, scope: str, at: datetime) -> list[Difference] | None:
