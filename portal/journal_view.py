@@ -18,6 +18,7 @@ KINDS: dict[str, Pair] = {
     "calendar": ("工作日历", "work calendar"),
     "case": ("办件", "case"),
     "dataset": ("数据集", "dataset"),
+    "finding": ("核对结果", "finding"),
     "grant": ("配额下达", "grant"),
     "item": ("事项", "item"),
     "journal": ("审计日志", "journal"),

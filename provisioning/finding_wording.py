@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from provisioning.quota import DIMENSIONS
+from provisioning.quota import DIMENSIONS, Dimension
 
 Pair = tuple[str, str]
 
@@ -34,10 +34,8 @@ KINDS: Mapping[str, Pair] = {
 }
 TOLD: Mapping[str, Pair] = {
     "server_unrecorded": (
-        "云上有而台账没有：{flavor}（{vcpus} vCPU，{ram_mib} MiB，{root_gib} GiB），状态 {status}，"
-        "项目 {project}",
-        "In the cloud and in no record: {flavor} ({vcpus} vCPU, {ram_mib} MiB, {root_gib} GiB), {status}, in "
-        "project {project}",
+        "云上有而台账没有：{flavor}（{vcpus} vCPU，{ram_mib}，{root_gib} GiB），状态 {status}",
+        "In the cloud and in no record: {flavor} ({vcpus} vCPU, {ram_mib}, {root_gib} GiB), {status}",
     ),
     "server_left_over": (
         "台账已无此云服务器（未建成、已放弃或已释放），云上仍在：{flavor}，状态 {status}",
@@ -57,18 +55,18 @@ TOLD: Mapping[str, Pair] = {
         "Its tag in the cloud should be {tag} and is {found}",
     ),
     "server_resized": (
-        "台账为 {flavor}（{recorded_vcpus} vCPU，{recorded_ram_mib} MiB，{recorded_root_gib} GiB），"
-        "云上为 {found}（{found_vcpus} vCPU，{found_ram_mib} MiB，{found_root_gib} GiB）",
-        "Recorded as {flavor} ({recorded_vcpus} vCPU, {recorded_ram_mib} MiB, {recorded_root_gib} GiB), in "
-        "the cloud {found} ({found_vcpus} vCPU, {found_ram_mib} MiB, {found_root_gib} GiB)",
+        "台账为 {flavor}（{recorded_vcpus} vCPU，{recorded_ram_mib}，{recorded_root_gib} GiB），"
+        "云上为 {found}（{found_vcpus} vCPU，{found_ram_mib}，{found_root_gib} GiB）",
+        "Recorded as {flavor} ({recorded_vcpus} vCPU, {recorded_ram_mib}, {recorded_root_gib} GiB), in "
+        "the cloud {found} ({found_vcpus} vCPU, {found_ram_mib}, {found_root_gib} GiB)",
     ),
     "server_status": (
         "台账应为 {recorded}，云上为 {found}；配额照常占用",
         "It should be {recorded} and is {found} in the cloud; it holds its quota all the same",
     ),
     "volume_unrecorded": (
-        "云上有而台账没有：{size_gib} GiB，状态 {status}，挂载于 {server}，项目 {project}",
-        "In the cloud and in no record: {size_gib} GiB, {status}, attached to {server}, in project {project}",
+        "云上有而台账没有：{size_gib} GiB，状态 {status}，挂载于 {server}",
+        "In the cloud and in no record: {size_gib} GiB, {status}, attached to {server}",
     ),
     "volume_left_over": (
         "台账已无此云硬盘，云上仍在：{size_gib} GiB，状态 {status}",
@@ -96,8 +94,8 @@ TOLD: Mapping[str, Pair] = {
         "It should be attached to server {server}; in the cloud it is {found}, attached to {on}",
     ),
     "address_unrecorded": (
-        "未经申请占用公网地址，绑定于 {server}，项目 {project}",
-        "A public address that nobody was given, leading to {server}, in project {project}",
+        "未经申请占用公网地址，绑定于 {server}",
+        "A public address that nobody was given, leading to {server}",
     ),
     "quota_differs": (
         "云上配额与下达的不一致，系统将重新写入：{differences_zh}",
@@ -126,7 +124,10 @@ def tell(kind: str, name: str, facts: Mapping[str, Any]) -> Pair:
 
 
 def _filled(kind: str, name: str, facts: Mapping[str, Any], language: int) -> str:
-    words = {key: NOTHING[language] if value is None else value for key, value in facts.items()}
+    words = {
+        key: NOTHING[language] if value is None else _ram(value) if key.endswith("ram_mib") else value
+        for key, value in facts.items()
+    }
     if kind == "quota_differs":
         words[("differences_zh", "differences_en")[language]] = _differences(facts, language)
     if kind == "allocation_orphaned":
@@ -136,8 +137,8 @@ def _filled(kind: str, name: str, facts: Mapping[str, Any], language: int) -> st
 
 def _differences(facts: Mapping[str, Any], language: int) -> str:
     told = [
-        f"{(one.zh, one.en)[language]} {_bound(facts[one.key]['recorded'], language)} → "
-        f"{_bound(facts[one.key]['found'], language)}"
+        f"{(one.zh, one.en)[language]} {_bound(facts[one.key]['recorded'], one, language)} → "
+        f"{_bound(facts[one.key]['found'], one, language)}"
         for one in DIMENSIONS
         if one.key in facts
     ]
@@ -146,12 +147,19 @@ def _differences(facts: Mapping[str, Any], language: int) -> str:
 
 def _amounts(amounts: Mapping[str, int], language: int) -> str:
     told = [
-        f"{(one.zh, one.en)[language]} {amounts[one.key]}{' ' if one.unit else ''}{one.unit}"
+        f"{(one.zh, one.en)[language]} {_bound(amounts[one.key], one, language)}"
         for one in DIMENSIONS
         if amounts.get(one.key)
     ]
     return ("，", ", ")[language].join(told)
 
 
-def _bound(value: int | None, language: int) -> str:
-    return UNLIMITED[language] if value is None else str(value)
+def _bound(value: int | None, dimension: Dimension, language: int) -> str:
+    if value is None:
+        return UNLIMITED[language]
+    return _ram(value) if dimension.unit == "MiB" else f"{value} {dimension.unit}".rstrip()
+
+
+def _ram(mib: int) -> str:
+    """Whole GiB as such, as everywhere."""
+    return f"{mib // 1024} GiB" if mib and mib % 1024 == 0 else f"{mib} MiB"

@@ -41,7 +41,7 @@ def test_the_machine_audits_and_its_status_says_what_it_found(
     told = siji("cloud audit", SIJI_DATA_DIR=folder(installation))
     assert told.exit_code == 1
     assert "\t非授权新建云服务器\t私建-𠮷\t\t0.0\t" in told.stdout
-    assert "云上有而台账没有：g2（2 vCPU，4096 MiB，40 GiB）" in told.stdout
+    assert "云上有而台账没有：g2（2 vCPU，4 GiB，40 GiB）" in told.stdout
     assert "\t未登记项目\tstray\t" in told.stdout
     assert told.stdout.endswith("有 2 处不一致待处理\n")
     english = siji("cloud audit --json", SIJI_DATA_DIR=folder(installation), language="en_US.UTF-8")
