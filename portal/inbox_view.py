@@ -23,7 +23,12 @@ INBOX_AT_MOST = 500
 """Steps that are looked through for the most urgent ones; more are there when some of these are done."""
 NOTICE_TEXTS = {**CASE_NOTICES, **CLOUD_NOTICES}
 URGENCY = {Card.red: 0, Card.yellow: 1, Card.none: 2}
-PAGES = {"request": "/requests/{}", "server": "/servers/{}", "subscription": "/subscriptions/{}"}
+PAGES = {
+    "grant": "/bureaus/{code}/grants/{region}",
+    "request": "/requests/{}",
+    "server": "/servers/{}",
+    "subscription": "/subscriptions/{}",
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def list_unread(session: Session, actor: Actor, *, limit: int) -> Sequence[Notic
 
 
 def _show(notice: Notice, numbers: dict[int, str]) -> NoticeShown:
-    path = PAGES.get(notice.subject_kind, "").format(notice.subject_id)
+    path = PAGES.get(notice.subject_kind, "").format(notice.subject_id, **notice.facts)
     if notice.subject_id in numbers and notice.subject_kind == "case":
         path = f"/cases/{numbers[notice.subject_id]}"
     return NoticeShown(
