@@ -44,6 +44,7 @@ def schedule(settings: Settings) -> dict[str, int]:
         "approval.end_abandoned": 10 * MINUTE,
         "approval.remind": 10 * MINUTE,
         "approval.check_calendar": 10 * MINUTE,
+        "provisioning.retire_projects": HOUR,
         "infra.sign_head": HOUR,
         "infra.forget_old_calls": HOUR,
     }

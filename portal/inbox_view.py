@@ -24,6 +24,7 @@ INBOX_AT_MOST = 500
 NOTICE_TEXTS = {**CASE_NOTICES, **CLOUD_NOTICES}
 URGENCY = {Card.red: 0, Card.yellow: 1, Card.none: 2}
 PAGES = {
+    "grant": "/bureaus/{code}/grants/{region}",
     "request": "/requests/{}",
     "server": "/servers/{}",
     "subscription": "/subscriptions/{}",
@@ -77,7 +78,7 @@ def list_unread(session: Session, actor: Actor, *, limit: int) -> Sequence[Notic
 
 
 def _show(notice: Notice, numbers: dict[int, str]) -> NoticeShown:
-    path = PAGES.get(notice.subject_kind, "").format(notice.subject_id)
+    path = PAGES.get(notice.subject_kind, "").format(notice.subject_id, **notice.facts)
     if notice.subject_id in numbers and notice.subject_kind == "case":
         path = f"/cases/{numbers[notice.subject_id]}"
     return NoticeShown(

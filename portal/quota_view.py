@@ -1,6 +1,9 @@
 """A bureau's quota in a region as people look at it: a row for each dimension, with a bar."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -45,13 +48,18 @@ class QuotaRow:
 
 @dataclass(frozen=True)
 class QuotaView:
-    """What a bureau has in a region; without an account all is zero."""
+    """What a bureau has in a region; without an account all is zero.
+
+    `service_faults` says which services of the cloud do not hold it since `inconsistent_at`, and why.
+    """
 
     region: str
     is_granted: bool
     mode: str
     is_frozen: bool
     rows: tuple[QuotaRow, ...]
+    inconsistent_at: datetime | None = None
+    service_faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def is_over(self) -> bool:
@@ -92,7 +100,8 @@ def view_quota(region: str, account: QuotaAccount | None) -> QuotaView:
         )
         for one in DIMENSIONS
     )
-    return QuotaView(region, True, account.mode, frozen is not None, rows)
+    faults = account.service_faults or {}
+    return QuotaView(region, True, account.mode, frozen is not None, rows, account.inconsistent_at, faults)
 
 
 def _beyond(held: int | None, bound: int | None) -> int:

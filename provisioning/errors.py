@@ -1,7 +1,10 @@
 """What provisioning refuses, with the facts that a person needs to act on it."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from infra.clock import CITY_ZONE
 from infra.errors import Kind, SijiError
 
 
@@ -23,6 +26,51 @@ class CapacityExceeded(SijiError):
     code = "capacity_exceeded"
     zh = "下达总额将超出区域{region}的可用容量：{list_zh}；确需超配的，请注明理由"
     en = "The root grants exceed what region {region} can hold: {list_en}; else record an overcommit and why"
+
+
+class QuotaInconsistent(SijiError):
+    """Not every service of the cloud holds the bureau's quota: nothing new is claimed there until each does.
+
+    Facts besides the text's: bureau_id; services: a list of {service, zh, en}; unanswered: whether one of
+    them gave no answer (else all said no).
+    """
+
+    kind = Kind.conflict
+    code = "quota_inconsistent"
+    zh = (
+        "{bureau}（{code}）在区域{region}的云上配额自 {since} 起不一致，暂不受理新的占用：{list_zh}。"
+        "系统会自动重新下发，各服务一致后即恢复；释放和缩减不受影响"
+    )
+    en = (
+        "The quota of {bureau} ({code}) has been inconsistent in region {region}'s cloud since {since}, so "
+        "nothing new is claimed there: {list_en}. It is pushed again by itself and goes on once each service "
+        "holds it; releasing and shrinking still work"
+    )
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        bureau_id: int,
+        code: str,
+        bureau: str,
+        region: str,
+        since_at: datetime,
+        faults: Mapping[str, Mapping[str, Any]],
+    ) -> "QuotaInconsistent":
+        """The refusal that tells `faults`: by service, each with zh, en and unanswered."""
+        shown = {service.capitalize(): fault for service, fault in faults.items()}
+        return cls(
+            bureau_id=bureau_id,
+            code=code,
+            bureau=bureau,
+            region=region,
+            since=since_at.astimezone(CITY_ZONE).strftime("%Y-%m-%d %H:%M"),
+            services=[{"service": one, "zh": fault["zh"], "en": fault["en"]} for one, fault in shown.items()],
+            unanswered=any(fault["unanswered"] for fault in faults.values()),
+            list_zh="；".join(f"{one} {fault['zh']}" for one, fault in shown.items()),
+            list_en="; ".join(f"{one}: {fault['en']}" for one, fault in shown.items()),
+        )
 
 
 class NoSuchRegion(SijiError):

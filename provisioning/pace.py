@@ -16,6 +16,9 @@ REFUSALS_BORNE = 10
 """How many refusals and conflicts in a row may pass by themselves, over a quarter of an hour."""
 REPUSHES = 3
 """How often the quota in the cloud is pushed again before it counts as really used up there."""
+PUSHED_AGAIN_AFTER = timedelta(seconds=20)
+"""How long the visits of a bureau's servers leave a quota alone that a service did not take: a service that
+hangs costs one of them its time, not each."""
 
 
 def backoff(attempts: int, *, tag: str) -> timedelta:

@@ -12,6 +12,7 @@ from infra.settings import Settings
 from infra.workdays import load_calendar
 from provisioning.cloud.connect import connect
 from provisioning.cloud.driver import Cloud, Retryable
+from provisioning.errors import QuotaInconsistent
 from provisioning.queries import get_server, list_regions
 from provisioning.service import servers
 from provisioning.service.audits import audit_region
@@ -19,6 +20,7 @@ from provisioning.service.fences import list_stale_fences, push_quota
 from provisioning.service.following import follow_cases
 from provisioning.service.leases import list_leases_to_tend, tend_lease
 from provisioning.service.offers import learn_region
+from provisioning.service.retiring import retire_projects as retire_in
 from provisioning.service.sweep import sweep as sweep_servers
 
 
@@ -64,7 +66,8 @@ def tend_leases() -> None:
 
 @shared_task(name="provisioning.push_quotas")
 def push_quotas() -> None:
-    """Bring the quotas in the clouds up to the grants; a region that does not answer is left until next time.
+    """Bring the quotas in the clouds up to the grants; a region of which a service does not answer is left
+    until next time.
 
     Else one outage would cost a worker as many timeouts as the region has bureaus.
     """
@@ -83,10 +86,27 @@ def push_quotas() -> None:
         except Retryable:
             away.add(one[1])
             raise
+        except QuotaInconsistent as found:
+            if found.facts["unanswered"]:
+                away.add(one[1])
+            raise
 
     for_each(
         (one for one in stale if one[1] not in away), push, what="the quota of bureau {0[0]} in region {0[1]}"
     )
+
+
+@shared_task(name="provisioning.retire_projects")
+def retire_projects() -> None:
+    """Retire the projects of bureaus that were abolished."""
+    here = jobs.here()
+    with reading(here.engine) as session:
+        names = [region.name for region in list_regions(session)]
+
+    def retire(name: str) -> None:
+        retire_in(here.engine, _cloud(here.settings, name, here.clock), at=here.clock.now())
+
+    for_each(names, retire, what="region {}")
 
 
 @shared_task(name="provisioning.learn_regions")

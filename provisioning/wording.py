@@ -101,6 +101,12 @@ NOTICES: Mapping[str, Pair] = {
         "云服务器 {server} 已由智慧办回收，备份后删除：{reason}",
         "Server {server} was reclaimed by the office; a snapshot is kept and it is deleted: {reason}",
     ),
+    "quota_inconsistent": (
+        "{bureau}（{code}）在区域 {region} 的云上配额不一致，已暂停受理其新的占用；系统会自动重新下发，"
+        "请检查相应服务：{list_zh}",
+        "The quota of {bureau} ({code}) is inconsistent in region {region}'s cloud, and nothing new is "
+        "claimed there; it is pushed again by itself, please check the services: {list_en}",
+    ),
     "lease_ends": (
         "云服务器 {server} 的使用期限至 {end_on}（含当日），还剩 {days} 天",
         "The lease of server {server} ends with {end_on}, in {days} days",

@@ -31,6 +31,21 @@ router = api_router("grants")
 AT_A_REGION = "/bureaus/{code}/grants/{region}"
 
 
+class ServiceFaultOut(Out):
+    """Why a service of the cloud does not hold the quota as it was pushed."""
+
+    service: str = Field(examples=["cinder"])
+    zh: str = Field(examples=["云平台答复 503：服务不可用"])
+    en: str = Field(examples=["the cloud answered 503: service unavailable"])
+
+
+class InconsistentOut(Out):
+    """The quota was pushed to the cloud and not every service holds it; nothing new is claimed meanwhile."""
+
+    since: datetime
+    services: list[ServiceFaultOut]
+
+
 class AccountOut(Out):
     """A bureau's quota in a region. `headroom` is what its own account lets it claim further."""
 
@@ -48,6 +63,9 @@ class AccountOut(Out):
     held: LimitsOut = Field(description="本单位与下级合计占用 · used and carved out, or pooled below it")
     headroom: LimitsOut = Field(description="余量 · what is left")
     excess: list[dict[str, Any]] = Field(description="超出限额之处 · where more is used than a freeze allows")
+    inconsistent: InconsistentOut | None = Field(
+        description="云上配额不一致，空为一致 · which services of the cloud do not hold it, null: each does"
+    )
 
 
 class GrantOut(Out):
@@ -280,7 +298,7 @@ def _out(
     if account is None:
         nothing = dict.fromkeys(("limit", "used", "held", "headroom"), limits_out(Resources()))
         return AccountOut.model_validate(
-            {**place, **nothing, "mode": "reserved", "frozen": None, "excess": []}
+            {**place, **nothing, "mode": "reserved", "frozen": None, "excess": [], "inconsistent": None}
         )
     figures: dict[str, Any] = {
         "limit": limits_out(account.limit),
@@ -290,8 +308,17 @@ def _out(
         "held": limits_out(held_by(account)),
         "headroom": limits_out(headroom_of(account)),
         "excess": excess,
+        "inconsistent": _inconsistent(account),
     }
     return AccountOut(**place, **figures)
+
+
+def _inconsistent(account: QuotaAccount) -> InconsistentOut | None:
+    if account.inconsistent_at is None:
+        return None
+    faults = account.service_faults or {}
+    services = [ServiceFaultOut(service=one, zh=why["zh"], en=why["en"]) for one, why in faults.items()]
+    return InconsistentOut(since=account.inconsistent_at, services=services)
 
 
 def _grant_out(row: Grant) -> GrantOut:

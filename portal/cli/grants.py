@@ -29,7 +29,9 @@ FACTS = (
     Column("name", "名称", "name"),
     Column("region", "区域", "region"),
     Column("mode", "下级方式", "mode", MODES),
+    Column("inconsistent.since", "云上配额不一致，自", "inconsistent in the cloud since"),
 )
+SERVICES = (Column("service", "云服务", "service"), Column("{language}", "原因", "why"))
 AMOUNTS = (
     Column("dimension", "资源", "dimension", DIMENSION_WORDS),
     Column("limit", "配额", "limit", LIMIT_WORDS),
@@ -149,6 +151,9 @@ def _change(
 def _show(account: dict[str, Any], as_json: bool) -> None:
     show_one(account, FACTS, as_json=as_json)
     if not as_json:
+        if account["inconsistent"]:
+            typer.echo()
+            show_list(account["inconsistent"]["services"], SERVICES)
         typer.echo()
         show_list(_lines(account, with_empty=True), AMOUNTS)
 

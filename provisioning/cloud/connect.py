@@ -27,4 +27,4 @@ def connect(settings: Settings, region: str, clock: Clock) -> Cloud:
             reason_en="SIJI_OPENSTACK does not tell of it",
         )
     clouds_file = None if settings.clouds_file is None else str(settings.clouds_file)
-    return OpenStackCloud(where, clouds_file=clouds_file)
+    return OpenStackCloud(where, clouds_file=clouds_file, now=clock.now)

@@ -12,6 +12,7 @@ from provisioning.cloud.observed import (
     Image,
     Project,
     Provider,
+    PushedLimits,
     Server,
     Volume,
 )
@@ -89,21 +90,33 @@ class Cloud(Protocol):
         ...
 
     def ensure_project(self, *, bureau_code: str, name: str, description: str) -> str:
-        """Id of the bureau's project, made if missing, its name and description brought up to what is given.
+        """Id of the bureau's project, made if missing, revived if retired, its name and description brought
+        up to what is given.
 
         `name` is 1–64 of A–Z a–z 0–9 . _ -, `description` any text of up to 255 characters. `Conflict` if
         another bureau's project has the name; `Permanent` for a name that breaks the rule.
         """
         ...
 
-    def list_projects(self) -> list[Project]:
-        """The bureaus' projects; those without a bureau's code are not Siji's and are left out."""
+    def retire_project(self, project_id: str) -> None:
+        """Let nothing new be made in it: `Permanent` for who tries. What is there stays. Retired: fine."""
         ...
 
-    def set_quota(self, project_id: str, limits: Limits) -> Limits:
-        """Write the quota to every service and return what they then say; the caller compares the two.
+    def revive_project(self, project_id: str) -> None:
+        """Take back that it was retired. Of one that is not: fine."""
+        ...
 
-        The cloud has no quota for root disks: `root_gib` is not written, and reads back as None.
+    def list_projects(self) -> list[Project]:
+        """The bureaus' projects, retired ones too; those without a bureau's code are not Siji's and are left
+        out.
+        """
+        ...
+
+    def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
+        """Write the quota to every service, whatever another said, and return what each then holds.
+
+        What failed at one of them is told there and not raised; `Retryable` where none could be asked. The
+        cloud has no quota for root disks: `root_gib` is not written, and reads back as None.
         """
         ...
 

@@ -3,21 +3,23 @@
 Sizes carry their unit in the name; limits and inventories are those of `quota`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from provisioning.quota import Inventory, Resources
+from provisioning.quota import Inventory, Limits, Resources
 
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """A Keystone project; one per bureau, flat in one domain."""
+    """A Keystone project; one per bureau, flat in one domain. In a `retired` one nothing new is made."""
 
     id: str
     name: str
     description: str
     bureau_code: str
+    retired: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,3 +150,43 @@ class Provider:
     kind: ProviderKind
     inventories: tuple[Inventory, ...]
     used: Resources
+
+
+SERVICES: Mapping[str, tuple[str, ...]] = {
+    "nova": ("servers", "vcpus", "ram_mib"),
+    "cinder": ("volumes", "volume_gib"),
+    "neutron": ("addresses",),
+}
+"""Who holds the limit of which dimensions; none has one for root disks."""
+
+Held = Mapping[str, int | None]
+"""Bounds by dimension; None is unlimited."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceFault:
+    """Why a service does not hold what was pushed; `unanswered`: it may pass without anybody's doing."""
+
+    zh: str
+    en: str
+    unanswered: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushedLimits:
+    """`held`: what each service says it holds, None where it cannot be asked: unknown, not 0. `failed`: why,
+    of each that is not known to hold what was pushed.
+    """
+
+    held: Mapping[str, Held | None]
+    failed: Mapping[str, ServiceFault]
+
+    @property
+    def limits(self) -> Limits | None:
+        """What all of them hold, with None for `root_gib`; None where a part of it is unknown."""
+        bounds: dict[str, int | None] = {"root_gib": None}
+        for its in self.held.values():
+            if its is None:
+                return None
+            bounds |= its
+        return Limits.parse(bounds)

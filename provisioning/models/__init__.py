@@ -91,7 +91,9 @@ class QuotaAccount(Base):
     `charged` is what a reserved parent carves out for it: the limit, or, where a frozen grant was shrunk
     below what it held, what it held. `carved` is the sum of the children's `charged` while the mode is
     reserved (zero while shared); `pooled_used` is the usage of the whole subtree while shared or frozen (zero
-    otherwise).
+    otherwise). `inconsistent_at` is since when not every service of the cloud holds the bureau's quota as it
+    was pushed (None: each does, or none was ever pushed), `service_faults` which do not and why:
+    {service: {zh, en}}.
     """
 
     __tablename__ = "quota_accounts"
@@ -111,6 +113,8 @@ class QuotaAccount(Base):
     carved: Mapped[Limits] = mapped_column(AmountsOfLimits)
     pooled_used: Mapped[Resources] = mapped_column(AmountsOfResources)
     version: Mapped[int] = mapped_column(BigInteger, default=1)
+    inconsistent_at: Mapped[datetime | None]
+    service_faults: Mapped[dict[str, Any] | None] = mapped_column(NullableDocument)
 
     @property
     def is_pooled(self) -> bool:
@@ -181,7 +185,10 @@ class Allocation(Base):
 
 
 class PushedQuota(Base):
-    """The second fence: a bureau's own quota as it should be in the cloud and as it was read back there."""
+    """The second fence: a bureau's own quota as it should be in the cloud and as it was read back there.
+
+    `retired_at` is since when its project is, or is about to be, retired, because the bureau is no more.
+    """
 
     __tablename__ = "pushed_quotas"
     __table_args__ = (UniqueConstraint("bureau_id", "region"),)
@@ -194,6 +201,7 @@ class PushedQuota(Base):
     wanted_at: Mapped[datetime]
     read_back: Mapped[Limits | None] = mapped_column(AmountsOfLimits)
     read_back_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
 
 
 # Requests, servers and leases

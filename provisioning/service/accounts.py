@@ -15,9 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from identity.models import Bureau
+from identity.queries import get_bureau_by_id
 from identity.service.tree import keep_tree_still
 from infra.database import locked
-from provisioning.errors import CapacityExceeded, NoSuchRegion, QuotaExceeded, describe
+from provisioning.errors import CapacityExceeded, NoSuchRegion, QuotaExceeded, QuotaInconsistent, describe
 from provisioning.models import Grant, QuotaAccount, Region
 from provisioning.quota import DIMENSIONS, Limits, Resources, Room, Shortfall, headroom
 
@@ -199,6 +200,21 @@ def refuse_overcommit(session: Session, *, region: str, shortfalls: Sequence[Sho
     if shortfalls:
         named = name_shortfalls(session, shortfalls)
         raise CapacityExceeded(region=region, shortfalls=named, **describe(named))
+
+
+def inconsistency_of(session: Session, account: QuotaAccount) -> QuotaInconsistent | None:
+    """What keeps the bureau from new claims while not every service of its cloud holds its quota."""
+    if account.inconsistent_at is None:
+        return None
+    bureau = get_bureau_by_id(session, bureau_id=account.bureau_id)
+    return QuotaInconsistent.of(
+        bureau_id=bureau.id,
+        code=bureau.code,
+        bureau=bureau.name,
+        region=account.region,
+        since_at=account.inconsistent_at,
+        faults=account.service_faults or {},
+    )
 
 
 def name_shortfalls(session: Session, shortfalls: Iterable[Shortfall]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from provisioning.models import Allocation, QuotaAccount
 from provisioning.quota import Limits, Resources, Room, decide, total_used
 from provisioning.service.accounts import (
     find_account,
+    inconsistency_of,
     list_pooled_above,
     lock_account,
     lock_pooled_above,
@@ -80,7 +81,7 @@ def claim_all(
 
     What is held already under its key stays as it is. Raises `QuotaExceeded` with every shortfall of the
     bureau and the shared or frozen ones above it, by the sum; `KeyTaken` if a key stands for another claim;
-    `NotItsSystem`; `NothingAsked`.
+    `NotItsSystem`; `NothingAsked`; `QuotaInconsistent` while the cloud does not hold the bureau's quota.
     """
     for key, asked in amounts.items():
         if not asked:
@@ -141,8 +142,9 @@ def resize(session: Session, *, key: str, amounts: Resources, at: datetime, acto
     """Hold the larger of what is held and `amounts`, until settled or reverted; the same again changes
     nothing.
 
-    Raises `QuotaExceeded` where it grows and does not fit, `AllocationBusy` before the last act was
-    confirmed, `NothingAsked`, `NoSuchAllocation`.
+    Raises `QuotaExceeded` where it grows and does not fit, `QuotaInconsistent` where it grows while the
+    cloud does not hold the bureau's quota, `AllocationBusy` before the last act was confirmed,
+    `NothingAsked`, `NoSuchAllocation`.
     """
     if not amounts:
         raise NothingAsked(key=key)
@@ -262,9 +264,11 @@ def _lock(session: Session, *, key: str) -> tuple[Allocation, QuotaAccount]:
 def _take(
     session: Session, *, region: str, bureau_id: int, own: QuotaAccount | None, asked: Resources
 ) -> None:
-    """Count `asked` at the bureau and every pooled account above it, or raise `QuotaExceeded` and count
-    nothing.
+    """Count `asked` at the bureau and every pooled account above it, or raise `QuotaInconsistent` or
+    `QuotaExceeded` and count nothing.
     """
+    if own is not None and asked and (inconsistent := inconsistency_of(session, own)):
+        raise inconsistent
     pooled = lock_pooled_above(session, region=region, bureau_id=bureau_id)
     refuse_shortfalls(session, region=region, shortfalls=decide(asked, _rooms(bureau_id, own, pooled)))
     if own is None:

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 from identity.service.tree import keep_tree_still
 from infra.clock import city_date
 from infra.database import transaction
+from infra.errors import SijiError
 from provisioning.cloud.driver import Cloud, CloudFailure, Conflict, OverQuota, Permanent
-from provisioning.errors import LeaseOver, ReasonMissing, ServerState
+from provisioning.errors import LeaseOver, QuotaInconsistent, ReasonMissing, ServerState
 from provisioning.lease import is_over
 from provisioning.models import WORKING, Server
-from provisioning.pace import REFUSALS_BORNE, REPUSHES, VISIT_LASTS
+from provisioning.pace import PUSHED_AGAIN_AFTER, REFUSALS_BORNE, REPUSHES, VISIT_LASTS
 from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
 from provisioning.service.fences import find_fenced_project, push_quota
 from provisioning.service.fulfil import claim_for
@@ -174,9 +175,13 @@ def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:
     rule = RULES[work.state]
     try:
         if rule.fenced and work.project_id is None:
-            project_id = push_quota(engine, cloud, bureau_id=work.bureau_id, at=at)
+            project_id = push_quota(
+                engine, cloud, bureau_id=work.bureau_id, at=at, again_after=PUSHED_AGAIN_AFTER
+            )
             work = replace(work, project_id=project_id)
         return rule.visit(cloud, work)
+    except QuotaInconsistent as failure:
+        return Found("retry", fault=_told(failure), asked=work.asked)
     except OverQuota as failure:
         fenced = work.repushes >= REPUSHES
         return Found("broken" if fenced else "retry", fault=_told(failure), asked=work.asked, over_quota=True)
@@ -189,5 +194,5 @@ def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:
         return Found("retry", fault=_told(failure), asked=work.asked)
 
 
-def _told(failure: CloudFailure) -> dict[str, str]:
+def _told(failure: SijiError) -> dict[str, str]:
     return {"zh": failure.message("zh"), "en": failure.message("en")}

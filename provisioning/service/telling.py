@@ -10,6 +10,7 @@ from approval.service import notify
 from identity.models import Person
 from identity.queries import list_chain_ids
 from identity.roles import Role
+from provisioning.errors import QuotaInconsistent
 from provisioning.models import Request, Server
 
 
@@ -52,6 +53,23 @@ def tell_office(
     """
     key = key or f"{code}:office:{server.id}:{server.revision}"
     notify(session, key=key, **_about(server, code, at, facts), **_office(session, server.bureau_id))
+
+
+def tell_office_of_quota(session: Session, inconsistent: QuotaInconsistent, *, at: datetime) -> None:
+    """Tell the office, once for each time, that not every service of a cloud holds a bureau's quota."""
+    named = ("bureau_id", "code", "bureau", "region", "list_zh", "list_en")
+    facts = {name: inconsistent.facts[name] for name in named}
+    bureau_id, code = facts["bureau_id"], inconsistent.code
+    notify(
+        session,
+        key=f"{code}:{facts['region']}:{bureau_id}:{at.isoformat()}",
+        code=code,
+        facts=facts,
+        subject_kind="grant",
+        subject_id=bureau_id,
+        at=at,
+        **_office(session, bureau_id),
+    )
 
 
 def has_left(session: Session, person_id: int) -> bool:

@@ -76,7 +76,8 @@ class QuotaGuard:
         """Grants are not handed over: who granted them takes them back and grants the successor its own."""
 
     def on_abolish(self, session: Session, *, bureau_ids: Collection[int], at: datetime, actor: str) -> None:
-        """A bureau that is abolished has no grant that could end."""
+        """A bureau that is abolished has no grant that could end; its projects in the clouds are retired."""
+        enqueue(session, "provisioning.retire_projects")
 
     def system_holdings(self, session: Session, *, system_ids: Collection[int]) -> dict[int, list[str]]:
         """'allocations' of systems that use something."""

@@ -31,7 +31,8 @@ class Subject:
     """A cloud under test; `many` and `many_volumes` are more than its pages hold.
 
     `wait` lets a little of its time pass. `lose_next_answer` and `break_next` name a call; `fail_second_page`
-    breaks the next long listing. `small` is a region of 64 vCPU, a pool of 2,000 GiB and 3 public addresses,
+    breaks the next long listing; `drop` names a service and what of its next quota call it does not answer,
+    'write', 'read' or both. `small` is a region of 64 vCPU, a pool of 2,000 GiB and 3 public addresses,
     apart from `cloud`.
     """
 
@@ -46,6 +47,7 @@ class Subject:
     fail_second_page: Callable[[], None]
     break_next: Callable[[str], None]
     go_down: Callable[[int], None]
+    drop: Callable[..., None]
 
 
 class SteppedClock:
@@ -71,6 +73,11 @@ def simulated(folder: Path) -> Iterator[Subject]:
         SimulatedRegion(folder / "large.sqlite"),
         SimulatedRegion(folder / "small.sqlite", sizes=SMALL),
     )
+
+    def drop(service: str, *parts: str) -> None:
+        for part in parts:
+            region.inject(Fault.down, operation=f"{QUOTA_CALLS[part]}.{service}")
+
     yield Subject(
         cloud=SimulatedCloud(region.store, region="large", now=clock.now, latency_s=LATENCY_S),
         small=SimulatedCloud(small.store, region="small", now=clock.now, latency_s=LATENCY_S),
@@ -83,6 +90,7 @@ def simulated(folder: Path) -> Iterator[Subject]:
         fail_second_page=lambda: region.inject(Fault.second_page_fails),
         break_next=lambda call: region.inject(Fault.ends_in_error, operation=call),
         go_down=lambda calls: region.inject(Fault.down, count=calls),
+        drop=drop,
     )
     region.store.close()
     small.store.close()
@@ -101,6 +109,10 @@ def openstack(_folder: Path) -> Iterator[Subject]:
         def go_down(calls: int) -> None:
             city.proxies["compute"].drop_next("", calls)
 
+        def drop(service: str, *parts: str) -> None:
+            methods = "|".join(QUOTA_METHODS[part] for part in parts)
+            city.proxies[QUOTA_PROXIES[service]].drop_next(f"({methods}) .*/os-quota-sets/", len(parts))
+
         yield Subject(
             cloud=city.cloud,
             small=small.cloud,
@@ -113,6 +125,7 @@ def openstack(_folder: Path) -> Iterator[Subject]:
             fail_second_page=lambda: city.proxies["compute"].drop_next("GET .*marker="),
             break_next=lambda call: city.proxies["compute"].alter_next(REQUESTS[call][1], make_impossible),
             go_down=go_down,
+            drop=drop,
         )
 
 
@@ -120,7 +133,11 @@ REQUESTS = {
     "create_server": ("compute", r"POST .*/servers$"),
     "create_volume": ("block-storage", r"POST .*/volumes$"),
     "create_address": ("network", r"POST .*/floatingips$"),
+    "set_quota.cinder": ("block-storage", r"PUT .*/os-quota-sets/"),
 }
+QUOTA_CALLS = {"write": "set_quota", "read": "get_quota"}
+QUOTA_METHODS = {"write": "PUT", "read": "GET"}
+QUOTA_PROXIES = {"nova": "compute", "cinder": "block-storage"}
 CLOUDS: dict[str, Callable[[Path], AbstractContextManager[Subject]]] = {
     "openstack": openstack,
     "simulated": simulated,

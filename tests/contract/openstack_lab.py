@@ -17,6 +17,7 @@ from typing import Any
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
+from infra.clock import Clock
 from infra.lab.openstack import engine
 from infra.lab.openstack.sizes import CITY
 from infra.lab.state import default_folder, locked
@@ -105,6 +106,7 @@ def _tested(name: str) -> Tested:
     file.write_text(json.dumps({"clouds": {"tested": told}}))
     cloud = OpenStackCloud(
         OpenStackRegion(name=name, cloud="tested", zones=(ZONE,)),
+        now=Clock().now,
         clouds_file=str(file),
         page_size=PAGE_SIZE,
     )

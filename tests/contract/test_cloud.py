@@ -43,17 +43,51 @@ class TestProjects:
         assert_actionable(caught.value, subject.cloud.region)
         assert [p for p in subject.cloud.list_projects() if p.bureau_code == "1306-x"] == []
 
+    def test_a_retired_one_takes_nothing_new_until_it_is_revived(self, bench: Bench) -> None:
+        cloud, code = bench.cloud, "130699"
+        wanted = {"bureau_code": code, "name": "siji-130699", "description": "撤并前"}
+        project_id = cloud.ensure_project(**wanted)
+        cloud.set_quota(project_id, UNLIMITED)
+        kept = bench.create("kept", project_id=project_id)
+        bench.until(kept.id, ServerStatus.active)
+        for _ in range(2):
+            cloud.retire_project(project_id)
+            assert [(one.id, one.retired) for one in cloud.list_projects() if one.bureau_code == code] == [
+                (project_id, True)
+            ]
+        for _ in range(2):
+            with pytest.raises(Permanent) as caught:
+                bench.create("new", project_id=project_id)
+            assert_actionable(caught.value, cloud.region)
+        assert [server.id for server in cloud.list_servers(project_id=project_id)] == [kept.id]
+        assert cloud.set_quota(project_id, limits(servers=0)).failed == {}
+        cloud.revive_project(project_id)
+        cloud.revive_project(project_id)
+        cloud.set_quota(project_id, UNLIMITED)
+        bench.until(bench.create("new", project_id=project_id).id, ServerStatus.active)
+        cloud.retire_project(project_id)
+        assert cloud.ensure_project(**wanted) == project_id
+        assert not any(one.retired for one in cloud.list_projects())
+        bench.volume(project_id=project_id)
+
+    def test_an_unknown_one_is_not_retired(self, subject: Subject) -> None:
+        for change in (subject.cloud.retire_project, subject.cloud.revive_project):
+            with pytest.raises(NotInCloud):
+                change(UNKNOWN)
+
 
 class TestQuota:
     def test_reads_back_what_was_written_none_and_zero_apart(self, bench: Bench) -> None:
         wanted = Limits.of(
             servers=3, vcpus=None, ram_mib=0, volumes=7, volume_gib=None, addresses=0, root_gib=None
         )
-        assert bench.cloud.set_quota(bench.project_id, wanted) == wanted
+        assert bench.cloud.set_quota(bench.project_id, wanted).limits == wanted
         assert bench.cloud.get_quota(bench.project_id) == wanted
 
     def test_root_disks_have_none(self, bench: Bench) -> None:
-        assert bench.cloud.set_quota(bench.project_id, Limits.of(root_gib=5))["root_gib"] is None
+        held = bench.cloud.set_quota(bench.project_id, Limits.of(root_gib=5)).limits
+        assert held is not None
+        assert held["root_gib"] is None
 
     def test_none_is_unlimited(self, bench: Bench) -> None:
         bench.cloud.set_quota(bench.project_id, UNLIMITED)
@@ -82,7 +116,8 @@ class TestQuota:
 
     def test_may_be_set_below_what_is_used(self, bench: Bench) -> None:
         bench.running("one")
-        assert bench.cloud.set_quota(bench.project_id, limits(vcpus=0, servers=0))["vcpus"] == 0
+        assert bench.cloud.set_quota(bench.project_id, limits(vcpus=0, servers=0)).failed == {}
+        assert bench.cloud.get_quota(bench.project_id)["vcpus"] == 0
         assert bench.cloud.get_quota(bench.project_id)["servers"] == 0
 
     def test_what_is_deleted_makes_room(self, bench: Bench) -> None:
@@ -109,6 +144,37 @@ class TestQuota:
         bench.cloud.set_quota(bench.project_id, limits(addresses=0))
         with pytest.raises(OverQuota):
             bench.cloud.create_address(tag=bench.tag("ip"), project_id=bench.project_id)
+
+    def test_that_one_service_does_not_take_reaches_the_others_and_is_told_of_that_one(
+        self, bench: Bench
+    ) -> None:
+        before = limits(servers=2, volumes=2, volume_gib=20, addresses=2)
+        bench.cloud.set_quota(bench.project_id, before)
+        wanted = limits(servers=5, volumes=5, volume_gib=50, addresses=5)
+        bench.subject.drop("cinder", "write")
+        pushed = bench.cloud.set_quota(bench.project_id, wanted)
+        assert pushed.failed.keys() == {"cinder"}
+        assert pushed.failed["cinder"].unanswered
+        assert pushed.failed["cinder"].zh != pushed.failed["cinder"].en
+        assert pushed.held["cinder"] == {"volumes": 2, "volume_gib": 20}
+        assert pushed.held["nova"] == {"servers": 5, "vcpus": None, "ram_mib": None}
+        assert pushed.held["neutron"] == {"addresses": 5}
+        assert pushed.limits == bench.cloud.get_quota(bench.project_id)
+        again = bench.cloud.set_quota(bench.project_id, wanted)
+        assert (again.failed, again.limits) == ({}, wanted)
+
+    def test_of_a_service_that_cannot_be_read_back_is_unknown(self, bench: Bench) -> None:
+        bench.subject.drop("cinder", "write", "read")
+        pushed = bench.cloud.set_quota(bench.project_id, limits(volumes=5))
+        assert (pushed.held["cinder"], pushed.limits, set(pushed.failed)) == (None, None, {"cinder"})
+        bench.subject.drop("cinder", "read")
+        assert bench.cloud.set_quota(bench.project_id, limits(volumes=5)).failed.keys() == {"cinder"}
+        assert bench.cloud.set_quota(bench.project_id, limits(volumes=5)).failed == {}
+
+    def test_whose_answer_was_lost_is_read_back_as_done(self, bench: Bench) -> None:
+        bench.subject.lose_next_answer("set_quota.cinder")
+        pushed = bench.cloud.set_quota(bench.project_id, limits(volumes=5))
+        assert (pushed.failed, pushed.limits) == ({}, limits(volumes=5, root_gib=None))
 
     def test_of_an_unknown_project_is_not_found(self, bench: Bench) -> None:
         with pytest.raises(NotInCloud):

@@ -19,6 +19,9 @@ from infra.installation import Installation
 from infra.journal import JournalEntry
 from portal.sample.cloud import IMAGE
 from provisioning.cloud.driver import Cloud
+from provisioning.cloud.simulated import Fault, SimulatedRegion
+from provisioning.errors import QuotaInconsistent
+from provisioning.service.fences import push_quota
 from tests.portal.cloud import (
     API,
     CITY_ROOM,
@@ -262,3 +265,36 @@ class FailingCommits:
     @staticmethod
     def _refuse(_session: Session) -> None:
         raise IntegrityError("COMMIT", None, Exception("disk full"))
+
+
+def test_a_quota_that_a_service_of_the_cloud_did_not_take_is_shown_and_blocks_claims(
+    office: TestClient, api: Api, installation: Installation, cloud: Cloud, sign_in: SignIn
+) -> None:
+    region = SimulatedRegion(installation.settings.data_dir / f"region-{REGION}.sqlite")
+    region.inject(Fault.refused, operation="set_quota.cinder", count=2)
+    with reading(installation.engine) as session:
+        bureau_id = get_bureau(session, code=MINZHENG).id
+    with pytest.raises(QuotaInconsistent):
+        push_quota(installation.engine, cloud, bureau_id=bureau_id, at=installation.clock.now())
+    told = office.get(place(MINZHENG)).json()["inconsistent"]
+    assert [one["service"] for one in told["services"]] == ["cinder"]
+    assert "403" in told["services"][0]["zh"]
+    [listed] = [
+        one for one in office.get(f"{place('1306')}/children").json()["items"] if one["bureau"] == MINZHENG
+    ]
+    assert listed["inconsistent"] == told
+    number = submitted(api("minzheng"), wish(installation))
+    for login, step in (("shenhe", "accept"), ("shenhe", "review")):
+        assert decide(api(login), number, step).status_code == 200
+    refused = decide(api("hezhun"), number, "verify")
+    assert (refused.status_code, refused.json()["code"]) == (409, "quota_inconsistent")
+    browser = sign_in("shenhe")
+    page = browser.get(f"/bureaus/{MINZHENG}/grants/{REGION}").text
+    assert "云上配额不一致" in page
+    assert "<strong>Cinder</strong>：" in page
+    assert f"/bureaus/{MINZHENG}/grants/{REGION}" in browser.get("/notices").text
+    region.lift()
+    push_quota(installation.engine, cloud, bureau_id=bureau_id, at=installation.clock.now())
+    assert office.get(place(MINZHENG)).json()["inconsistent"] is None
+    assert "云上配额不一致" not in browser.get(f"/bureaus/{MINZHENG}/grants/{REGION}").text
+    assert decide(api("hezhun"), number, "verify").status_code == 200

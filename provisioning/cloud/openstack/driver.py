@@ -1,5 +1,8 @@
 """The driver of one OpenStack region: projects, catalogue, servers, volumes, addresses over one session."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from infra.settings import OpenStackRegion
 from provisioning.cloud.openstack.addresses import Addresses
 from provisioning.cloud.openstack.projects import Projects
@@ -18,11 +21,12 @@ class OpenStackCloud(Projects, Servers, Volumes, Addresses):
         self,
         where: OpenStackRegion,
         *,
+        now: Callable[[], datetime],
         clouds_file: str | None = None,
         page_size: int = PAGE_SIZE,
     ) -> None:
         """Without `clouds_file` the SDK looks where it always does."""
-        super().__init__(Session(where, clouds_file), page_size=page_size)
+        super().__init__(Session(where, clouds_file, now), page_size=page_size)
 
     @property
     def region(self) -> str:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import keystoneauth1.exceptions as keystone
 import openstack.exceptions as sdk
 
+from infra.clock import CITY_ZONE
 from provisioning.cloud.driver import Conflict, NotInCloud, OverQuota, Permanent, Retryable
 from provisioning.cloud.labels import Fault
 
@@ -49,6 +51,14 @@ class Failures:
     def unanswered(self, zh: str, en: str) -> Retryable:
         """It may be done or not."""
         return Retryable(**self._facts, reason_zh=zh, reason_en=en)
+
+    def paused(self, unanswered: int, until: datetime) -> Retryable:
+        """It was not even asked: it is left alone for a while after so many calls had no answer."""
+        clock = until.astimezone(CITY_ZONE).strftime("%H:%M:%S")
+        return self.unanswered(
+            f"连续 {unanswered} 次调用没有得到答复，对该区域的调用暂停至 {clock}",
+            f"{unanswered} calls in a row had no answer, calls to the region pause until {clock}",
+        )
 
     def refused(self, zh: str, en: str) -> Permanent:
         """It can never be done as it is."""

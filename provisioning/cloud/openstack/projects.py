@@ -5,7 +5,7 @@ from typing import Any
 import openstack.exceptions as sdk
 
 from provisioning.cloud.labels import find_project_fault
-from provisioning.cloud.observed import Project, Provider, ProviderKind
+from provisioning.cloud.observed import Project, Provider, ProviderKind, PushedLimits
 from provisioning.cloud.openstack import quotas
 from provisioning.cloud.openstack.catalogue import Catalogue, told_by
 from provisioning.cloud.openstack.failures import Failures
@@ -13,6 +13,8 @@ from provisioning.quota import Inventory, Limits, Resources
 
 PREFIX = "siji-bureau:"
 """Of the tag that says whose a project is."""
+RETIRED = "siji-retired"
+"""The tag, beside it, of a project that was disabled because its bureau is no more."""
 ROLE = "member"
 CLASSES = {"VCPU": "vcpus", "MEMORY_MB": "ram_mib", "DISK_GB": "root_gib"}
 
@@ -39,9 +41,20 @@ class Projects(Catalogue):
                     ) from error
             elif (found.name, found.description) != (name, description):
                 identity.update_project(found, name=name, description=description)
+            _mark(cloud, found, retired=False)
             role = identity.find_role(ROLE, ignore_missing=False)
             identity.assign_project_role_to_user(found.id, cloud.current_user_id, role.id)
             return str(found.id)
+
+    def retire_project(self, project_id: str) -> None:
+        """See Cloud. A disabled project gives out no tokens, and those given out are void."""
+        with self._session.calling("retire_project") as (cloud, failures):
+            _mark(cloud, _get_project(cloud, project_id, failures), retired=True)
+
+    def revive_project(self, project_id: str) -> None:
+        """See Cloud."""
+        with self._session.calling("revive_project") as (cloud, failures):
+            _mark(cloud, _get_project(cloud, project_id, failures), retired=False)
 
     def list_projects(self) -> list[Project]:
         """See Cloud."""
@@ -49,22 +62,27 @@ class Projects(Catalogue):
             domain = self._domain_id(cloud, failures)
             found = [(one, _bureau_of(one)) for one in cloud.identity.projects(domain_id=domain)]
             return [
-                Project(id=one.id, name=one.name, description=one.description or "", bureau_code=code)
+                Project(
+                    id=one.id,
+                    name=one.name,
+                    description=one.description or "",
+                    bureau_code=code,
+                    retired=RETIRED in one.tags,
+                )
                 for one, code in found
                 if code is not None
             ]
 
-    def set_quota(self, project_id: str, limits: Limits) -> Limits:
+    def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
         """See Cloud."""
         with self._session.calling("set_quota") as (cloud, failures):
-            _check_project(cloud, project_id, failures)
-            quotas.write(cloud, project_id, limits)
-            return quotas.read(cloud, project_id)
+            _get_project(cloud, project_id, failures)  # Cinder takes a quota for one that does not exist
+            return quotas.push(cloud, failures, project_id, limits)
 
     def get_quota(self, project_id: str) -> Limits:
         """See Cloud."""
         with self._session.calling("get_quota") as (cloud, failures):
-            _check_project(cloud, project_id, failures)
+            _get_project(cloud, project_id, failures)
             return quotas.read(cloud, project_id)
 
     def inventory(self) -> list[Provider]:
@@ -101,12 +119,18 @@ class Projects(Catalogue):
         ]
 
 
-def _check_project(cloud: Any, project_id: str, failures: Failures) -> None:
-    """Cinder takes a quota for a project that does not exist."""
+def _get_project(cloud: Any, project_id: str, failures: Failures) -> Any:
     try:
-        cloud.identity.get_project(project_id)
+        return cloud.identity.get_project(project_id)
     except sdk.NotFoundException as error:
         raise failures.missing("项目", "project", project_id) from error
+
+
+def _mark(cloud: Any, project: Any, *, retired: bool) -> None:
+    """Disabled and tagged, or neither, in one request, if it is not so already."""
+    tags = [tag for tag in project.tags if tag != RETIRED] + ([RETIRED] if retired else [])
+    if (project.is_enabled, sorted(project.tags)) != (not retired, sorted(tags)):
+        cloud.identity.update_project(project, is_enabled=not retired, tags=tags)
 
 
 def _bureau_of(project: Any) -> str | None:

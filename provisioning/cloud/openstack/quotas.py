@@ -6,30 +6,39 @@ from typing import Any
 
 import openstack.exceptions as sdk
 
+from provisioning.cloud.observed import SERVICES, Held, PushedLimits
 from provisioning.cloud.openstack.failures import Failures
+from provisioning.cloud.pushing import push_to_each
 from provisioning.quota import Limits, Resources
 
 COMPUTE = {"servers": "instances", "vcpus": "cores", "ram_mib": "ram"}
 STORAGE = {"volumes": "volumes", "volume_gib": "gigabytes"}
 NETWORK = {"addresses": "floating_ips"}
+NAMES = {"nova": COMPUTE, "cinder": STORAGE, "neutron": NETWORK}
 UNLIMITED = -1
 UNBOUNDED = {"ports": UNLIMITED}
 """What servers need of Neutron and Siji grants with them."""
 
 
-def write(cloud: Any, project_id: str, limits: Limits) -> None:
-    """All three; the first that fails ends it."""
-    cloud.compute.update_quota_set(project_id, force=True, **_told(COMPUTE, limits))  # below the usage too
-    cloud.block_storage.update_quota_set(project_id, **_told(STORAGE, limits))
-    cloud.network.update_quota(project_id, **_told(NETWORK, limits), **UNBOUNDED)
+def push(cloud: Any, failures: Failures, project_id: str, limits: Limits) -> PushedLimits:
+    """To each of the three, and back."""
+
+    def write(service: str) -> None:
+        with failures.translated():
+            _write(cloud, service, project_id, limits)
+
+    def read_back(service: str) -> Held:
+        with failures.translated():
+            return _read(cloud, service, project_id)
+
+    return push_to_each(limits, write, read_back)
 
 
 def read(cloud: Any, project_id: str) -> Limits:
     """As the services hold them."""
     held: dict[str, int | None] = {"root_gib": None}
-    held |= _heard(COMPUTE, cloud.compute.get_quota_set(project_id))
-    held |= _heard(STORAGE, cloud.block_storage.get_quota_set(project_id))
-    held |= _heard(NETWORK, cloud.network.get_quota(project_id))
+    for service in SERVICES:
+        held |= _read(cloud, service, project_id)
     return Limits.parse(held)
 
 
@@ -60,6 +69,28 @@ def _shortfalls(cloud: Any, project_id: str, asked: Resources) -> list[dict[str,
             if limit != UNLIMITED and used + asked[key] > limit:
                 found.append({"dimension": key, "limit": limit, "used": used, "asked": asked[key]})
     return found
+
+
+def _write(cloud: Any, service: str, project_id: str, limits: Limits) -> None:
+    told = _told(NAMES[service], limits)
+    match service:
+        case "nova":
+            cloud.compute.update_quota_set(project_id, force=True, **told)  # below the usage too
+        case "cinder":
+            cloud.block_storage.update_quota_set(project_id, **told)
+        case _:
+            cloud.network.update_quota(project_id, **told, **UNBOUNDED)
+
+
+def _read(cloud: Any, service: str, project_id: str) -> dict[str, int | None]:
+    match service:
+        case "nova":
+            held = cloud.compute.get_quota_set(project_id)
+        case "cinder":
+            held = cloud.block_storage.get_quota_set(project_id)
+        case _:
+            held = cloud.network.get_quota(project_id)
+    return _heard(NAMES[service], held)
 
 
 def _told(names: dict[str, str], limits: Limits) -> dict[str, int]:

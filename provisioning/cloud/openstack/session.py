@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from random import SystemRandom
 from typing import Any, Generic, TypeVar
 
 import keystoneauth1.exceptions as keystone
@@ -16,6 +18,15 @@ from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
 from infra.settings import OpenStackRegion
+from provisioning.cloud.driver import CloudFailure, Retryable
+from provisioning.cloud.openstack.breaker import (
+    Circuit,
+    answered,
+    begun,
+    given_up,
+    lets_through,
+    not_answered,
+)
 from provisioning.cloud.openstack.failures import Failures
 
 T = TypeVar("T")
@@ -23,8 +34,13 @@ KEPT_S = 60.0
 ANSWER_WITHIN_S = 15
 """Within a visit's time (`pace.VISIT_LASTS`): else the next looks a tag up while it is being created."""
 NO_RETRIES: dict[str, Any] = {"connect_retries": 0, "status_code_retries": 0, "image_status_code_retries": 0}
-"""Whoever called tries again, after a look at what is there; a creation must not be repeated by itself."""
+"""Whoever called tries again, after a look at what is there; a creation must not be repeated by itself.
+
+Nor are reads: a visit and a sweep are repeated as a whole, with a back-off that has its spread (pace.py), and
+one more try of each read in them would use up a visit's time and multiply the load on a cloud that is down.
+"""
 IN_FLIGHT = 16
+CHANCE = SystemRandom()
 
 
 class Kept(Generic[T]):
@@ -51,8 +67,10 @@ class Kept(Generic[T]):
 class Session:
     """One region of one cloud."""
 
-    def __init__(self, where: OpenStackRegion, clouds_file: str | None) -> None:
+    def __init__(self, where: OpenStackRegion, clouds_file: str | None, now: Callable[[], datetime]) -> None:
         self.where = where
+        self._now = now
+        self._circuit = Circuit()
         self._clouds_file = clouds_file
         self._lock = threading.Lock()
         self._admin: Connection | None = None
@@ -64,7 +82,8 @@ class Session:
         """The administrator's connection for the length of a call of the driver, and its words for failures.
 
         What the SDK raises within leaves as a `CloudFailure`. At most IN_FLIGHT calls are under way: none is
-        made within another.
+        made within another. While the region is left alone because it did not answer (breaker.py), none is
+        made at all, and `Retryable` says until when: a worker spends no time-out on each of its servers.
         """
         failures = Failures(self.where.name, call)
         if not self._in_flight.acquire(timeout=ANSWER_WITHIN_S):
@@ -72,10 +91,37 @@ class Session:
                 f"已有 {IN_FLIGHT} 个调用在等待该区域", f"{IN_FLIGHT} calls wait for the region already"
             )
         try:
-            with failures.translated():
+            with self._unless_paused(failures), failures.translated():
                 yield self.admin(), failures
         finally:
             self._in_flight.release()
+
+    @contextmanager
+    def _unless_paused(self, failures: Failures) -> Iterator[None]:
+        with self._lock:
+            circuit, at = self._circuit, self._now()
+            passes = lets_through(circuit, at)
+            if passes:
+                self._circuit = begun(circuit)
+            tries = passes and circuit.until is not None
+        if not passes:
+            raise failures.paused(circuit.unanswered, circuit.until or at)
+        try:
+            yield
+        except Retryable:
+            self._turn(not_answered, self._now(), tried=tries, spread=CHANCE.random())
+            raise
+        except CloudFailure:
+            self._turn(answered)
+            raise
+        except BaseException:
+            self._turn(given_up, tried=tries)
+            raise
+        self._turn(answered)
+
+    def _turn(self, change: Callable[..., Circuit], *how: Any, **more: Any) -> None:
+        with self._lock:
+            self._circuit = change(self._circuit, *how, **more)
 
     def scoped(self, project_id: str, failures: Failures) -> Any:
         """A connection whose token is of `project_id`; `NotInCloud` if there is no such project."""

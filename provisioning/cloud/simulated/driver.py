@@ -11,13 +11,16 @@ from datetime import datetime
 from provisioning.cloud.observed import (
     Address,
     Flavor,
+    Held,
     Image,
     Project,
     Provider,
+    PushedLimits,
     Server,
     ServerStatus,
     Volume,
 )
+from provisioning.cloud.pushing import push_to_each
 from provisioning.cloud.simulated import projects, servers, volumes
 from provisioning.cloud.simulated.faults import Injected, take, take_page_failure
 from provisioning.cloud.simulated.step import Step, is_due, settle, to_us, unanswered
@@ -58,16 +61,39 @@ class SimulatedCloud:
         with self._writing("ensure_project") as step:
             return projects.ensure_project(step, bureau_code, name, description)
 
+    def retire_project(self, project_id: str) -> None:
+        """See Cloud."""
+        with self._writing("retire_project") as step:
+            projects.set_retired(step, project_id, retired=True)
+
+    def revive_project(self, project_id: str) -> None:
+        """See Cloud."""
+        with self._writing("revive_project") as step:
+            projects.set_retired(step, project_id, retired=False)
+
     def list_projects(self) -> list[Project]:
         """See Cloud."""
         with self._reading("list_projects") as step:
             return projects.list_projects(step.db)
 
-    def set_quota(self, project_id: str, limits: Limits) -> Limits:
+    def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
         """See Cloud."""
-        with self._writing("set_quota") as step:
-            projects.set_quota(step, project_id, limits)
-            return projects.get_quota(step, project_id)
+
+        def write(service: str) -> None:
+            with self._writing(f"set_quota.{service}") as step:
+                projects.set_quota(step, project_id, service, limits)
+
+        def read(service: str) -> Held:
+            with self._reading(f"get_quota.{service}") as step:
+                return projects.get_part(step, project_id, service)
+
+        call = "set_quota"
+        met = self._meet(call)
+        with self._reached(call), self._store.reading() as db:
+            projects.get_quota(self._step(db, call, met), project_id)
+        pushed = push_to_each(limits, write, read)
+        self._answer(call, met)
+        return pushed
 
     def get_quota(self, project_id: str) -> Limits:
         """See Cloud."""

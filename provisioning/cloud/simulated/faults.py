@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from provisioning.cloud.observed import SERVICES
 from provisioning.cloud.simulated.store import SimulatedStore, Sizes
 
 SLOWED = frozenset({
@@ -16,10 +17,12 @@ SLOWED = frozenset({
 })  # fmt: skip
 DOOMED = frozenset({"create_server", "resize_server", "create_volume", "snapshot_server"})
 WRITES = SLOWED | {
-    "ensure_project", "set_quota", "ensure_flavor", "delete_image", "create_address", "associate_address",
-    "delete_address",
+    "ensure_project", "retire_project", "revive_project", "set_quota", "ensure_flavor", "delete_image",
+    "create_address", "associate_address", "delete_address",
 }  # fmt: skip
 LISTINGS = frozenset({"list_servers", "list_volumes", "list_addresses"})
+PARTS = frozenset(f"{call}.{service}" for call in ("set_quota", "get_quota") for service in SERVICES)
+"""What a call does at one service; only a fault that names it meets it."""
 OPERATIONS = WRITES | LISTINGS | {
     "list_projects", "get_quota", "list_flavors", "list_images", "inventory", "find_server", "get_server",
     "find_image", "find_volume", "get_volume", "find_address",
@@ -77,7 +80,9 @@ class SimulatedRegion:
         listing, `slow` and `ends_in_error` what finishes later, the others every write. Further injections
         wait behind.
         """
-        if operation is not None and operation not in (MEETS[fault] if fault in BY_NATURE else OPERATIONS):
+        if operation is not None and operation not in (
+            MEETS[fault] if fault in BY_NATURE else OPERATIONS | PARTS
+        ):
             raise ValueError(f"{fault} does not fit {operation}")
         with self.store.writing() as db:
             db.execute(

@@ -7,7 +7,9 @@ from uuid import uuid4
 from provisioning.cloud.driver import OverQuota
 from provisioning.cloud.labels import find_project_fault
 from provisioning.cloud.observed import (
+    SERVICES,
     Flavor,
+    Held,
     Image,
     ImageStatus,
     Project,
@@ -63,25 +65,41 @@ def ensure_project(step: Step, bureau_code: str, name: str, description: str) ->
         " SET name = excluded.name, description = excluded.description",
         (uuid4().hex, name, description, bureau_code, *(NEW_PROJECT[key] for key in QUOTA)),
     )
-    return str(
-        step.db.execute("SELECT id FROM projects WHERE bureau_code = ?", (bureau_code,)).fetchone()["id"]
-    )
+    found = step.db.execute("SELECT id FROM projects WHERE bureau_code = ?", (bureau_code,)).fetchone()
+    set_retired(step, found["id"], retired=False)
+    return str(found["id"])
+
+
+def set_retired(step: Step, project_id: str, *, retired: bool) -> None:
+    """Let nothing new be made in it, or again."""
+    get_quota(step, project_id)
+    change = "INSERT OR IGNORE INTO retired_projects VALUES (?)"
+    step.db.execute(change if retired else "DELETE FROM retired_projects WHERE project_id = ?", (project_id,))
 
 
 def list_projects(db: sqlite3.Connection) -> list[Project]:
     """All projects, by name."""
-    rows = db.execute("SELECT id, name, description, bureau_code FROM projects ORDER BY name")
-    return [Project(**row) for row in map(dict, rows)]
+    rows = db.execute(
+        "SELECT id, name, description, bureau_code, project_id IS NOT NULL AS retired"
+        " FROM projects LEFT JOIN retired_projects ON project_id = id ORDER BY name"
+    )
+    return [Project(**{**row, "retired": bool(row["retired"])}) for row in map(dict, rows)]
 
 
-def set_quota(step: Step, project_id: str, limits: Limits) -> None:
-    """Write the six limits."""
-    get_quota(step, project_id)
+def set_quota(step: Step, project_id: str, service: str, limits: Limits) -> None:
+    """Write the limits that one service has; the others keep theirs."""
+    held = get_quota(step, project_id)
     step.db.execute(
         "UPDATE projects SET servers = :servers, vcpus = :vcpus, ram_mib = :ram_mib, volumes = :volumes,"
         " volume_gib = :volume_gib, addresses = :addresses WHERE id = :id",
-        {key: limits[key] for key in QUOTA} | {"id": project_id},
+        {key: (limits if key in SERVICES[service] else held)[key] for key in QUOTA} | {"id": project_id},
     )
+
+
+def get_part(step: Step, project_id: str, service: str) -> Held:
+    """Read the limits that one service has."""
+    limits = get_quota(step, project_id)
+    return {key: limits[key] for key in SERVICES[service]}
 
 
 def get_quota(step: Step, project_id: str) -> Limits:
@@ -96,7 +114,11 @@ def get_quota(step: Step, project_id: str) -> Limits:
 
 
 def check_quota(step: Step, project_id: str, **asked: int) -> None:
-    """Refuse, naming every shortfall, where the project's quota has no room for `asked` more."""
+    """Refuse, naming every shortfall, where the project's quota has no room for `asked` more, and whatever is
+    asked of a project that was retired.
+    """
+    if step.one("SELECT 1 FROM retired_projects WHERE project_id = ?", project_id):
+        raise step.refused(f"项目 {project_id} 已停用", f"project {project_id} is disabled")
     limits = get_quota(step, project_id)
     used = dict(step.db.execute(USED, {"id": project_id}).fetchone())
     shortfalls = [

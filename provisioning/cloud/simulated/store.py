@@ -20,6 +20,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS projects (
   id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, description TEXT NOT NULL, bureau_code TEXT NOT NULL UNIQUE,
   servers INTEGER, vcpus INTEGER, ram_mib INTEGER, volumes INTEGER, volume_gib INTEGER, addresses INTEGER);
+CREATE TABLE IF NOT EXISTS retired_projects (project_id TEXT PRIMARY KEY REFERENCES projects);
 CREATE TABLE IF NOT EXISTS flavors (
   name TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, vcpus INTEGER NOT NULL, ram_mib INTEGER NOT NULL,
   root_gib INTEGER NOT NULL);
