@@ -1,5 +1,7 @@
 """The cloud contract, for each of `clouds.CLOUDS`: servers, their resize and their snapshots."""
 
+from typing import Any
+
 import pytest
 
 from infra.errors import Kind
@@ -46,7 +48,7 @@ class TestServers:
 
     def test_take_the_longest_tag(self, bench: Bench) -> None:
         tag = bench.tag("x" * 60)[:60]
-        asked = {"project_id": bench.project_id, "name": "x", "flavor": "c2"}
+        asked: dict[str, Any] = {"project_id": bench.project_id, "name": "x", "flavor": "c2"}
         asked |= {"image": bench.subject.image, "zone": bench.subject.zone}
         made = bench.cloud.create_server(tag=tag, **asked)
         found = bench.cloud.find_server(tag)
@@ -93,8 +95,8 @@ class TestServers:
     def test_what_no_cloud_takes_is_refused_and_leaves_nothing(
         self, bench: Bench, wrong: dict[str, str]
     ) -> None:
-        asked = {"tag": bench.tag("x"), "project_id": bench.project_id, "name": "x", "flavor": "c2"}
-        asked |= {"image": bench.subject.image, "zone": bench.subject.zone}
+        asked: dict[str, Any] = {"tag": bench.tag("x"), "project_id": bench.project_id, "name": "x"}
+        asked |= {"flavor": "c2", "image": bench.subject.image, "zone": bench.subject.zone}
         with pytest.raises(Permanent) as caught:
             bench.cloud.create_server(**(asked | wrong))
         assert_actionable(caught.value, bench.cloud.region)
