@@ -62,8 +62,8 @@ def find_options_fault(options: Options) -> Fault | None:
         )
     if options.admin_password is not None and not _is_password(options.admin_password):
         return (
-            f"初始密码须为 1–{NAME_LENGTH} 个可见字符",
-            f"the first-boot password is not 1–{NAME_LENGTH} printable characters",
+            f"初始密码须为 1–{NAME_LENGTH} 个可见字符，不含空格",
+            f"the first-boot password is not 1–{NAME_LENGTH} printable characters without spaces",
         )
     length = len(options.encoded_user_data or "")
     if length > USER_DATA_BYTES:

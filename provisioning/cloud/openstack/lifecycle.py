@@ -18,7 +18,10 @@ class Lifecycle(Servers):
     def reboot_server(self, server_id: str, *, hard: bool) -> None:
         """See Cloud."""
         with self._session.calling("reboot_server") as (cloud, failures):
-            get_server(cloud, server_id, failures)
+            if get_server(cloud, server_id, failures).compute_host is None:
+                raise failures.conflict(
+                    f"云服务器 {server_id} 不在任何主机上", f"the server {server_id} is on no host"
+                )
             with unless(cloud, server_id, lambda now: _is_rebooting(now)):
                 cloud.compute.reboot_server(server_id, "HARD" if hard else "SOFT")
 

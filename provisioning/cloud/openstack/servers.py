@@ -25,6 +25,7 @@ STATES |= {"SHELVED": ServerStatus.shelved, "HARD_REBOOT": ServerStatus.reboot}
 GROUP = "siji_group"
 """Names its group in a server's metadata: Nova's listings tell of no groups."""
 SECRETS = ("adminPass", "user_data")
+"""What Nova calls them when it quotes them."""
 TELLS_IMAGE_ID = "2.45"
 """Since which version of its API Nova answers with the id of the image that it makes."""
 FORBIDDEN = 403
@@ -63,8 +64,8 @@ class Servers(Zones):
             asked = Resources.of(servers=1, vcpus=size.vcpus, ram_mib=size.ram)
             with (
                 over_quota_told(cloud, failures, project_id, asked, status=FORBIDDEN),
-                self._ensured.trusted(*_relied_on(project_id, zone, options)),
                 _secrets_hidden(failures, options),
+                self._ensured.trusted(*_relied_on(project_id, zone, options)),
             ):
                 made = theirs.compute.create_server(
                     name=name,
@@ -250,16 +251,19 @@ def _relied_on(project_id: str, zone: str, options: Options) -> list[tuple[Any, 
 
 @contextmanager
 def _secrets_hidden(failures: Failures, options: Options) -> Iterator[None]:
-    """A refusal may quote what it refuses: of a password or user data that must not be told."""
-    told = [*SECRETS, *filter(None, (options.admin_password, options.user_data, options.encoded_user_data))]
+    """A refusal may quote what it refuses; a password or user data must not be told on."""
     try:
         yield
     except sdk.BadRequestException as error:
-        if not any(one in str(error.details or error.message) for one in told):
+        said = str(error.details or error.message)
+        if any(one in said for one in SECRETS):
+            raise failures.refused(
+                "云平台不接受该初始密码或用户数据",
+                "the cloud does not take the first-boot password or user data",
+            ) from None
+        if options.admin_password is None or options.admin_password not in said:
             raise
-        raise failures.refused(
-            "云平台不接受该初始密码或用户数据", "the cloud does not take the first-boot password or user data"
-        ) from None
+        raise failures.of_status(error.status_code, said.replace(options.admin_password, "…")) from None
 
 
 def _rests(found: Any, wanted: ServerStatus) -> bool:
