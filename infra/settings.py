@@ -3,21 +3,53 @@
 Nothing else in the product reads the environment. docs/settings.md lists every field; a test sees to it.
 """
 
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Cidr = Annotated[str, AfterValidator(lambda told: str(ip_network(told)))]
+"""A network, IPv4 or IPv6, with no bits set beyond its prefix."""
+
+
+class SecurityRule(BaseModel):
+    """What may reach servers from `cidr`, or leave them for it (`egress`), on the first to last of `ports`.
+
+    Without ports all of them; only TCP and UDP have any. `description` is for people.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protocol: Literal["tcp", "udp", "icmp", "any"]
+    ports: tuple[Port, Port] | None = None
+    cidr: Cidr
+    direction: Literal["ingress", "egress"] = "ingress"
+    description: str = Field(default="", max_length=255)
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> Self:
+        if self.ports is not None and self.protocol not in ("tcp", "udp"):
+            raise ValueError(f"{self.protocol} has no ports")
+        if self.ports is not None and self.ports[0] > self.ports[1]:
+            raise ValueError("the first port is beyond the last")
+        return self
 
 
 class Zone(BaseModel):
-    """A network zone in an OpenStack: its network, and the addresses to make it with if it is missing."""
+    """A network zone in an OpenStack: its network, and the addresses to make it with if it is missing.
+
+    `rules` are those of its servers' security group; without any they have Neutron's default group.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     network: str
     cidr: str
+    rules: tuple[SecurityRule, ...] = ()
 
 
 class OpenStackRegion(BaseModel):

@@ -3,9 +3,11 @@
 `tests/contract/test_cloud.py` is its meaning; what a cloud shows is in `observed`.
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 from infra.errors import Kind, SijiError
+from provisioning.cloud.maintenance import Maintenance
 from provisioning.cloud.observed import (
     Address,
     Flavor,
@@ -16,6 +18,7 @@ from provisioning.cloud.observed import (
     Server,
     Volume,
 )
+from provisioning.cloud.options import NO_OPTIONS, Options
 from provisioning.quota import Limits
 
 
@@ -73,7 +76,7 @@ class OverQuota(Permanent):
     code = "cloud_over_quota"
 
 
-class Cloud(Protocol):
+class Cloud(Maintenance, Protocol):
     """One region of one cloud. Safe to use from several threads.
 
     Every call may raise `Retryable`; other failures are named. A call that returns was accepted and lasts;
@@ -128,8 +131,21 @@ class Cloud(Protocol):
         """All flavors, by name."""
         ...
 
-    def ensure_flavor(self, *, name: str, vcpus: int, ram_mib: int, root_gib: int) -> Flavor:
-        """The flavor of that name, made if missing; `Conflict` if it is there with other sizes."""
+    def ensure_flavor(
+        self,
+        *,
+        name: str,
+        vcpus: int,
+        ram_mib: int,
+        root_gib: int,
+        project_ids: Collection[str] | None = None,
+    ) -> Flavor:
+        """The flavor of that name, made if missing; `Conflict` if it is there with other sizes.
+
+        `project_ids` None: everybody's. Else exactly those projects may use it from now on, none if there are
+        none; servers that others have of it stay. Whether it is everybody's is settled when it is made:
+        `Conflict` for the other. `NotInCloud` for an unknown project.
+        """
         ...
 
     def list_images(self) -> list[Image]:
@@ -145,12 +161,22 @@ class Cloud(Protocol):
         ...
 
     def create_server(
-        self, *, tag: str, project_id: str, name: str, flavor: str, image: str, zone: str
+        self,
+        *,
+        tag: str,
+        project_id: str,
+        name: str,
+        flavor: str,
+        image: str,
+        zone: str,
+        options: Options = NO_OPTIONS,
     ) -> Server:
         """Have a server built; flavor and image (its newest active one) by name, zone the network zone.
 
-        `OverQuota` where the project's quota forbids it; `Permanent` for an unusable name, tag, zone or a
-        flavor too small for the image. Where no host has room it is accepted and ends in ERROR.
+        `OverQuota` where the project's quota forbids it; `Permanent` for an unusable name, tag, zone, option,
+        a flavor that is other projects', a flavor or root volume too small for the image; `Conflict` for a
+        group that is there with the other policy. Where no host has room, or a root volume is over the quota
+        or finds no pool, it is accepted and ends in ERROR.
         """
         ...
 
@@ -174,12 +200,49 @@ class Cloud(Protocol):
         """SHUTOFF → ACTIVE. Of one that is running: fine. `Conflict` while something else is under way."""
         ...
 
+    def reboot_server(self, server_id: str, *, hard: bool) -> None:
+        """ACTIVE, and SHUTOFF or ERROR if `hard` → REBOOT → ACTIVE; `hard` is as the power is cut.
+
+        Of one that is being rebooted: fine. `Conflict` in another state.
+        """
+        ...
+
+    def shelve_server(self, server_id: str) -> None:
+        """ACTIVE or SHUTOFF → SHELVED_OFFLOADED: on no host, its root disk kept as an image.
+
+        Its quota, volumes, addresses stay with it. Of one that is shelved: fine. `Conflict` in another state.
+        """
+        ...
+
+    def unshelve_server(self, server_id: str) -> None:
+        """SHELVED_OFFLOADED → ACTIVE. Of one that is ACTIVE or on its way: fine. `Conflict` in another state.
+
+        Where no host has room it is accepted and stays shelved.
+        """
+        ...
+
+    def rebuild_server(self, server_id: str, *, image: str) -> None:
+        """ACTIVE, SHUTOFF or ERROR → REBUILD → ACTIVE, or SHUTOFF as before, with the root disk made anew.
+
+        `image` as in `create_server`. Its id, tag, host, addresses and volumes stay. Of one that is being
+        rebuilt: fine; each call after the end of one rebuilds again. `Permanent` for a flavor or root volume
+        too small for the image; `Conflict` in another state.
+        """
+        ...
+
+    def console_url(self, server_id: str) -> str:
+        """Address of the server's screen for a browser. It holds a secret of some minutes: keep it not.
+
+        `Conflict` while the server is on no host; `Permanent` where the cloud has no such consoles.
+        """
+        ...
+
     def resize_server(self, server_id: str, *, flavor: str) -> None:
         """ACTIVE or SHUTOFF → RESIZE → VERIFY_RESIZE with the new flavor.
 
         Both sizes are held until it is confirmed or reverted. `OverQuota` for growth over the quota;
-        `Permanent` for its present flavor; `Conflict` in another state. Where no host has room it is accepted
-        and returns to what it was.
+        `Permanent` for its present flavor or other projects'; `Conflict` in another state. Where no host has
+        room it is accepted and returns to what it was.
         """
         ...
 
@@ -219,6 +282,15 @@ class Cloud(Protocol):
         """All volumes of the project, or of the region; those of other makers too."""
         ...
 
+    def extend_volume(self, volume_id: str, *, size_gib: int) -> None:
+        """available or in-use → extending → as it was, with the new size. Of that size already: fine.
+
+        `OverQuota` for growth over the quota; `Permanent` for a smaller size; `Conflict` in another state,
+        and for one in-use where the cloud cannot. Where the pool has no room it is accepted and keeps its
+        size.
+        """
+        ...
+
     def attach_volume(self, volume_id: str, *, server_id: str) -> None:
         """available → attaching → in-use, on an ACTIVE or SHUTOFF server. Attached there already: fine.
 
@@ -228,7 +300,10 @@ class Cloud(Protocol):
         ...
 
     def detach_volume(self, volume_id: str) -> None:
-        """in-use → detaching → available. Of one that is available: fine. `Conflict` in another state."""
+        """in-use → detaching → available. Of one that is available: fine.
+
+        `Conflict` in another state, and for a root disk.
+        """
         ...
 
     def delete_volume(self, volume_id: str) -> None:

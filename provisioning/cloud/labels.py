@@ -27,6 +27,13 @@ def find_fault(*, tag: str, name: str = "-") -> Fault | None:
     return None
 
 
+def find_reason_fault(reason: str) -> Fault | None:
+    """Why a cloud would not keep the reason beside a host, or None."""
+    if not 0 < len(reason) <= NAME_LENGTH:
+        return (f"原因须为 1–{NAME_LENGTH} 个字符", f"the reason is not 1–{NAME_LENGTH} characters")
+    return None
+
+
 def find_project_fault(*, name: str, bureau_code: str, description: str) -> Fault | None:
     """Why a cloud would not take a bureau's project, or None."""
     if not PROJECT_NAME.fullmatch(name):

@@ -24,13 +24,14 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True)
 class Flavor:
-    """A size of server; never changes once made."""
+    """A size of server; never changes once made. `project_ids` are whose it is, None: everybody's."""
 
     id: str
     name: str
     vcpus: int
     ram_mib: int
     root_gib: int
+    project_ids: frozenset[str] | None
 
 
 class ImageStatus(StrEnum):
@@ -59,6 +60,9 @@ class ServerStatus(StrEnum):
     build = "BUILD"
     active = "ACTIVE"
     shutoff = "SHUTOFF"
+    reboot = "REBOOT"
+    rebuild = "REBUILD"
+    migrating = "MIGRATING"
     resize = "RESIZE"
     verify_resize = "VERIFY_RESIZE"
     revert_resize = "REVERT_RESIZE"
@@ -73,6 +77,8 @@ class Server:
 
     `tag` is its `siji_id`, None where it bears none; `task` is Nova's task state, None when nothing is under
     way (`deleting` until it is gone); `fault` says why it is in ERROR; `zone` is the network zone.
+    `image_id` is None where the root disk is a volume, `host` where it is on none; `group` is the name of
+    its anti-affinity group, `key_name` what the cloud calls its key pair.
     """
 
     id: str
@@ -88,6 +94,9 @@ class Server:
     root_gib: int
     image_id: str | None
     zone: str | None
+    host: str | None
+    group: str | None
+    key_name: str | None
     addresses: tuple[str, ...]
     created_at: datetime
 
@@ -100,6 +109,7 @@ class VolumeStatus(StrEnum):
     attaching = "attaching"
     in_use = "in-use"
     detaching = "detaching"
+    extending = "extending"
     deleting = "deleting"
     error = "error"
 
@@ -127,6 +137,16 @@ class Address:
     project_id: str
     address: str
     server_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A compute host; not `enabled`, it takes no further servers, `reason` says why. `up`: it answers."""
+
+    name: str
+    enabled: bool
+    up: bool
+    reason: str | None
 
 
 class ProviderKind(StrEnum):

@@ -11,6 +11,7 @@ from provisioning.cloud.driver import (
     NotInCloud,
 )
 from provisioning.cloud.observed import Server, ServerStatus, Volume, VolumeStatus
+from provisioning.cloud.options import NO_OPTIONS, Options
 from provisioning.quota import Limits
 from tests.contract.clouds import Subject
 
@@ -33,7 +34,14 @@ class Bench:
         """A tag of this test's own."""
         return f"{self.prefix}:{name}"
 
-    def create(self, name: str = "web-1", *, flavor: str = "c2", project_id: str | None = None) -> Server:
+    def create(
+        self,
+        name: str = "web-1",
+        *,
+        flavor: str = "c2",
+        project_id: str | None = None,
+        options: Options = NO_OPTIONS,
+    ) -> Server:
         """Ask for a server."""
         return self.cloud.create_server(
             tag=self.tag(name),
@@ -42,6 +50,7 @@ class Bench:
             flavor=flavor,
             image=self.subject.image,
             zone=self.subject.zone,
+            options=options,
         )
 
     def volume(self, name: str = "data-1", *, size_gib: int = 10, project_id: str | None = None) -> Volume:
@@ -90,9 +99,20 @@ class Bench:
             self.subject.wait()
         pytest.fail("the volume is still there")
 
-    def running(self, name: str = "web-1", *, flavor: str = "c2") -> Server:
+    def running(self, name: str = "web-1", *, flavor: str = "c2", options: Options = NO_OPTIONS) -> Server:
         """A server that is ACTIVE."""
-        return self.until(self.create(name, flavor=flavor).id, ServerStatus.active)
+        return self.until(self.create(name, flavor=flavor, options=options).id, ServerStatus.active)
+
+    def stopped(self, name: str = "web-1") -> Server:
+        """A server that is SHUTOFF."""
+        self.cloud.stop_server(server_id := self.running(name).id)
+        return self.until(server_id, ServerStatus.shutoff)
+
+    def attached(self, server: Server, name: str = "data-1") -> Volume:
+        """A volume that is in-use by it."""
+        volume = self.available(name)
+        self.cloud.attach_volume(volume.id, server_id=server.id)
+        return self.until_volume(volume.id, VolumeStatus.in_use)
 
     def available(self, name: str = "data-1", *, size_gib: int = 10) -> Volume:
         """A volume that is available."""

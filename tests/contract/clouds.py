@@ -30,6 +30,9 @@ SMALL = Sizes(
 class Subject:
     """A cloud under test; `many` and `many_volumes` are more than its pages hold.
 
+    `other_image` fits flavors of 20 GiB, `too_large_image` does not. `console` is how an address of a screen
+    begins, None where there are no screens.
+
     `wait` lets a little of its time pass. `lose_next_answer` and `break_next` name a call; `fail_second_page`
     breaks the next long listing; `drop` names a service and what of its next quota call it does not answer,
     'write', 'read' or both. `small` is a region of 64 vCPU, a pool of 2,000 GiB and 3 public addresses,
@@ -39,7 +42,10 @@ class Subject:
     cloud: Cloud
     small: Cloud
     image: str
+    other_image: str
+    too_large_image: str
     zone: str
+    console: str | None
     many: int
     many_volumes: int
     wait: Callable[[], None]
@@ -82,7 +88,10 @@ def simulated(folder: Path) -> Iterator[Subject]:
         cloud=SimulatedCloud(region.store, region="large", now=clock.now, latency_s=LATENCY_S),
         small=SimulatedCloud(small.store, region="small", now=clock.now, latency_s=LATENCY_S),
         image="Debian-12",
+        other_image="openEuler-24.03-LTS",
+        too_large_image="Kylin-Server-V10-SP3",
         zone="extranet",
+        console=None,
         many=1_205,
         many_volumes=250,
         wait=clock.step,
@@ -117,7 +126,10 @@ def openstack(_folder: Path) -> Iterator[Subject]:
             cloud=city.cloud,
             small=small.cloud,
             image="Debian-12",
+            other_image="openEuler-24.03-LTS",
+            too_large_image="Kylin-Server-V10-SP3",
             zone="extranet",
+            console="http://127.0.0.1:",
             many=2 * openstack_lab.PAGE_SIZE + 5,
             many_volumes=2 * openstack_lab.PAGE_SIZE + 5,
             wait=lambda: time.sleep(openstack_lab.POLL_S),

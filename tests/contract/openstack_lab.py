@@ -58,15 +58,26 @@ class Tested:
     cloud: OpenStackCloud
     admin: Any
     proxies: dict[str, Proxy]
+    file: Path
+
+    def another(self, zone: Zone) -> OpenStackCloud:
+        """The driver of another process, whose settings have `zone`."""
+        region = OpenStackRegion(name=self.cloud.region, cloud="tested", zones=(zone,))
+        return OpenStackCloud(region, clouds_file=str(self.file), page_size=PAGE_SIZE, now=Clock().now)
 
     def clear(self) -> None:
-        """Take away all servers, volumes, addresses and snapshots."""
+        """Take away all servers, groups, volumes, addresses and snapshots; let all hosts take servers."""
         compute, storage = self.admin.compute, self.admin.block_storage
+        for one in compute.services(binary="nova-compute"):
+            if one.status != "enabled":
+                compute.enable_service(one)
         for one in self.admin.network.ips():
             self.admin.network.delete_ip(one)
         for one in compute.servers(all_projects=True):
             compute.delete_server(one, ignore_missing=True)
         wait_until(lambda: not list(compute.servers(all_projects=True, details=False)))
+        for one in compute.server_groups(all_projects=True):
+            compute.delete_server_group(one, ignore_missing=True)
         for one in self.admin.image.images(visibility="all"):
             if "siji_id" in (one.properties or {}):
                 self.admin.image.delete_image(one)
@@ -110,7 +121,7 @@ def _tested(name: str) -> Tested:
         clouds_file=str(file),
         page_size=PAGE_SIZE,
     )
-    tested = Tested(cloud, admin, proxies)
+    tested = Tested(cloud, admin, proxies, file)
     tested.clear()
     cloud.ensure_networks()
     return tested

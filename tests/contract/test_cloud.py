@@ -196,9 +196,46 @@ class TestFlavorsAndImages:
             bench.cloud.ensure_flavor(name="g8", vcpus=8, ram_mib=32_768, root_gib=100)
         assert first in bench.cloud.list_flavors()
 
+    def test_one_that_is_everybodys_says_so_and_stays_it(self, bench: Bench) -> None:
+        assert bench.cloud.ensure_flavor(name="c2", vcpus=2, ram_mib=2_048, root_gib=20).project_ids is None
+        with pytest.raises(Conflict):
+            dedicated(bench, "c2", bench.project_id)
+        assert {one.name: one.project_ids for one in bench.cloud.list_flavors()}["c2"] is None
+
+    def test_a_dedicated_one_is_for_those_projects_only_and_for_others_when_told(self, bench: Bench) -> None:
+        other = bench.cloud.ensure_project(bureau_code="130602", name="siji-130602", description="竞秀区")
+        bench.cloud.set_quota(other, UNLIMITED)
+        assert dedicated(bench, "own", bench.project_id) == {bench.project_id}
+        server = bench.running(flavor="own")
+        with pytest.raises(Permanent) as caught:
+            bench.create("theirs", flavor="own", project_id=other)
+        assert_actionable(caught.value, bench.cloud.region)
+        theirs = bench.until(bench.create("theirs", project_id=other).id, ServerStatus.active)
+        with pytest.raises(Permanent):
+            bench.cloud.resize_server(theirs.id, flavor="own")
+        for _ in range(2):
+            assert dedicated(bench, "own", other) == {other}
+        assert bench.until(bench.create("now", flavor="own", project_id=other).id, ServerStatus.active)
+        with pytest.raises(Permanent):
+            bench.create("no-more", flavor="own")
+        assert bench.cloud.get_server(server.id).status is ServerStatus.active
+        assert dedicated(bench, "own") == set()
+        with pytest.raises(Conflict):
+            bench.cloud.ensure_flavor(name="own", vcpus=2, ram_mib=2_048, root_gib=20)
+        with pytest.raises(NotInCloud):
+            dedicated(bench, "own", UNKNOWN)
+
     def test_there_is_an_image_to_start_from(self, bench: Bench) -> None:
         found = [image for image in bench.cloud.list_images() if image.name == bench.subject.image]
         assert [(image.status, image.tag) for image in found] == [(ImageStatus.active, None)]
+
+
+def dedicated(bench: Bench, name: str, *project_ids: str) -> set[str]:
+    """Whose the flavor is once it was made theirs; the listing says the same."""
+    made = bench.cloud.ensure_flavor(name=name, vcpus=2, ram_mib=2_048, root_gib=20, project_ids=project_ids)
+    assert made in bench.cloud.list_flavors()
+    assert made.project_ids is not None
+    return set(made.project_ids)
 
 
 class TestListings:

@@ -1,5 +1,8 @@
 """The cloud contract, for each of `clouds.CLOUDS`: servers, their resize and their snapshots."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from infra.errors import Kind
@@ -46,7 +49,7 @@ class TestServers:
 
     def test_take_the_longest_tag(self, bench: Bench) -> None:
         tag = bench.tag("x" * 60)[:60]
-        asked = {"project_id": bench.project_id, "name": "x", "flavor": "c2"}
+        asked: dict[str, Any] = {"project_id": bench.project_id, "name": "x", "flavor": "c2"}
         asked |= {"image": bench.subject.image, "zone": bench.subject.zone}
         made = bench.cloud.create_server(tag=tag, **asked)
         found = bench.cloud.find_server(tag)
@@ -93,8 +96,8 @@ class TestServers:
     def test_what_no_cloud_takes_is_refused_and_leaves_nothing(
         self, bench: Bench, wrong: dict[str, str]
     ) -> None:
-        asked = {"tag": bench.tag("x"), "project_id": bench.project_id, "name": "x", "flavor": "c2"}
-        asked |= {"image": bench.subject.image, "zone": bench.subject.zone}
+        asked: dict[str, Any] = {"tag": bench.tag("x"), "project_id": bench.project_id, "name": "x"}
+        asked |= {"flavor": "c2", "image": bench.subject.image, "zone": bench.subject.zone}
         with pytest.raises(Permanent) as caught:
             bench.cloud.create_server(**(asked | wrong))
         assert_actionable(caught.value, bench.cloud.region)
@@ -130,17 +133,26 @@ class TestServers:
             bench.cloud.start_server(server.id)
             bench.until(server.id, ServerStatus.active)
 
-    def test_what_is_building_is_neither_stopped_nor_resized(self, bench: Bench) -> None:
+    def test_what_is_building_is_left_alone_until_it_is_built(self, bench: Bench) -> None:
         server = bench.create()
         with pytest.raises(Conflict) as caught:
             bench.cloud.stop_server(server.id)
         assert_actionable(caught.value, bench.cloud.region)
-        with pytest.raises(Conflict):
-            bench.cloud.resize_server(server.id, flavor="c4")
+        calls: list[Callable[[], None]] = [
+            lambda: bench.cloud.resize_server(server.id, flavor="c4"),
+            lambda: bench.cloud.reboot_server(server.id, hard=False),
+            lambda: bench.cloud.shelve_server(server.id),
+            lambda: bench.cloud.unshelve_server(server.id),
+            lambda: bench.cloud.rebuild_server(server.id, image=bench.subject.image),
+            lambda: bench.cloud.migrate_server(server.id, live=False),
+        ]
+        for call in calls:
+            with pytest.raises(Conflict):
+                call()
 
     def test_the_unknown_is_not_found_and_that_is_permanent(self, bench: Bench) -> None:
         cloud = bench.cloud
-        for call in (
+        calls: list[Callable[[], object]] = [
             lambda: cloud.get_server(UNKNOWN),
             lambda: cloud.stop_server(UNKNOWN),
             lambda: cloud.start_server(UNKNOWN),
@@ -148,7 +160,15 @@ class TestServers:
             lambda: cloud.confirm_resize(UNKNOWN),
             lambda: cloud.revert_resize(UNKNOWN),
             lambda: cloud.snapshot_server(UNKNOWN, tag="t", name="n"),
-        ):
+            lambda: cloud.reboot_server(UNKNOWN, hard=True),
+            lambda: cloud.shelve_server(UNKNOWN),
+            lambda: cloud.unshelve_server(UNKNOWN),
+            lambda: cloud.rebuild_server(UNKNOWN, image=bench.subject.image),
+            lambda: cloud.console_url(UNKNOWN),
+            lambda: cloud.migrate_server(UNKNOWN, live=True),
+            lambda: cloud.set_host_enabled("no-such-host", enabled=True, reason=""),
+        ]
+        for call in calls:
             with pytest.raises(NotInCloud) as caught:
                 call()
             assert isinstance(caught.value, Permanent)

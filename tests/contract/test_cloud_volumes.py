@@ -5,6 +5,7 @@ import pytest
 from provisioning.cloud.driver import (
     Conflict,
     NotInCloud,
+    OverQuota,
     Permanent,
     Retryable,
 )
@@ -13,6 +14,8 @@ from tests.contract.cloud_bench import (
     UNKNOWN,
     UNLIMITED,
     Bench,
+    assert_actionable,
+    limits,
     used_by_kind,
 )
 
@@ -69,6 +72,44 @@ class TestVolumes:
             bench.cloud.delete_volume(volume.id)
         assert bench.cloud.get_volume(volume.id).server_id == one.id
 
+    def test_grow_while_available_and_in_use_and_keep_their_status(self, bench: Bench) -> None:
+        server, volume = bench.running(), bench.available(size_gib=10)
+        for size_gib, status in ((12, VolumeStatus.available), (15, VolumeStatus.in_use)):
+            bench.cloud.extend_volume(volume.id, size_gib=size_gib)
+            grown = bench.until_volume(volume.id, status)
+            assert grown.size_gib == size_gib
+            bench.cloud.extend_volume(volume.id, size_gib=size_gib)
+            bench.cloud.attach_volume(volume.id, server_id=server.id)
+            bench.until_volume(volume.id, VolumeStatus.in_use)
+        assert bench.cloud.get_volume(volume.id).server_id == server.id
+        assert used_by_kind(bench.cloud)["volume_gib"] == 15
+        with pytest.raises(Permanent) as caught:
+            bench.cloud.extend_volume(volume.id, size_gib=14)
+        assert_actionable(caught.value, bench.cloud.region)
+
+    def test_grow_within_the_quota_only(self, bench: Bench) -> None:
+        volume = bench.available(size_gib=10)
+        bench.cloud.set_quota(bench.project_id, limits(volume_gib=12))
+        with pytest.raises(OverQuota) as caught:
+            bench.cloud.extend_volume(volume.id, size_gib=13)
+        assert caught.value.facts["shortfalls"] == [
+            {"dimension": "volume_gib", "limit": 12, "used": 10, "asked": 3}
+        ]
+        assert bench.cloud.get_volume(volume.id).status is VolumeStatus.available
+        bench.cloud.extend_volume(volume.id, size_gib=12)
+        assert bench.until_volume(volume.id, VolumeStatus.available).size_gib == 12
+
+    def test_do_not_grow_while_something_else_is_under_way(self, bench: Bench) -> None:
+        with pytest.raises(Conflict) as caught:
+            bench.cloud.extend_volume(bench.volume(size_gib=10).id, size_gib=11)
+        assert_actionable(caught.value, bench.cloud.region)
+
+    def test_keep_their_size_where_the_pool_has_no_room(self, small: Bench) -> None:
+        volume = small.available(size_gib=1_000)
+        small.cloud.extend_volume(volume.id, size_gib=2_001)
+        assert small.until_volume(volume.id, VolumeStatus.available).size_gib == 1_000
+        assert used_by_kind(small.cloud)["volume_gib"] == 1_000
+
     def test_of_another_project_is_refused(self, bench: Bench) -> None:
         other = bench.cloud.ensure_project(bureau_code="130602", name="siji-130602", description="竞秀区")
         bench.cloud.set_quota(other, UNLIMITED)
@@ -98,6 +139,7 @@ class TestVolumes:
         for call in (
             lambda: bench.cloud.get_volume(UNKNOWN),
             lambda: bench.cloud.detach_volume(UNKNOWN),
+            lambda: bench.cloud.extend_volume(UNKNOWN, size_gib=11),
             lambda: bench.cloud.attach_volume(UNKNOWN, server_id=server.id),
             lambda: bench.cloud.attach_volume(volume.id, server_id=UNKNOWN),
         ):

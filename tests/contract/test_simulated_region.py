@@ -90,8 +90,8 @@ def test_makes_the_sample_citys_servers_and_volumes(cloud: Cloud, settings: Sett
     ) as file:
         rows = list(csv.DictReader(file))
     for row in rows:
-        size = {key: int(row[key]) for key in ("vcpus", "ram_mib", "root_gib")}
-        cloud.ensure_flavor(name=row["flavor"], **size)
+        vcpus, ram_mib, root_gib = (int(row[key]) for key in ("vcpus", "ram_mib", "root_gib"))
+        cloud.ensure_flavor(name=row["flavor"], vcpus=vcpus, ram_mib=ram_mib, root_gib=root_gib)
         for number in range(int(row["count"])):
             tag = f"{row['bureau_code']}-{rows.index(row)}-{number}"
             server = cloud.create_server(
@@ -215,4 +215,4 @@ class TestInjection:
         with pytest.raises(ValueError, match="does not fit"):
             region.inject(Fault.slow, operation="list_servers")
         with pytest.raises(ValueError, match="does not fit"):
-            region.inject(Fault.down, operation="reboot_server")
+            region.inject(Fault.down, operation="pause_server")

@@ -56,6 +56,9 @@ def seen(record: RecordedServer) -> Server:
         image_id=None,
         zone=None,
         addresses=(),
+        host=None,
+        group=None,
+        key_name=None,
         created_at=AT,
     )
 

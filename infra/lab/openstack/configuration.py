@@ -132,7 +132,7 @@ def _nova(place: Place) -> dict[str, Section]:
         "conductor": {"workers": 1},
         "scheduler": {"workers": 1},
         "oslo_concurrency": _locks(place),
-        "vnc": {"enabled": "false"},
+        "vnc": {"enabled": "true", "novncproxy_base_url": place.url("nova", "/vnc_lite.html")},
         "oslo_messaging_notifications": SILENT,
     }
 

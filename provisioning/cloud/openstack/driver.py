@@ -1,12 +1,13 @@
-"""The driver of one OpenStack region: projects, catalogue, servers, volumes, addresses over one session."""
+"""The driver of one OpenStack region: projects, servers, hosts, volumes, addresses over one session."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from infra.settings import OpenStackRegion
 from provisioning.cloud.openstack.addresses import Addresses
+from provisioning.cloud.openstack.hosts import Hosts
+from provisioning.cloud.openstack.lifecycle import Lifecycle
 from provisioning.cloud.openstack.projects import Projects
-from provisioning.cloud.openstack.servers import Servers
 from provisioning.cloud.openstack.session import Session
 from provisioning.cloud.openstack.volumes import Volumes
 
@@ -14,7 +15,7 @@ PAGE_SIZE = 500
 """Half of what the services give at most."""
 
 
-class OpenStackCloud(Projects, Servers, Volumes, Addresses):
+class OpenStackCloud(Projects, Lifecycle, Hosts, Volumes, Addresses):
     """Keeps the Protocol `Cloud`; what a method means is said there."""
 
     def __init__(

@@ -62,6 +62,29 @@ class Volumes(Catalogue):
             found = cloud.block_storage.volumes(all_projects=True, limit=self._page_size, **query)
             return [_to_volume(one) for one in found]
 
+    def extend_volume(self, volume_id: str, *, size_gib: int) -> None:
+        """See Cloud."""
+        with self._session.calling("extend_volume") as (cloud, failures):
+            volume = _get(cloud, volume_id, failures)
+            if size_gib < volume.size_gib:
+                raise failures.refused(
+                    f"云硬盘为 {volume.size_gib} GiB，只能扩大",
+                    f"the volume has {volume.size_gib} GiB and can only grow",
+                )
+            if volume.status not in (VolumeStatus.available, VolumeStatus.in_use):
+                raise failures.conflict(
+                    f"云硬盘为 {volume.status}，此时不能扩容",
+                    f"the volume is {volume.status}: it cannot be extended",
+                )
+            if size_gib == volume.size_gib:
+                return
+            growth = Resources.of(volume_gib=size_gib - volume.size_gib)
+            with (
+                over_quota_told(cloud, failures, volume.project_id, growth, status=TOO_LARGE),
+                _busy_is_conflict(failures),
+            ):
+                cloud.block_storage.extend_volume(volume_id, size_gib)
+
     def attach_volume(self, volume_id: str, *, server_id: str) -> None:
         """See Cloud."""
         with self._session.calling("attach_volume") as (cloud, failures):
@@ -148,7 +171,7 @@ def _find(cloud: Any, volume_id: str) -> Volume | None:
 
 
 def _status(told: str, *, is_attached: bool) -> VolumeStatus:
-    """A volume that something else is done with (extending, backing-up) keeps its place and is not lost."""
+    """A volume that something else is done with (backing-up, retyping) keeps its place and is not lost."""
     if told.startswith("error"):
         return VolumeStatus.error
     return STATES.get(told, VolumeStatus.in_use if is_attached else VolumeStatus.creating)

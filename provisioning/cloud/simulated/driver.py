@@ -1,17 +1,15 @@
-"""The simulated region as a cloud driver: each call in a step of its own, meeting the failures set for it.
+"""The simulated region as a cloud driver.
 
 It enforces what OpenStack enforces (quota, inventory, states, names) and takes the time that it is told to.
 """
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Collection
 
 from provisioning.cloud.observed import (
     Address,
     Flavor,
     Held,
+    Host,
     Image,
     Project,
     Provider,
@@ -20,41 +18,15 @@ from provisioning.cloud.observed import (
     ServerStatus,
     Volume,
 )
+from provisioning.cloud.options import NO_OPTIONS, Options
 from provisioning.cloud.pushing import push_to_each
-from provisioning.cloud.simulated import projects, servers, volumes
-from provisioning.cloud.simulated.faults import Injected, take, take_page_failure
-from provisioning.cloud.simulated.step import Step, is_due, settle, to_us, unanswered
-from provisioning.cloud.simulated.store import SimulatedStore
+from provisioning.cloud.simulated import flavors, hosts, lifecycle, making, projects, servers, volumes
+from provisioning.cloud.simulated.calls import Calls
 from provisioning.quota import Limits
 
-PAGE_SIZE = 100
 
-Page = Callable[[Step, str | None, int, int], list[sqlite3.Row]]
-
-
-class SimulatedCloud:
+class SimulatedCloud(Calls):
     """Keeps the Protocol `Cloud`; what a method means is said there."""
-
-    def __init__(
-        self,
-        store: SimulatedStore,
-        *,
-        region: str,
-        now: Callable[[], datetime],
-        latency_s: float = 0.0,
-        page_size: int = PAGE_SIZE,
-    ) -> None:
-        """What a call starts is finished `latency_s` after it by `now` (aware); 0: at the next call."""
-        self._store = store
-        self._region = region
-        self._now = now
-        self._latency_s = latency_s
-        self._page_size = page_size
-
-    @property
-    def region(self) -> str:
-        """Name of the region."""
-        return self._region
 
     def ensure_project(self, *, bureau_code: str, name: str, description: str) -> str:
         """See Cloud."""
@@ -103,12 +75,20 @@ class SimulatedCloud:
     def list_flavors(self) -> list[Flavor]:
         """See Cloud."""
         with self._reading("list_flavors") as step:
-            return projects.list_flavors(step.db)
+            return flavors.list_flavors(step.db)
 
-    def ensure_flavor(self, *, name: str, vcpus: int, ram_mib: int, root_gib: int) -> Flavor:
+    def ensure_flavor(
+        self,
+        *,
+        name: str,
+        vcpus: int,
+        ram_mib: int,
+        root_gib: int,
+        project_ids: Collection[str] | None = None,
+    ) -> Flavor:
         """See Cloud."""
         with self._writing("ensure_flavor") as step:
-            return projects.ensure_flavor(step, name, vcpus, ram_mib, root_gib)
+            return flavors.ensure_flavor(step, name, vcpus, ram_mib, root_gib, project_ids)
 
     def list_images(self) -> list[Image]:
         """See Cloud."""
@@ -126,11 +106,19 @@ class SimulatedCloud:
             return servers.find(step, tag)
 
     def create_server(
-        self, *, tag: str, project_id: str, name: str, flavor: str, image: str, zone: str
+        self,
+        *,
+        tag: str,
+        project_id: str,
+        name: str,
+        flavor: str,
+        image: str,
+        zone: str,
+        options: Options = NO_OPTIONS,
     ) -> Server:
         """See Cloud."""
         with self._writing("create_server") as step:
-            return servers.create(step, tag, project_id, name, flavor, image, zone)
+            return making.create(step, tag, project_id, name, flavor, image, zone, options)
 
     def get_server(self, server_id: str) -> Server:
         """See Cloud."""
@@ -155,6 +143,46 @@ class SimulatedCloud:
         """See Cloud."""
         with self._writing("start_server") as step:
             servers.switch(step, server_id, to=ServerStatus.active, task="powering-on")
+
+    def reboot_server(self, server_id: str, *, hard: bool) -> None:
+        """See Cloud."""
+        with self._writing("reboot_server") as step:
+            lifecycle.reboot(step, server_id, is_hard=hard)
+
+    def shelve_server(self, server_id: str) -> None:
+        """See Cloud."""
+        with self._writing("shelve_server") as step:
+            lifecycle.shelve(step, server_id)
+
+    def unshelve_server(self, server_id: str) -> None:
+        """See Cloud."""
+        with self._writing("unshelve_server") as step:
+            lifecycle.unshelve(step, server_id)
+
+    def rebuild_server(self, server_id: str, *, image: str) -> None:
+        """See Cloud."""
+        with self._writing("rebuild_server") as step:
+            lifecycle.rebuild(step, server_id, image)
+
+    def console_url(self, server_id: str) -> str:
+        """See Cloud."""
+        with self._reading("console_url") as step:
+            return lifecycle.console_url(step, server_id)
+
+    def list_hosts(self) -> list[Host]:
+        """See Cloud."""
+        with self._reading("list_hosts") as step:
+            return hosts.list_hosts(step.db)
+
+    def set_host_enabled(self, name: str, *, enabled: bool, reason: str) -> None:
+        """See Cloud."""
+        with self._writing("set_host_enabled") as step:
+            hosts.set_enabled(step, name, is_enabled=enabled, reason=reason)
+
+    def migrate_server(self, server_id: str, *, live: bool) -> None:
+        """See Cloud."""
+        with self._writing("migrate_server") as step:
+            lifecycle.migrate(step, server_id, is_live=live)
 
     def resize_server(self, server_id: str, *, flavor: str) -> None:
         """See Cloud."""
@@ -205,6 +233,11 @@ class SimulatedCloud:
         """See Cloud."""
         return [volumes.to_volume(row) for row in self._paged("list_volumes", volumes.page, project_id)]
 
+    def extend_volume(self, volume_id: str, *, size_gib: int) -> None:
+        """See Cloud."""
+        with self._writing("extend_volume") as step:
+            volumes.extend(step, volume_id, size_gib)
+
     def attach_volume(self, volume_id: str, *, server_id: str) -> None:
         """See Cloud."""
         with self._writing("attach_volume") as step:
@@ -245,75 +278,3 @@ class SimulatedCloud:
         """See Cloud."""
         with self._writing("delete_address") as step:
             step.db.execute("DELETE FROM addresses WHERE id = ?", (address_id,))
-
-    def _paged(self, call: str, page: Page, project_id: str | None) -> list[sqlite3.Row]:
-        rows: list[sqlite3.Row] = []
-        marker = 0
-        while True:
-            if rows and take_page_failure(self._store, call):
-                raise unanswered(self._region, call, "列表的第 2 页读取失败", "page 2 of the listing failed")
-            with self._reading(call) as step:
-                found = page(step, project_id, marker, self._page_size)
-            rows += found
-            if len(found) < self._page_size:
-                return rows
-            marker = found[-1]["seq"]
-
-    @contextmanager
-    def _writing(self, call: str) -> Iterator[Step]:
-        met = self._meet(call)
-        with self._reached(call), self._store.writing() as db:
-            step = self._step(db, call, met)
-            settle(db, step.at_us)
-            yield step
-        self._answer(call, met)
-
-    @contextmanager
-    def _reading(self, call: str) -> Iterator[Step]:
-        met = self._meet(call)
-        with self._reached(call):
-            at_us = to_us(self._now())
-            with self._store.reading() as db:
-                due = is_due(db, at_us)
-            if due:
-                with self._store.writing() as db:
-                    settle(db, at_us)
-            with self._store.reading() as db:
-                yield self._step(db, call, met)
-        self._answer(call, met)
-
-    def _meet(self, call: str) -> Injected:
-        with self._reached(call):
-            met = take(self._store, call)
-        if met.down:
-            raise unanswered(
-                self._region, call, "云平台接口无响应（503）", "the cloud's API does not answer (503)"
-            )
-        if met.refused:
-            with self._store.reading() as db:
-                raise self._step(db, call, met).refused(
-                    "云平台策略不允许（403）", "the cloud's policy forbids it (403)"
-                )
-        return met
-
-    def _answer(self, call: str, met: Injected) -> None:
-        if met.timed_out_but_done:
-            raise unanswered(
-                self._region, call, "等待应答超时（504）", "the answer did not come in time (504)"
-            )
-
-    def _step(self, db: sqlite3.Connection, call: str, met: Injected) -> Step:
-        at_us = to_us(self._now())
-        ready_us = at_us + round((self._latency_s + met.late_s) * 1_000_000)
-        return Step(
-            db=db, region=self._region, call=call, at_us=at_us, ready_us=ready_us, doomed=met.ends_in_error
-        )
-
-    @contextmanager
-    def _reached(self, call: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise unanswered(
-                self._region, call, f"模拟区域的存储不可用（{error}）", f"its store failed ({error})"
-            ) from error

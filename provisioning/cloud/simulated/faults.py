@@ -14,18 +14,22 @@ from provisioning.cloud.simulated.store import SimulatedStore, Sizes
 SLOWED = frozenset({
     "create_server", "delete_server", "stop_server", "start_server", "resize_server", "confirm_resize",
     "revert_resize", "snapshot_server", "create_volume", "attach_volume", "detach_volume", "delete_volume",
+    "reboot_server", "shelve_server", "unshelve_server", "rebuild_server", "migrate_server", "extend_volume",
 })  # fmt: skip
-DOOMED = frozenset({"create_server", "resize_server", "create_volume", "snapshot_server"})
+DOOMED = frozenset({
+    "create_server", "resize_server", "create_volume", "snapshot_server", "unshelve_server", "rebuild_server",
+    "migrate_server", "extend_volume",
+})  # fmt: skip
 WRITES = SLOWED | {
     "ensure_project", "retire_project", "revive_project", "set_quota", "ensure_flavor", "delete_image",
-    "create_address", "associate_address", "delete_address",
+    "create_address", "associate_address", "delete_address", "set_host_enabled",
 }  # fmt: skip
 LISTINGS = frozenset({"list_servers", "list_volumes", "list_addresses"})
 PARTS = frozenset(f"{call}.{service}" for call in ("set_quota", "get_quota") for service in SERVICES)
 """What a call does at one service; only a fault that names it meets it."""
 OPERATIONS = WRITES | LISTINGS | {
     "list_projects", "get_quota", "list_flavors", "list_images", "inventory", "find_server", "get_server",
-    "find_image", "find_volume", "get_volume", "find_address",
+    "find_image", "find_volume", "get_volume", "find_address", "list_hosts", "console_url",
 }  # fmt: skip
 
 
@@ -34,7 +38,9 @@ class Fault(StrEnum):
 
     refused = "refused"  # Permanent, nothing done
     timed_out_but_done = "timed_out_but_done"  # Retryable, and yet it was done
-    ends_in_error = "ends_in_error"  # accepted, then ERROR; a resize returns to its old flavor
+    ends_in_error = (
+        "ends_in_error"  # accepted, then ERROR, or what it was (resize, move, unshelving, extending)
+    )
     slow = "slow"  # accepted, and finished `seconds` later than usual
     down = "down"  # Retryable, nothing done
     second_page_fails = "second_page_fails"  # Retryable out of a listing of more than one page

@@ -1,6 +1,7 @@
-"""The simulated region's Keystone, quotas, flavors, images and inventory."""
+"""The simulated region's Keystone, quotas, images and inventory."""
 
 import sqlite3
+from collections.abc import Collection
 from itertools import groupby
 from uuid import uuid4
 
@@ -8,7 +9,6 @@ from provisioning.cloud.driver import OverQuota
 from provisioning.cloud.labels import find_project_fault
 from provisioning.cloud.observed import (
     SERVICES,
-    Flavor,
     Held,
     Image,
     ImageStatus,
@@ -144,40 +144,6 @@ def check_quota(step: Step, project_id: str, **asked: int) -> None:
         )
 
 
-def list_flavors(db: sqlite3.Connection) -> list[Flavor]:
-    """All flavors, by name."""
-    return [Flavor(**dict(row)) for row in db.execute("SELECT * FROM flavors ORDER BY name")]
-
-
-def get_flavor(step: Step, name: str) -> Flavor:
-    """The flavor of that name."""
-    row = step.one("SELECT * FROM flavors WHERE name = ?", name)
-    if row is None:
-        raise step.missing("flavor", name)
-    return Flavor(**dict(row))
-
-
-def ensure_flavor(step: Step, name: str, vcpus: int, ram_mib: int, root_gib: int) -> Flavor:
-    """Find by name, or make."""
-    if vcpus < 1 or ram_mib < 1 or root_gib < 0:
-        raise step.refused(
-            f"规格 {name} 的大小无效：{vcpus} vCPU、{ram_mib} MiB、{root_gib} GiB",
-            f"flavor {name} has impossible sizes: {vcpus} vCPU, {ram_mib} MiB, {root_gib} GiB",
-        )
-    step.check_label(tag="-", name=name)
-    step.db.execute(
-        "INSERT OR IGNORE INTO flavors (name, id, vcpus, ram_mib, root_gib) VALUES (?, ?, ?, ?, ?)",
-        (name, str(uuid4()), vcpus, ram_mib, root_gib),
-    )
-    flavor = get_flavor(step, name)
-    if (flavor.vcpus, flavor.ram_mib, flavor.root_gib) != (vcpus, ram_mib, root_gib):
-        there = f"{flavor.vcpus} vCPU, {flavor.ram_mib} MiB, {flavor.root_gib} GiB"
-        raise step.conflict(
-            f"规格 {name} 已存在且大小不同：{there}", f"flavor {name} is there with other sizes: {there}"
-        )
-    return flavor
-
-
 def list_images(db: sqlite3.Connection) -> list[Image]:
     """All images, oldest first."""
     return [to_image(row) for row in db.execute("SELECT * FROM images ORDER BY seq")]
@@ -201,10 +167,13 @@ def inventory(db: sqlite3.Connection) -> list[Provider]:
     return [_to_provider(kind, name, list(rows)) for (kind, name), rows in found]
 
 
-def find_room(db: sqlite3.Connection, kind: ProviderKind, **needed: int) -> str | None:
+def find_room(
+    db: sqlite3.Connection, kind: ProviderKind, *, without: Collection[str] = (), **needed: int
+) -> str | None:
     """The provider of `kind` with room for all that is `needed`, the emptiest by the first of it."""
     first = next(iter(needed))
-    rooms = [(provider.name, room(provider)) for provider in inventory(db) if provider.kind is kind]
+    offered = [each for each in inventory(db) if each.kind is kind and each.name not in without]
+    rooms = [(provider.name, room(provider)) for provider in offered]
     fitting = [
         (left[first], name) for name, left in rooms if all(left[key] >= size for key, size in needed.items())
     ]

@@ -1,50 +1,33 @@
-"""The simulated region's Nova: servers, their states and their snapshots.
+"""The simulated region's Nova: servers, their states, sizes and snapshots; the rest of it is in `lifecycle`.
 
 A call is checked and accepted in one step; `step.settle` carries it out when its time has come.
 """
 
 import sqlite3
+from collections.abc import Collection
 from uuid import uuid4
 
-from provisioning.cloud.observed import Flavor, Image, ProviderKind, Server, ServerStatus
-from provisioning.cloud.simulated.projects import check_quota, find_room, get_flavor, get_quota, to_image
+from provisioning.cloud.observed import Flavor, Image, Server, ServerStatus
+from provisioning.cloud.simulated.flavors import get_flavor_for
+from provisioning.cloud.simulated.hosts import allocate, peers_of
+from provisioning.cloud.simulated.projects import check_quota, to_image
 from provisioning.cloud.simulated.step import Step, from_us
 
 ZONES = {"internet": 1, "extranet": 2}
-NO_HOST = "No valid host was found. There are not enough hosts available."
-BROKEN = "Build of instance aborted: the hypervisor reported a failure."
 
 SERVERS = """
-SELECT s.*, f.vcpus, f.ram_mib, f.root_gib FROM servers s JOIN flavors f ON f.name = s.flavor
+SELECT s.*, f.vcpus, f.ram_mib, f.root_gib,
+  coalesce(
+    (SELECT provider FROM allocations
+       WHERE server_id = s.id AND role = 'resized' AND s.status = 'VERIFY_RESIZE'),
+    (SELECT provider FROM allocations WHERE server_id = s.id AND role = 'resting')) AS host
+FROM servers s JOIN flavors f ON f.name = s.flavor
 """
-
-
-def create(step: Step, tag: str, project_id: str, name: str, flavor: str, image: str, zone: str) -> Server:
-    """Accept a server; a host is chosen now, the outcome shows when it is due."""
-    step.check_label(tag=tag, name=name)
-    if zone not in ZONES:
-        raise step.refused(f"没有网络区 {zone}", f"there is no network zone {zone}")
-    get_quota(step, project_id)
-    size = get_flavor(step, flavor)
-    image_id = _usable_image(step, image, size)
-    check_quota(step, project_id, servers=1, vcpus=size.vcpus, ram_mib=size.ram_mib)
-    server_id = str(uuid4())
-    fault = BROKEN if step.doomed else None if _allocate(step, server_id, "resting", size) else NO_HOST
-    step.db.execute(
-        "INSERT INTO servers (id, tag, name, project_id, zone, image_id, flavor, status, resting_status,"
-        " task, outcome, fault, due_us, created_us)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, 'BUILD', 'ACTIVE', 'spawning', ?, ?, ?, ?)",
-        (
-            *(server_id, tag, name, project_id, zone, image_id, flavor),
-            *("ERROR" if fault else "ACTIVE", fault, step.ready_us, step.at_us),
-        ),
-    )
-    return to_server(_row(step, server_id))
 
 
 def get(step: Step, server_id: str) -> Server:
     """The server of that id."""
-    return to_server(_row(step, server_id))
+    return to_server(row_of(step, server_id))
 
 
 def find(step: Step, tag: str) -> Server | None:
@@ -74,19 +57,19 @@ def delete(step: Step, server_id: str) -> None:
 
 def switch(step: Step, server_id: str, *, to: ServerStatus, task: str) -> None:
     """Stop or start; nothing where it is so already, or on its way there."""
-    server = _row(step, server_id)
+    server = row_of(step, server_id)
     if server["task"] == task or (server["task"] is None and server["status"] == to):
         return
-    _need_idle(step, server, "ACTIVE", "SHUTOFF")
+    need_idle(step, server, "ACTIVE", "SHUTOFF")
     step.db.execute("UPDATE servers SET resting_status = ? WHERE id = ?", (to, server_id))
-    _begin(step, server_id, task=task, outcome=to)
+    begin(step, server_id, task=task, outcome=to)
 
 
 def resize(step: Step, server_id: str, flavor: str) -> None:
     """Begin a resize; the old size stays allocated beside the new one."""
-    server = _row(step, server_id)
-    _need_idle(step, server, "ACTIVE", "SHUTOFF")
-    size = get_flavor(step, flavor)
+    server = row_of(step, server_id)
+    need_idle(step, server, "ACTIVE", "SHUTOFF")
+    size = get_flavor_for(step, server["project_id"], flavor)
     if flavor == server["flavor"]:
         raise step.refused(
             f"云主机 {server_id} 的规格已是 {flavor}", f"server {server_id} has flavor {flavor} already"
@@ -100,26 +83,26 @@ def resize(step: Step, server_id: str, flavor: str) -> None:
     step.db.execute(
         "UPDATE servers SET other_flavor = ?, status = 'RESIZE' WHERE id = ?", (flavor, server_id)
     )
-    if step.doomed or not _allocate(step, server_id, "resized", size):
-        _begin(step, server_id, task="resize_prep", outcome=ServerStatus(server["resting_status"]))
+    if step.doomed or not take_room(step, server, "resized", size):
+        begin(step, server_id, task="resize_prep", outcome=ServerStatus(server["resting_status"]))
     else:
-        _begin(step, server_id, task="resize_finish", outcome=ServerStatus.verify_resize)
+        begin(step, server_id, task="resize_finish", outcome=ServerStatus.verify_resize)
 
 
 def end_resize(step: Step, server_id: str, *, task: str) -> None:
     """Confirm or revert a resize."""
-    server = _row(step, server_id)
-    _need_idle(step, server, "VERIFY_RESIZE")
+    server = row_of(step, server_id)
+    need_idle(step, server, "VERIFY_RESIZE")
     if task == "resize_reverting":
         step.db.execute("UPDATE servers SET status = 'REVERT_RESIZE' WHERE id = ?", (server_id,))
-    _begin(step, server_id, task=task, outcome=ServerStatus(server["resting_status"]))
+    begin(step, server_id, task=task, outcome=ServerStatus(server["resting_status"]))
 
 
 def snapshot(step: Step, server_id: str, tag: str, name: str) -> Image:
     """Begin an image of the server's root disk."""
     step.check_label(tag=tag, name=name)
-    server = _row(step, server_id)
-    _need_idle(step, server, "ACTIVE", "SHUTOFF")
+    server = row_of(step, server_id)
+    need_idle(step, server, "ACTIVE", "SHUTOFF")
     image_id = str(uuid4())
     step.db.execute(
         "INSERT INTO images (id, name, status, min_root_gib, min_ram_mib, tag, outcome, due_us)"
@@ -139,8 +122,8 @@ def find_image(step: Step, tag: str) -> Image | None:
 
 def need_resting(step: Step, server_id: str) -> sqlite3.Row:
     """The row of a server that is ACTIVE or SHUTOFF with nothing under way."""
-    server = _row(step, server_id)
-    _need_idle(step, server, "ACTIVE", "SHUTOFF")
+    server = row_of(step, server_id)
+    need_idle(step, server, "ACTIVE", "SHUTOFF")
     return server
 
 
@@ -161,48 +144,44 @@ def to_server(row: sqlite3.Row) -> Server:
         vcpus=row["vcpus"],
         ram_mib=row["ram_mib"],
         root_gib=row["root_gib"],
-        image_id=row["image_id"],
+        image_id=None if row["root_volume_id"] else row["image_id"],
         zone=row["zone"],
+        host=None if row["status"] == "BUILD" else row["host"],
+        group=row["group_name"],
+        key_name=row["key_name"],
         addresses=() if hidden else (fixed,),
         created_at=from_us(row["created_us"]),
     )
 
 
-def _row(step: Step, server_id: str) -> sqlite3.Row:
+def row_of(step: Step, server_id: str) -> sqlite3.Row:
+    """The server's row, with the sizes of its flavor and its host."""
     row = step.one(SERVERS + "WHERE s.id = ?", server_id)
     if row is None:
         raise step.missing("server", server_id)
     return row
 
 
-def _usable_image(step: Step, name: str, size: Flavor) -> str:
-    image = step.one(
-        "SELECT * FROM images WHERE name = ? AND status = 'active' ORDER BY seq DESC LIMIT 1", name
+def take_room(
+    step: Step, server: sqlite3.Row, role: str, size: Flavor, *, without: Collection[str] = ()
+) -> bool:
+    """Take room on a host for the server at that size, if there is one that its group allows."""
+    project_id, group = server["project_id"], server["group_name"]
+    told = step.one("SELECT strict FROM groups WHERE project_id = ? AND name = ?", project_id, group)
+    return allocate(
+        step,
+        server["id"],
+        role,
+        size,
+        peers=peers_of(step, project_id, group, server["id"]),
+        strict=told is not None and bool(told["strict"]),
+        without=without,
+        root_gib=0 if server["root_volume_id"] else size.root_gib,
     )
-    if image is None:
-        raise step.missing("image", name)
-    if image["min_root_gib"] > size.root_gib or image["min_ram_mib"] > size.ram_mib:
-        needed = f"{image['min_root_gib']} GiB, {image['min_ram_mib']} MiB"
-        raise step.refused(
-            f"规格 {size.name} 小于镜像 {name} 的最低要求（{needed}）",
-            f"flavor {size.name} is smaller than image {name} needs ({needed})",
-        )
-    return str(image["id"])
 
 
-def _allocate(step: Step, server_id: str, role: str, size: Flavor) -> bool:
-    host = find_room(
-        step.db, ProviderKind.compute_host, ram_mib=size.ram_mib, vcpus=size.vcpus, root_gib=size.root_gib
-    )
-    if host is not None:
-        step.db.execute(
-            "INSERT INTO allocations VALUES (?, ?, ?, ?, ?, ?)",
-            (server_id, role, host, size.vcpus, size.ram_mib, size.root_gib),
-        )
-    return host is not None
-
-
-def _need_idle(step: Step, server: sqlite3.Row, *statuses: str) -> None:
+def need_idle(step: Step, server: sqlite3.Row, *statuses: str) -> None:
+    """Refuse unless it is in one of these with nothing under way."""
     if server["task"] is not None or server["status"] not in statuses:
         now = server["status"] + (f" ({server['task']})" if server["task"] else "")
         raise step.conflict(
@@ -211,7 +190,8 @@ def _need_idle(step: Step, server: sqlite3.Row, *statuses: str) -> None:
         )
 
 
-def _begin(step: Step, server_id: str, *, task: str, outcome: ServerStatus) -> None:
+def begin(step: Step, server_id: str, *, task: str, outcome: ServerStatus) -> None:
+    """Have `task` end in `outcome` when its time has come."""
     step.db.execute(
         "UPDATE servers SET task = ?, outcome = ?, due_us = ? WHERE id = ?",
         (task, outcome, step.ready_us, server_id),

@@ -93,7 +93,7 @@ def settle(db: sqlite3.Connection, at_us: int) -> None:
     db.execute("DELETE FROM volumes WHERE due_us <= ? AND outcome = 'deleted'", (at_us,))
     db.execute(
         "UPDATE volumes SET server_id = CASE outcome WHEN 'in-use' THEN server_id END, status = outcome,"
-        " outcome = NULL, due_us = NULL WHERE due_us <= ?",
+        " shown_gib = NULL, outcome = NULL, due_us = NULL WHERE due_us <= ?",
         (at_us,),
     )
     db.execute(
@@ -105,15 +105,23 @@ def _settle_server(db: sqlite3.Connection, server: sqlite3.Row) -> None:
     key = (server["id"],)
     match server["task"]:
         case "deleting":
+            db.execute("DELETE FROM volumes WHERE id = ?", (server["root_volume_id"],))
             db.execute(
-                "UPDATE volumes SET status = 'available', server_id = NULL, outcome = NULL, due_us = NULL"
-                " WHERE server_id = ?",
+                "UPDATE volumes SET status = 'available', server_id = NULL, shown_gib = NULL,"
+                " outcome = NULL, due_us = NULL WHERE server_id = ?",
                 key,
             )
             db.execute("UPDATE addresses SET server_id = NULL WHERE server_id = ?", key)
             db.execute("DELETE FROM allocations WHERE server_id = ?", key)
             db.execute("DELETE FROM servers WHERE id = ?", key)
             return
+        case "shelving":
+            db.execute("DELETE FROM allocations WHERE server_id = ?", key)
+        case "rebuilding":
+            db.execute("UPDATE servers SET image_id = next_image_id, next_image_id = NULL WHERE id = ?", key)
+        case "migrating":
+            db.execute("DELETE FROM allocations WHERE server_id = ? AND role = 'resting'", key)
+            db.execute("UPDATE allocations SET role = 'resting' WHERE server_id = ?", key)
         case "resize_finish":
             db.execute("UPDATE servers SET flavor = other_flavor, other_flavor = flavor WHERE id = ?", key)
         case "resize_confirming":

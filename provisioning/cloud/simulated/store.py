@@ -24,6 +24,13 @@ CREATE TABLE IF NOT EXISTS retired_projects (project_id TEXT PRIMARY KEY REFEREN
 CREATE TABLE IF NOT EXISTS flavors (
   name TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, vcpus INTEGER NOT NULL, ram_mib INTEGER NOT NULL,
   root_gib INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS flavor_access (
+  flavor TEXT NOT NULL REFERENCES flavors, project_id TEXT NOT NULL REFERENCES projects,
+  PRIMARY KEY (flavor, project_id));
+CREATE TABLE IF NOT EXISTS disabled_hosts (name TEXT PRIMARY KEY, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS groups (
+  project_id TEXT NOT NULL REFERENCES projects, name TEXT NOT NULL, strict INTEGER NOT NULL,
+  PRIMARY KEY (project_id, name));
 CREATE TABLE IF NOT EXISTS images (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, status TEXT NOT NULL,
   min_root_gib INTEGER NOT NULL, min_ram_mib INTEGER NOT NULL, tag TEXT, outcome TEXT, due_us INTEGER);
@@ -58,6 +65,16 @@ CREATE TABLE IF NOT EXISTS injections (
   id INTEGER PRIMARY KEY AUTOINCREMENT, fault TEXT NOT NULL, operation TEXT, remaining INTEGER,
   seconds REAL NOT NULL);
 """
+
+ADDED = (
+    ("flavors", "is_private INTEGER NOT NULL DEFAULT 0"),
+    ("servers", "group_name TEXT"),
+    ("servers", "key_name TEXT"),
+    ("servers", "next_image_id TEXT"),
+    ("servers", "root_volume_id TEXT"),
+    ("volumes", "shown_gib INTEGER"),
+)
+"""Columns that a region made by an earlier version lacks."""
 
 _of_a_parent_process: list[sqlite3.Connection] = []
 
@@ -95,6 +112,8 @@ class SimulatedStore:
         with self.writing() as db:
             for statement in SCHEMA.split(";"):
                 db.execute(statement)
+            for table, column in ADDED:
+                _add_column(db, table, column)
             if db.execute("SELECT 1 FROM inventories LIMIT 1").fetchone() is None:
                 _build(db, sizes or Sizes())
         weakref.finalize(self, _close_all, self._idle)
@@ -130,6 +149,12 @@ class SimulatedStore:
         finally:
             with self._lock:
                 self._idle.append(db)
+
+
+def _add_column(db: sqlite3.Connection, table: str, column: str) -> None:
+    there = [row["name"] for row in db.execute(f"PRAGMA table_info({table})").fetchall()]
+    if column.split()[0] not in there:
+        db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -6,7 +6,7 @@ from itertools import count
 from uuid import uuid4
 
 from provisioning.cloud.observed import Address, ProviderKind, Volume, VolumeStatus
-from provisioning.cloud.simulated.projects import check_quota, find_room, get_quota
+from provisioning.cloud.simulated.projects import check_quota, find_room, get_quota, inventory, room
 from provisioning.cloud.simulated.servers import get, need_resting
 from provisioning.cloud.simulated.step import Step, from_us
 
@@ -22,17 +22,33 @@ def create(step: Step, tag: str, project_id: str, name: str, size_gib: int) -> V
         )
     get_quota(step, project_id)
     check_quota(step, project_id, volumes=1, volume_gib=size_gib)
-    pool = None if step.doomed else find_room(step.db, ProviderKind.volume_pool, volume_gib=size_gib)
     volume_id = str(uuid4())
+    insert(step, volume_id, tag, project_id, name, size_gib, server_id=None)
+    return to_volume(_row(step, volume_id))
+
+
+def insert(
+    step: Step,
+    volume_id: str,
+    tag: str | None,
+    project_id: str,
+    name: str,
+    size_gib: int,
+    *,
+    server_id: str | None,
+) -> bool:
+    """Begin a volume, attached to a server for its root disk; False where no pool has room for it."""
+    pool = None if step.doomed else find_room(step.db, ProviderKind.volume_pool, volume_gib=size_gib)
+    outcome = "error" if pool is None else "available" if server_id is None else "in-use"
     step.db.execute(
-        "INSERT INTO volumes (id, tag, name, project_id, size_gib, status, provider, outcome, due_us,"
-        " created_us) VALUES (?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?)",
+        "INSERT INTO volumes (id, tag, name, project_id, size_gib, status, provider, server_id, outcome,"
+        " due_us, created_us) VALUES (?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?)",
         (
-            *(volume_id, tag, name, project_id, size_gib, pool),
-            *("available" if pool else "error", step.ready_us, step.at_us),
+            *(volume_id, tag, name, project_id, size_gib, pool, server_id),
+            *(outcome, step.ready_us, step.at_us),
         ),
     )
-    return to_volume(_row(step, volume_id))
+    return pool is not None
 
 
 def get_volume(step: Step, volume_id: str) -> Volume:
@@ -71,12 +87,37 @@ def attach(step: Step, volume_id: str, server_id: str) -> None:
     _begin(step, volume_id, status="attaching", outcome="in-use", server_id=server_id)
 
 
+def extend(step: Step, volume_id: str, size_gib: int) -> None:
+    """Begin to extend; the pool holds the new size from now on, if it has room for it."""
+    volume = _row(step, volume_id)
+    if size_gib < volume["size_gib"]:
+        raise step.refused(
+            f"云硬盘 {volume_id} 为 {volume['size_gib']} GiB，只能扩大",
+            f"volume {volume_id} has {volume['size_gib']} GiB and can only grow",
+        )
+    _need(step, volume, "available", "in-use")
+    growth = size_gib - volume["size_gib"]
+    if growth == 0:
+        return
+    check_quota(step, volume["project_id"], volume_gib=growth)
+    rooms = {one.name: room(one) for one in inventory(step.db) if one.kind is ProviderKind.volume_pool}
+    if not step.doomed and rooms[volume["provider"]]["volume_gib"] >= growth:
+        step.db.execute(
+            "UPDATE volumes SET shown_gib = size_gib, size_gib = ? WHERE id = ?", (size_gib, volume_id)
+        )
+    _begin(step, volume_id, status="extending", outcome=volume["status"], server_id=volume["server_id"])
+
+
 def detach(step: Step, volume_id: str) -> None:
     """Begin to detach; nothing where it is available or on its way there."""
     volume = _row(step, volume_id)
     if volume["status"] in ("available", "detaching"):
         return
     _need(step, volume, "in-use")
+    if step.one("SELECT 1 FROM servers WHERE root_volume_id = ?", volume_id) is not None:
+        raise step.conflict(
+            f"云硬盘 {volume_id} 是系统盘，不能卸载", f"volume {volume_id} is a root disk and stays attached"
+        )
     _begin(step, volume_id, status="detaching", outcome="available", server_id=volume["server_id"])
 
 
@@ -97,7 +138,7 @@ def to_volume(row: sqlite3.Row) -> Volume:
         name=row["name"],
         project_id=row["project_id"],
         status=VolumeStatus(row["status"]),
-        size_gib=row["size_gib"],
+        size_gib=row["shown_gib"] or row["size_gib"],
         server_id=row["server_id"],
         created_at=from_us(row["created_us"]),
     )

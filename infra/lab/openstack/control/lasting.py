@@ -61,6 +61,14 @@ class LastingDriver(fake.FakeDriver):
         super().destroy(*args, **kwargs)
         self._save()
 
+    def post_live_migration(self, context, instance, block_device_info, migrate_data=None):
+        """Called where the server was: it is there no more."""
+        self.destroy(context, instance, network_info=None, block_device_info=block_device_info)
+
+    def finish_revert_migration(self, *args, **kwargs):
+        super().finish_revert_migration(*args, **kwargs)
+        self._save()
+
     def power_on(self, *args, **kwargs):
         super().power_on(*args, **kwargs)
         self._save()

@@ -1,0 +1,38 @@
+"""What is ensured in a cloud once a process."""
+
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+import openstack.exceptions as sdk
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """Values by key, each made at its first use, by one thread while others that want it wait."""
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, T] = {}
+        self._locks: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What was made for `key`."""
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._found:
+                self._found[key] = make()
+            return self._found[key]
+
+    @contextmanager
+    def trusted(self, *keys: Hashable) -> Iterator[None]:
+        """A refusal within may be for one of `keys` that is gone: each is made sure of at the next time."""
+        try:
+            yield
+        except (sdk.BadRequestException, sdk.NotFoundException):
+            for key in keys:
+                self._found.pop(key, None)
+            raise
