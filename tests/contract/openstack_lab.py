@@ -52,11 +52,16 @@ RESTING = ("available", "error")
 
 @dataclass(frozen=True)
 class Tested:
-    """A cloud behind proxies, by service, with the driver that goes through them; `admin` goes past them."""
+    """A cloud behind proxies, by service, with the driver that goes through them; `admin` goes past them.
+
+    `clouds_file` names the same way as `tested`, for processes of a test's own; the lab's folder is `state`.
+    """
 
     cloud: OpenStackCloud
     admin: Any
     proxies: dict[str, Proxy]
+    clouds_file: Path
+    state: Path
 
     def clear(self) -> None:
         """Take away all servers, volumes, addresses and snapshots."""
@@ -108,7 +113,7 @@ def _tested(name: str) -> Tested:
         clouds_file=str(file),
         page_size=PAGE_SIZE,
     )
-    tested = Tested(cloud, admin, proxies)
+    tested = Tested(cloud, admin, proxies, file, state)
     tested.clear()
     cloud.ensure_networks()
     return tested
