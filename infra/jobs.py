@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from infra.database import after_commit
 from infra.installation import Installation
+from infra.later import Later
 from infra.settings import Settings
 
 TASK_MODULES = ("infra.tasks", "approval.tasks", "provisioning.tasks", "exchange.tasks")
@@ -23,6 +24,7 @@ GIVE_UP_AT_ONCE = {"max_retries": 1, "interval_start": 0}  # else an act waits 6
 
 log = logging.getLogger(__name__)
 _joined: tuple[Celery, Installation] | None = None
+_later = Later()
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -74,12 +76,16 @@ def load_tasks(app: Celery) -> None:
         app.loader.import_task_module(module)
 
 
-def enqueue(session: Session, task: str, *ids: int | str, lasts_s: int | None = None) -> None:
-    """Nudge the workers to run `task` with `ids`, once `session` has committed.
+def enqueue(
+    session: Session, task: str, *ids: int | str, lasts_s: int | None = None, after_s: float = 0
+) -> None:
+    """Nudge the workers to run `task` with `ids`, once `session` has committed, or `after_s` later.
 
-    A message that nobody took for `lasts_s` is dropped, so that few pile up while there is no worker.
+    A message that nobody took for `lasts_s` is dropped, so that few pile up while there is no worker. What
+    is to leave later waits in this process, as not every broker keeps messages back, and ends with it.
     """
-    after_commit(session, partial(_send, task, ids, lasts_s))
+    send = partial(_send, task, ids, lasts_s)
+    after_commit(session, partial(_later.call, send, after_s=after_s) if after_s > 0 else send)
 
 
 def _send(task: str, ids: tuple[Any, ...], lasts_s: int | None) -> None:

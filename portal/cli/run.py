@@ -1,5 +1,6 @@
 """`siji run`: the sample city on embedded defaults, then the portal on loopback."""
 
+import socket
 import time
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from infra.installation import Installation, open_installation
 from infra.settings import Settings
 from metrics.capacity import report_capacity
 from metrics.export import as_table
+from portal.cli.lab_cloud import cloud_of_the_run, keep_to_cloud, variables
 from portal.cli.local import bring_up
 from portal.cli.progress import Meters
 from portal.cli.serve import bind, serve_portal
@@ -52,13 +54,18 @@ def run(
     serve: Annotated[bool, typer.Option(help="最后启动门户 · serve the portal at the end")] = True,
 ) -> None:
     """Load the sample city (a later run does what is missing alone), print its people, serve the portal."""
-    zh = language() == "zh"
-    say = Console()
     settings = Settings().model_copy(update={"sample": True})
-    installation = open_installation(settings)
     bound = bind(settings) if serve else []
+    with cloud_of_the_run(settings) as settings:
+        _run(open_installation(settings), bound)
+
+
+def _run(installation: Installation, bound: list[socket.socket]) -> None:
+    """Everything on `installation`; the portal only where `bound` holds its address."""
+    zh, say, settings = language() == "zh", Console(), installation.settings
     with say.status("建库 · migrating the records"):
         bring_up(installation)
+    keep_to_cloud(settings)
     with say.status("导入区划 · importing the tree"):
         new = load_tree(installation.engine, at=installation.clock.now())
     there = len(city_units()) - new
@@ -74,7 +81,7 @@ def run(
     password = load_people(
         installation.engine, data_dir=settings.data_dir, at=installation.clock.now(), aside=aside
     )
-    with workers(log=settings.data_dir / "worker.log"):
+    with workers(log=settings.data_dir / "worker.log", told=variables(settings)):
         with Meters(say) as meters:
             provide_servers(installation, meters, zh=zh, aside=aside)
             shared = share_data(installation, meters, zh=zh, aside=aside)
@@ -93,7 +100,7 @@ def run(
             if zh
             else f"Password of the sample people, unless they changed theirs: {password}"
         )
-        if serve:
+        if bound:
             serve_portal(installation, bound)
 
 

@@ -70,9 +70,11 @@ def code_at_first(session: Session, bureau_id: int) -> str:
     return session.scalars(codes.order_by(BureauVersion.id).limit(1)).one()
 
 
-def load_systems(engine: Engine, *, at: datetime, aside: Aside) -> int:
-    """Register every information system of phase 1 with its bureau; the number that was new."""
-    codes = system_codes(read_phase1())
+def load_systems(
+    engine: Engine, *, at: datetime, aside: Aside, groups: Sequence[Phase1Group] | None = None
+) -> int:
+    """Register every information system of phase 1 (or of `groups`) with its bureau; how many were new."""
+    codes = system_codes(groups or read_phase1())
     with reading(engine) as session:
         missing = [code for code in codes if find_system(session, code=code) is None]
     for code in missing:

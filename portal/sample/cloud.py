@@ -1,6 +1,7 @@
 """Takes every phase-1 system of the sample city from quota to confirmed servers.
 
 Any step may be repeated: it does what was never done, and leaves the rest as people made it meanwhile.
+Tests and benchmarks take other `groups` than phase 1's the same way.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -42,15 +43,16 @@ LEASE = timedelta(days=3 * 365)
 REVIEWER, VERIFIER = "shenhe", "hezhun"
 COUNTY_REVIEWERS = {one.scope: one.login for one in PEOPLE if one.role == Role.reviewer}
 Done = Callable[[], None]
+Groups = Sequence[Phase1Group]
 UNDER_WAY = ("provisioning", "confirming")
 DONE = ("active", "closed")
 MIB_PER_GIB = 1024
 TO_BE_BUILT = ("pending", "creating", "cleaning")
 
 
-def open_sample_region(here: Installation, cloud: Cloud) -> None:
+def open_sample_region(here: Installation, cloud: Cloud, *, groups: Groups | None = None) -> None:
     """The region with phase 1's flavors and what it holds, and the items of the approval hall."""
-    for group in read_phase1():
+    for group in groups or read_phase1():
         cloud.ensure_flavor(
             name=group.flavor, vcpus=group.vcpus, ram_mib=group.ram_mib, root_gib=group.root_gib
         )
@@ -62,7 +64,9 @@ def open_sample_region(here: Installation, cloud: Cloud) -> None:
     learn_region(here.engine, cloud, at=at)
 
 
-def grant_down_the_tree(here: Installation, *, region: str, aside: Aside) -> None:
+def grant_down_the_tree(
+    here: Installation, *, region: str, aside: Aside, groups: Groups | None = None
+) -> None:
     """What each bureau's phase-1 systems need, and what those below it need, from the city downwards.
 
     The city gets a quarter more, from which the bureaus' quotas can grow. Whoever was ever granted something
@@ -70,7 +74,7 @@ def grant_down_the_tree(here: Installation, *, region: str, aside: Aside) -> Non
     """
     parents = {unit["code"]: unit["parent_code"] for unit in city_units()}
     needed: dict[str, Limits] = {}
-    for group in read_phase1():
+    for group in groups or read_phase1():
         for code in _chain(parents, group.bureau_code):
             needed[code] = needed.get(code, Limits.of()) + _need(group)
     needed[CITY] = _a_quarter_more(needed[CITY])
@@ -83,12 +87,14 @@ def grant_down_the_tree(here: Installation, *, region: str, aside: Aside) -> Non
                 grant(session, region=region, bureau_id=bureau_id, limit=needed[code], at=at, actor=ACTOR)
 
 
-def request_everything(here: Installation, *, region: str, aside: Aside, done: Done) -> list[int]:
+def request_everything(
+    here: Installation, *, region: str, aside: Aside, done: Done, groups: Groups | None = None
+) -> list[int]:
     """One request a system: asked for by its bureau, reviewed, verified by another; `done` after each.
 
     The ids of these requests; whatever else the reader asked for is left to them.
     """
-    groups = read_phase1()
+    groups = groups or read_phase1()
     asked = []
     _appoint_county_reviewers(here, groups, aside=aside)
     for code in system_codes(groups):

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,11 +10,18 @@ STOP_WITHIN_S = 20
 
 
 @contextmanager
-def workers(*, log: Path) -> Iterator[None]:
-    """`siji worker` runs while the block does; `log` takes what it says."""
+def workers(*, log: Path, told: Mapping[str, str]) -> Iterator[None]:
+    """`siji worker` runs while the block does; `log` takes what it says.
+
+    It has this process's environment, and `told` besides.
+    """
+    more = [f"{name}={value}" for name, value in told.items()]
     with log.open("ab") as said:
         process = subprocess.Popen(
-            [sys.argv[0], "worker", "--leashed"], stdin=subprocess.PIPE, stdout=said, stderr=said
+            ["/usr/bin/env", *more, sys.argv[0], "worker", "--leashed"],
+            stdin=subprocess.PIPE,
+            stdout=said,
+            stderr=said,
         )
     try:
         yield

@@ -252,6 +252,7 @@ def _go_on(session: Session, server: Server, found: Found, *, at: datetime) -> N
         server.refusals += found.refused
         server.repushes += found.over_quota
         server.next_try_at = at + backoff(server.attempts, tag=server.tag)
+    enqueue(session, TASK, server.id, after_s=(server.next_try_at - at).total_seconds())
     if server.state not in KEEPS_FAULT:
         server.fault = found.fault
     if is_stuck(server.since_at, at, refusals=server.refusals):

@@ -53,17 +53,21 @@ RESTING = ("available", "error")
 
 @dataclass(frozen=True)
 class Tested:
-    """A cloud behind proxies, by service, with the driver that goes through them; `admin` goes past them."""
+    """A cloud behind proxies, by service, with the driver that goes through them; `admin` goes past them.
+
+    `clouds_file` names the same way as `tested`, for processes of a test's own; the lab's folder is `state`.
+    """
 
     cloud: OpenStackCloud
     admin: Any
     proxies: dict[str, Proxy]
-    file: Path
+    clouds_file: Path
+    state: Path
 
     def another(self, zone: Zone) -> OpenStackCloud:
         """The driver of another process, whose settings have `zone`."""
         region = OpenStackRegion(name=self.cloud.region, cloud="tested", zones=(zone,))
-        return OpenStackCloud(region, clouds_file=str(self.file), page_size=PAGE_SIZE, now=Clock().now)
+        return OpenStackCloud(region, clouds_file=str(self.clouds_file), page_size=PAGE_SIZE, now=Clock().now)
 
     def clear(self) -> None:
         """Take away all servers, groups, volumes, addresses and snapshots; let all hosts take servers."""
@@ -121,7 +125,7 @@ def _tested(name: str) -> Tested:
         clouds_file=str(file),
         page_size=PAGE_SIZE,
     )
-    tested = Tested(cloud, admin, proxies, file)
+    tested = Tested(cloud, admin, proxies, file, state)
     tested.clear()
     cloud.ensure_networks()
     return tested

@@ -21,6 +21,7 @@ class Proxy:
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target)
         self.lose: re.Pattern[str] | None = None
+        self.lost_as: int | None = None
         self.drop: re.Pattern[str] | None = None
         self.drops_left = 0
         self.alter: tuple[re.Pattern[str], Alter] | None = None
@@ -40,9 +41,12 @@ class Proxy:
         self._server.server_close()
         thread.join()
 
-    def lose_next_answer(self, request: str) -> None:
-        """Pass the next request that matches `request` ('POST /servers') on, and drop its answer."""
-        self.lose = re.compile(request)
+    def lose_next_answer(self, request: str, *, status: int | None = None) -> None:
+        """Pass the next request that matches `request` ('POST /servers') on, and drop its answer.
+
+        With `status` that is answered instead (504, as a proxy does), else the connection ends.
+        """
+        self.lose, self.lost_as = re.compile(request), status
 
     def drop_next(self, request: str, count: int = 1) -> None:
         """Drop the next requests that match, as a service that is down does."""
@@ -78,6 +82,9 @@ class Proxy:
                     self._hang_up()
                     return
                 answer, content = proxy._pass_on(self.command, self.path, dict(self.headers), body)
+                if lost and proxy.lost_as is not None:
+                    self.send_error(proxy.lost_as)
+                    return
                 if lost:
                     self._hang_up()
                     return

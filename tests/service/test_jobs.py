@@ -14,6 +14,7 @@ from infra.clock import Clock
 from infra.database import transaction
 from infra.installation import Installation
 from infra.settings import Settings
+from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +45,18 @@ def test_a_nudge_leaves_after_the_commit_and_carries_ids(installation: Installat
         jobs.enqueue(session, "provisioning.provision", 7, "baoding")
         assert messages(installation.settings) == []
     assert messages(installation.settings) == [("provisioning.provision", [7, "baoding"])]
+
+
+def test_a_nudge_for_later_leaves_when_its_time_has_come_and_holds_up_no_other(
+    installation: Installation,
+) -> None:
+    jobs.join(installation)
+    with transaction(installation.engine) as session:
+        for number, after_s in ((1, 3600.0), (2, 1.0), (3, 0.5), (4, 0.0)):
+            jobs.enqueue(session, "provisioning.provision", number, after_s=after_s)
+    assert messages(installation.settings) == [("provisioning.provision", [4])]
+    wait_until(lambda: len(messages(installation.settings)) == 3)
+    assert [ids for _, ids in messages(installation.settings)] == [[4], [3], [2]]
 
 
 def test_a_rollback_sends_nothing(installation: Installation) -> None:
