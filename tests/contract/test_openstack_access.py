@@ -16,6 +16,7 @@ from tests.contract import openstack_lab
 from tests.contract.cloud_bench import UNLIMITED
 from tests.contract.openstack_lab import ZONE
 from tests.contract.test_cloud_options import KEY, OTHER_KEY
+from tests.waiting import wait_until
 
 CREATES = r"POST .*/servers$"
 SSH = SecurityRule(protocol="tcp", ports=(22, 22), cidr="10.0.0.0/8", description="运维 · SSH")
@@ -146,6 +147,7 @@ class TestSecurityGroups:
             ("ingress", "IPv6", "ipv6-icmp", None, "fd00::/8"),
             *OUTWARD,
         }
+        wait_until(lambda: bool(list(city.admin.network.ports(device_id=server_id))))
         [port] = city.admin.network.ports(device_id=server_id)
         [group_id] = port.security_group_ids
         assert city.admin.network.get_security_group(group_id).name == "siji-extranet"

@@ -16,6 +16,7 @@ from provisioning.cloud.connect import connect
 from provisioning.cloud.driver import Cloud, OverQuota, Permanent, Retryable
 from provisioning.cloud.observed import ServerStatus
 from provisioning.cloud.simulated import Fault, SimulatedCloud, SimulatedRegion
+from provisioning.cloud.simulated.store import ADDED
 from provisioning.quota import Limits, capacity
 from tests.contract.clouds import SteppedClock
 
@@ -126,6 +127,16 @@ def test_reopened_it_is_as_it_was(cloud: Cloud, settings: Settings) -> None:
     assert connect(settings, "baoding", Clock()).get_server(server_id).tag == "kept"
 
 
+def test_one_of_an_earlier_version_is_brought_up_to_date(cloud: Cloud, settings: Settings) -> None:
+    server_id = create(cloud, "kept")
+    with sqlite3.connect(settings.data_dir / "region-baoding.sqlite") as earlier:
+        for table, column in ADDED:
+            earlier.execute(f"ALTER TABLE {table} DROP COLUMN {column.split()[0]}")
+    earlier.close()
+    found = connect(settings, "baoding", Clock()).get_server(server_id)
+    assert (found.tag, found.group, found.host is None) == ("kept", None, False)
+
+
 def test_regions_are_apart(cloud: Cloud, settings: Settings) -> None:
     create(cloud, "here")
     assert connect(settings, "xiongan", Clock()).list_servers() == []
@@ -186,6 +197,25 @@ class TestInjection:
         volume = cloud.create_volume(tag="v", project_id=project_of(cloud), name="v", size_gib=1)
         assert cloud.get_server(server_id).status is ServerStatus.active
         assert cloud.get_volume(volume.id).status == "error"
+
+    def test_what_cannot_be_done_returns_to_what_it_was(self, cloud: Cloud, region: SimulatedRegion) -> None:
+        server_id = create(cloud, "one")
+        host = cloud.get_server(server_id).host
+        region.inject(Fault.ends_in_error, operation="migrate_server", count=2)
+        for live in (True, False):
+            cloud.migrate_server(server_id, live=live)
+            assert cloud.get_server(server_id).status is ServerStatus.active
+            assert cloud.get_server(server_id).host == host
+        cloud.shelve_server(server_id)
+        region.inject(Fault.ends_in_error, operation="unshelve_server")
+        cloud.unshelve_server(server_id)
+        assert cloud.get_server(server_id).status is ServerStatus.shelved
+        cloud.unshelve_server(server_id)
+        region.inject(Fault.ends_in_error, operation="rebuild_server")
+        cloud.rebuild_server(server_id, image="Debian-12")
+        assert cloud.get_server(server_id).fault
+        cloud.rebuild_server(server_id, image="Debian-12")
+        assert cloud.get_server(server_id).fault is None
 
     def test_slow_takes_longer_by_what_was_told(self, tmp_path: Path) -> None:
         clock, region = SteppedClock(), SimulatedRegion(tmp_path / "slow.sqlite")
