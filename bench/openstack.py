@@ -22,6 +22,7 @@ from bench.bare import THREADS, Wanted, write_plan
 from bench.databases import own_database
 from bench.tables import Goal, Measured
 from identity.phase1 import Phase1Group, read_phase1
+from infra.clock import Clock
 from infra.database import reading
 from infra.installation import Installation, open_installation
 from infra.lab import rabbitmq
@@ -96,7 +97,7 @@ def compare(*, times: int) -> list[Measured]:
 def _open_anew(groups: Sequence[Phase1Group]) -> None:
     """A new cloud, in which flavors and networks are there."""
     engine.reset(STATE)
-    cloud = OpenStackCloud(REGION, clouds_file=str(engine.clouds(STATE)))
+    cloud = OpenStackCloud(REGION, clouds_file=str(engine.clouds(STATE)), now=Clock().now)
     for one in groups:
         cloud.ensure_flavor(name=one.flavor, vcpus=one.vcpus, ram_mib=one.ram_mib, root_gib=one.root_gib)
     cloud.ensure_networks()
