@@ -16,6 +16,7 @@ from provisioning.lease import is_over
 from provisioning.models import WORKING, Server
 from provisioning.pace import PUSHED_AGAIN_AFTER, REFUSALS_BORNE, REPUSHES, VISIT_LASTS
 from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
+from provisioning.service.claims import find_allocation
 from provisioning.service.fences import find_fenced_project, push_quota
 from provisioning.service.fulfil import claim_for
 from provisioning.service.settling import (
@@ -79,6 +80,7 @@ def take_server(session: Session, *, server_id: int, at: datetime) -> Work | Non
             VolumeWork(one.id, one.tag, one.name, one.size_gib, one.state)
             for one in list_volumes_of(session, server.id)
         ),
+        grows=_grows(session, server),
     )
 
 
@@ -175,10 +177,7 @@ def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:
     rule = RULES[work.state]
     try:
         if rule.fenced and work.project_id is None:
-            project_id = push_quota(
-                engine, cloud, bureau_id=work.bureau_id, at=at, again_after=PUSHED_AGAIN_AFTER
-            )
-            work = replace(work, project_id=project_id)
+            work = replace(work, project_id=_push(engine, cloud, work, at=at))
         return rule.visit(cloud, work)
     except QuotaInconsistent as failure:
         return Found("retry", fault=_told(failure), asked=work.asked)
@@ -192,6 +191,24 @@ def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:
         return Found("retry" if borne else "broken", fault=_told(failure), asked=work.asked, refused=True)
     except CloudFailure as failure:
         return Found("retry", fault=_told(failure), asked=work.asked)
+
+
+def _push(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> str | None:
+    """The project, its quota pushed; shrinking needs none. Raises as `push_quota`."""
+    try:
+        return push_quota(engine, cloud, bureau_id=work.bureau_id, at=at, again_after=PUSHED_AGAIN_AFTER)
+    except QuotaInconsistent:
+        if work.grows:
+            raise
+        return None
+
+
+def _grows(session: Session, server: Server) -> bool:
+    """Whether what it works at needs more of the quota in the cloud than it held before."""
+    held = find_allocation(session, key=server.allocation_key) if server.state == "resizing" else None
+    if held is None or held.reverts_to is None or held.settles_to is None:
+        return True
+    return bool(held.reverts_to.growth_to(held.settles_to))
 
 
 def _told(failure: SijiError) -> dict[str, str]:

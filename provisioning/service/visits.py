@@ -31,6 +31,7 @@ class Work:
     """A server as its row had it when the visit began, which is number `visit`.
 
     `bureau_id` is whose project it is built in; `project_id` is None where that fence has to be pushed first.
+    `grows` is false of a resize that needs no more of the quota than it held.
     """
 
     server_id: int
@@ -51,6 +52,7 @@ class Work:
     repushes: int
     asked: int
     volumes: tuple[VolumeWork, ...]
+    grows: bool = True
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from provisioning.service.asking import LineAsked
 from provisioning.service.fences import list_stale_fences, push_quota
 from provisioning.service.grants import grant_quota
 from provisioning.service.servers import release_server
-from tests.yard import BIGGER, LINE, REGION, ROOM, Yard, make_yard
+from tests.yard import BIGGER, FLAVOR, LINE, REGION, ROOM, Yard, make_yard
 
 ONE = replace(LINE, count=1)
 LESS = Limits.of(servers=50, vcpus=500, ram_mib=2_000_000, root_gib=20_000, volume_gib=90_000, volumes=90)
@@ -154,11 +154,12 @@ def test_releasing_and_shrinking_work_meanwhile_and_growing_does_not(yard: Yard)
     grown = yard.server(released)
     with pytest.raises(QuotaInconsistent):
         yard.ask(LineAsked(count=1, target_id=grown.id, flavor=BIGGER), kind="resize")
-    in_town(yard, claims.resize, key=yard.server(shrunk).allocation_key, amounts=grown.amounts)
+    yard.region.inject(Fault.refused, operation="set_quota.cinder", count=None)
+    yard.ask(LineAsked(count=1, target_id=yard.server(shrunk).id, flavor=FLAVOR), kind="resize")
     in_town(yard, release_server, server_id=grown.id)
     yard.work()
     assert yard.server(released).state == "released"
-    assert yard.server(shrunk).flavor == BIGGER
+    assert (yard.server(shrunk).state, yard.server(shrunk).flavor) == ("active", FLAVOR)
     assert account_of(yard).inconsistent_at is not None
     yard.check()
 
