@@ -57,6 +57,7 @@ ROOMS: dict[str, Sub] = {
         "people": ("people", "账号（本机）· accounts, from this console"),
         "calendar": ("calendar", "工作日历 · the work calendar"),
         "journal": ("journal", "审计日志 · the journal"),
+        "cloud": ("adoption", "接管已有云 · adopt a cloud in use"),
         "quota": ("quota", "配额核对 · quotas recounted"),
         "report": ("report:report", "容量报表 · the capacity report"),
         "lab": ("lab", "测试用引擎 · private engines for tests and benchmarks"),

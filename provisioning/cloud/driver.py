@@ -96,8 +96,19 @@ class Cloud(Protocol):
         """
         ...
 
-    def list_projects(self) -> list[Project]:
-        """The bureaus' projects; those without a bureau's code are not Siji's and are left out."""
+    def list_projects(self, *, with_others: bool = False) -> list[Project]:
+        """The bureaus' projects; those without a bureau's code are not Siji's and are left out.
+
+        `with_others` has them all, of every maker; `bureau_code` is empty where they are no bureau's.
+        """
+        ...
+
+    def adopt_project(self, project_id: str, *, bureau_code: str | None) -> None:
+        """Have a project that another maker made be the bureau's, under the name that it has; None: nobody's,
+        and only let Siji make volumes and snapshots for the servers in it.
+
+        Adopted already: fine. `Conflict` if it is another bureau's, or the bureau has another one.
+        """
         ...
 
     def set_quota(self, project_id: str, limits: Limits) -> Limits:
@@ -147,6 +158,13 @@ class Cloud(Protocol):
 
     def list_servers(self, *, project_id: str | None = None) -> list[Server]:
         """All servers of the project, or of the region; those of other makers too."""
+        ...
+
+    def label_server(self, server_id: str, *, tag: str) -> None:
+        """Have an ACTIVE or SHUTOFF server bear `tag`, instead of the one it bore; nothing else changes.
+
+        `Conflict` in another state, or while something is under way.
+        """
         ...
 
     def delete_server(self, server_id: str) -> None:
@@ -204,6 +222,10 @@ class Cloud(Protocol):
 
     def list_volumes(self, *, project_id: str | None = None) -> list[Volume]:
         """All volumes of the project, or of the region; those of other makers too."""
+        ...
+
+    def label_volume(self, volume_id: str, *, tag: str) -> None:
+        """Have a volume bear `tag`, instead of the one it bore; nothing else changes."""
         ...
 
     def attach_volume(self, volume_id: str, *, server_id: str) -> None:

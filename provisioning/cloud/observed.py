@@ -12,7 +12,7 @@ from provisioning.quota import Inventory, Resources
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """A Keystone project; one per bureau, flat in one domain."""
+    """A Keystone project; one per bureau, flat in one domain. `bureau_code` is empty where it is nobody's."""
 
     id: str
     name: str

@@ -18,14 +18,17 @@ from provisioning.queries.regions import (
 from provisioning.queries.requests import (
     AppliedFor,
     count_open_requests,
+    find_adopting,
     get_request,
     list_applied_for,
     list_left_behind,
     list_lines,
     list_requests,
+    list_unseen,
 )
 from provisioning.queries.servers import (
     find_lease,
+    find_recorded,
     get_server,
     keys_held_by,
     leases_of,
@@ -39,10 +42,12 @@ from provisioning.queries.servers import (
 __all__ = [
     "AppliedFor",
     "count_open_requests",
+    "find_adopting",
     "find_flavor",
     "find_image",
     "find_lease",
     "find_open_grant",
+    "find_recorded",
     "get_region",
     "get_request",
     "get_server",
@@ -62,6 +67,7 @@ __all__ = [
     "list_requests",
     "list_servers",
     "list_servers_of",
+    "list_unseen",
     "list_volumes_of",
     "servers_by_id",
 ]

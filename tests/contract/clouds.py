@@ -31,8 +31,8 @@ class Subject:
     """A cloud under test; `many` and `many_volumes` are more than its pages hold.
 
     `wait` lets a little of its time pass. `lose_next_answer` and `break_next` name a call; `fail_second_page`
-    breaks the next long listing. `small` is a region of 64 vCPU, a pool of 2,000 GiB and 3 public addresses,
-    apart from `cloud`.
+    breaks the next long listing. `make_project` makes one of `cloud`, by its name, as another maker does.
+    `small` is a region of 64 vCPU, a pool of 2,000 GiB and 3 public addresses, apart from `cloud`.
     """
 
     cloud: Cloud
@@ -46,6 +46,7 @@ class Subject:
     fail_second_page: Callable[[], None]
     break_next: Callable[[str], None]
     go_down: Callable[[int], None]
+    make_project: Callable[[str], str]
 
 
 class SteppedClock:
@@ -83,6 +84,7 @@ def simulated(folder: Path) -> Iterator[Subject]:
         fail_second_page=lambda: region.inject(Fault.second_page_fails),
         break_next=lambda call: region.inject(Fault.ends_in_error, operation=call),
         go_down=lambda calls: region.inject(Fault.down, count=calls),
+        make_project=lambda name: region.make_project(name=name),
     )
     region.store.close()
     small.store.close()
@@ -113,6 +115,7 @@ def openstack(_folder: Path) -> Iterator[Subject]:
             fail_second_page=lambda: city.proxies["compute"].drop_next("GET .*marker="),
             break_next=lambda call: city.proxies["compute"].alter_next(REQUESTS[call][1], make_impossible),
             go_down=go_down,
+            make_project=city.make_project,
         )
 
 

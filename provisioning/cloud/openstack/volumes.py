@@ -62,6 +62,13 @@ class Volumes(Catalogue):
             found = cloud.block_storage.volumes(all_projects=True, limit=self._page_size, **query)
             return [_to_volume(one) for one in found]
 
+    def label_volume(self, volume_id: str, *, tag: str) -> None:
+        """See Cloud."""
+        with self._session.calling("label_volume") as (cloud, failures):
+            failures.refuse_label(find_fault(tag=tag))
+            _get(cloud, volume_id, failures)
+            cloud.block_storage.set_volume_metadata(volume_id, **{TAG: tag})
+
     def attach_volume(self, volume_id: str, *, server_id: str) -> None:
         """See Cloud."""
         with self._session.calling("attach_volume") as (cloud, failures):

@@ -58,10 +58,15 @@ class SimulatedCloud:
         with self._writing("ensure_project") as step:
             return projects.ensure_project(step, bureau_code, name, description)
 
-    def list_projects(self) -> list[Project]:
+    def list_projects(self, *, with_others: bool = False) -> list[Project]:
         """See Cloud."""
         with self._reading("list_projects") as step:
-            return projects.list_projects(step.db)
+            return projects.list_projects(step.db, with_others=with_others)
+
+    def adopt_project(self, project_id: str, *, bureau_code: str | None) -> None:
+        """See Cloud."""
+        with self._writing("adopt_project") as step:
+            projects.adopt_project(step, project_id, bureau_code)
 
     def set_quota(self, project_id: str, limits: Limits) -> Limits:
         """See Cloud."""
@@ -114,6 +119,11 @@ class SimulatedCloud:
     def list_servers(self, *, project_id: str | None = None) -> list[Server]:
         """See Cloud."""
         return [servers.to_server(row) for row in self._paged("list_servers", servers.page, project_id)]
+
+    def label_server(self, server_id: str, *, tag: str) -> None:
+        """See Cloud."""
+        with self._writing("label_server") as step:
+            servers.label(step, server_id, tag)
 
     def delete_server(self, server_id: str) -> None:
         """See Cloud."""
@@ -178,6 +188,11 @@ class SimulatedCloud:
     def list_volumes(self, *, project_id: str | None = None) -> list[Volume]:
         """See Cloud."""
         return [volumes.to_volume(row) for row in self._paged("list_volumes", volumes.page, project_id)]
+
+    def label_volume(self, volume_id: str, *, tag: str) -> None:
+        """See Cloud."""
+        with self._writing("label_volume") as step:
+            volumes.label(step, volume_id, tag)
 
     def attach_volume(self, volume_id: str, *, server_id: str) -> None:
         """See Cloud."""
