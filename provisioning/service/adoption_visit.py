@@ -46,10 +46,10 @@ def adopt(cloud: Cloud, work: Work) -> Found:
         return Found("broken", fault=fault)
     if server.project_id != home:
         cloud.adopt_project(server.project_id, bureau_code=None)
+    cloud.label_server(server.id, tag=work.tag)  # first: it is what a cloud may refuse
     for volume in work.volumes:
         if volume.cloud_id in attached:
             cloud.label_volume(volume.cloud_id, tag=volume.tag)
-    cloud.label_server(server.id, tag=work.tag)
     return Found("done", cloud_id=server.id, seen=server)
 
 
