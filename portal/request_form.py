@@ -21,15 +21,17 @@ from provisioning.service.states import PASSING
 COLUMNS = {
     "new_system": ("count", "flavor", "image", "volume_gib"),
     "servers": ("count", "flavor", "image", "volume_gib"),
+    "adoption": ("cloud_id",),
     "volumes": ("target", "volume_gib"),
     "resize": ("target", "flavor"),
 }
 """What a line of a kind is made of, for the kinds that are written line by line."""
 PICKED = ("extension", "release")
 """Kinds whose lines are nothing but servers, which are ticked in a list."""
-ENDING = ("new_system", "servers", "extension")
+ENDING = ("new_system", "servers", "adoption", "extension")
 """Kinds that last until a day."""
 COUNT_AT_MOST = 1000
+CLOUD_ID_LENGTH = 64
 GONE_NAMED = 10
 NONE_PICKED = ("请至少勾选一台云服务器", "Tick at least one server")
 
@@ -62,7 +64,7 @@ def offer_of(
     somebody takes them out.
     """
     found: dict[int, Server] = {}
-    if system_id is not None and kind not in ("new_system", "servers", "quota_change"):
+    if system_id is not None and kind in TARGET_STATES:
         states = {*TARGET_STATES[kind], *PASSING}  # the latter come to rest by themselves
         fit = list_servers(session, system_id=system_id, region=region, states=states, limit=None)
         found = {one.id: one for one in fit} | servers_by_id(session, asked)
@@ -89,6 +91,7 @@ def form_of(request: Request, lines: Sequence[RequestLine]) -> Form:
     }
     for number, line in enumerate(lines, start=1):
         row = {"count": line.count, "flavor": line.flavor, "image": line.image, "target": line.target_id}
+        row["cloud_id"] = line.cloud_id
         fields |= {f"{name}.{number}": value for name, value in row.items()}
         fields[f"volume_gib.{number}"] = line.volume_gib
     return Form.of(**fields)
@@ -149,6 +152,9 @@ def _line(form: Form, kind: str, key: str, offer: Offer) -> LineAsked:
     count: int | None = 1
     volume: int | None = 0
     target: int | None = None
+    cloud_id: str | None = None
+    if "cloud_id" in columns:
+        cloud_id = form.text(f"cloud_id.{key}", longest=CLOUD_ID_LENGTH)
     if "count" in columns:
         count = form.whole(f"count.{key}", least=1, most=COUNT_AT_MOST)
     if "target" in columns:
@@ -162,7 +168,7 @@ def _line(form: Form, kind: str, key: str, offer: Offer) -> LineAsked:
         volume = form.whole(
             f"volume_gib.{key}", least=1 if is_needed else 0, most=VOLUME_GIB_AT_MOST, needed=is_needed
         )
-    return LineAsked(count or 1, flavor, image, volume or 0, target)
+    return LineAsked(count or 1, flavor, image, volume or 0, target, cloud_id)
 
 
 def _picked(form: Form, offer: Offer) -> list[LineAsked]:

@@ -10,11 +10,13 @@ from approval.models import Case
 from approval.queries import get_case
 from identity.models import Bureau, Person, System
 from identity.queries import get_bureau_by_id, get_system_by_id
+from provisioning.adoption import Sighting
 from provisioning.errors import RequestInvalid
 from provisioning.models import RegionFlavor, Request, RequestLine, Server
 from provisioning.queries import list_flavors, list_lines, list_servers_of, servers_by_id
 from provisioning.quota import DIMENSIONS, Dimension, Limits
 from provisioning.service.accounts import find_account, headroom_of
+from provisioning.service.adoption import sighting_of
 from provisioning.service.fulfil import amounts_asked, find_request_shortfalls
 from provisioning.wording import KINDS
 
@@ -38,10 +40,12 @@ class Need:
 
 @dataclass(frozen=True)
 class RequestShown:
-    """A request with all that its page tells. `targets` are the servers that lines name, by id."""
+    """A request with all that its page tells. `targets` are the servers that lines name, by id; `seen` what
+    the cloud showed of servers to adopt, by their ids there. `case` is None for what an operator imported.
+    """
 
     request: Request
-    case: Case
+    case: Case | None
     kind: tuple[str, str]
     bureau: Bureau
     system: System | None
@@ -49,6 +53,7 @@ class RequestShown:
     lines: Sequence[RequestLine]
     flavors: dict[str, RegionFlavor]
     targets: dict[int, Server]
+    seen: dict[str, Sighting]
     servers: Sequence[Server]
     shortfalls: list[dict[str, Any]]
     needs: list[Need]
@@ -71,7 +76,7 @@ def show_request(session: Session, request: Request) -> RequestShown:
     lines = list_lines(session, request.id)
     return RequestShown(
         request=request,
-        case=get_case(session, request.case_id or 0),
+        case=None if request.case_id is None else get_case(session, request.case_id),
         kind=KINDS[request.kind],
         bureau=get_bureau_by_id(session, bureau_id=request.bureau_id),
         system=system,
@@ -79,6 +84,7 @@ def show_request(session: Session, request: Request) -> RequestShown:
         lines=lines,
         flavors={one.name: one for one in list_flavors(session, request.region)},
         targets=servers_by_id(session, [line.target_id for line in lines if line.target_id is not None]),
+        seen={seen.cloud_id: seen for line in lines if (seen := sighting_of(line)) is not None},
         servers=list_servers_of(session, request.id),
         shortfalls=_shortfalls(session, request) if is_open else [],
         needs=_needs(session, request) if is_open else [],

@@ -217,6 +217,42 @@ class RequestInvalid(SijiError):
     en = "The request cannot be made so: {why_en}"
 
 
+class ServerRecorded(SijiError):
+    """Another request was first with a server, or volume, of the cloud."""
+
+    kind = Kind.conflict
+    code = "server_recorded"
+    zh = "云上编号为 {cloud_id} 的资源已登记为云服务器 {server} 所有，不能重复接管"
+    en = "What is {cloud_id} in the cloud is recorded already as of server {server}, and not adopted twice"
+
+
+class AdoptionFileUnreadable(SijiError):
+    """A file that is no workbook of an adoption."""
+
+    kind = Kind.invalid
+    code = "adoption_file_unreadable"
+    zh = "文件无法读取：{why_zh}；请使用 siji cloud adopt --write 生成的文件"
+    en = "The file cannot be read: {why_en}; use one that siji cloud adopt --write has written"
+
+
+class AdoptionRefused(SijiError):
+    """A file of an adoption with faults; nothing was written. Facts: `total`; `problems`, zh and en each."""
+
+    kind = Kind.invalid
+    code = "adoption_refused"
+    zh = "接管被拒绝，未写入任何内容：共有 {total} 处问题"
+    en = "The adoption is refused and nothing was written: {total} faults"
+
+
+class NotAnOperator(SijiError):
+    """Who imports an adoption decides on it, and has to be an operator of the office."""
+
+    kind = Kind.forbidden
+    code = "not_an_operator"
+    zh = "账号 {login} 不是智慧办（{office}）的在任运营人员，不能导入接管文件"
+    en = "The account {login} is no operator of the office ({office}), and cannot import an adoption"
+
+
 class RequestOutdated(SijiError):
     """What was in order when the request was handed in is so no more; facts as of `RequestInvalid`."""
 

@@ -13,8 +13,9 @@ from infra.workdays import load_calendar
 from provisioning.cloud.connect import connect
 from provisioning.cloud.driver import Cloud, Retryable
 from provisioning.errors import QuotaInconsistent
-from provisioning.queries import get_server, list_regions
+from provisioning.queries import get_request, get_server, list_regions
 from provisioning.service import servers
+from provisioning.service.adoption import look_at_request, nudge_lookers
 from provisioning.service.audits import audit_region
 from provisioning.service.fences import list_stale_fences, push_quota
 from provisioning.service.following import follow_cases
@@ -40,7 +41,18 @@ def sweep() -> None:
     here = jobs.here()
     with transaction(here.engine) as session:
         sweep_servers(session, at=here.clock.now())
+        nudge_lookers(session)
     follow_cases(here.engine, at=here.clock.now())
+
+
+@shared_task(name="provisioning.look_at_adoption")
+def look_at_adoption(request_id: int) -> None:
+    """Look in the cloud at the servers that a request would adopt."""
+    here = jobs.here()
+    with reading(here.engine) as session:
+        region = get_request(session, request_id).region
+    cloud = _cloud(here.settings, region, here.clock)
+    look_at_request(here.engine, cloud, request_id=request_id, at=here.clock.now())
 
 
 @shared_task(name="request.follow_case")

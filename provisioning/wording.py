@@ -14,6 +14,7 @@ def state_facts(words: Mapping[str, Pair], state: str) -> dict[str, str]:
 KINDS: Mapping[str, Pair] = {
     "new_system": ("新系统上云", "new system"),
     "servers": ("增加云服务器", "more servers"),
+    "adoption": ("接管已有云服务器", "adoption of servers"),
     "volumes": ("增加云硬盘", "more volumes"),
     "resize": ("变更规格", "resize"),
     "quota_change": ("配额调整", "quota change"),
@@ -35,6 +36,7 @@ SERVER_STATES: Mapping[str, Pair] = {
     "pending": ("等待创建", "waiting"),
     "creating": ("创建中", "being created"),
     "cleaning": ("清理中", "being cleaned up"),
+    "adopting": ("接管中", "being adopted"),
     "attaching": ("挂载云硬盘", "attaching a volume"),
     "pruning": ("清理云硬盘", "removing a volume"),
     "resizing": ("变更规格中", "being resized"),
@@ -74,6 +76,11 @@ NOTICES: Mapping[str, Pair] = {
     "server_failed": (
         "云服务器 {server} 未能建成：{fault_zh}。请重试或放弃",
         "Server {server} could not be built: {fault_en}. Retry it or give it up",
+    ),
+    "server_not_adopted": (
+        "云服务器 {server} 未能接管，云上现状未动：{fault_zh}。请重试或放弃",
+        "Server {server} could not be adopted, and nothing was done to it in the cloud: {fault_en}. Retry it "
+        "or give it up",
     ),
     "server_stuck": (
         "云服务器 {server} 的操作长时间未能完成，请检查云平台；原因消除后系统会自行继续：{fault_zh}",

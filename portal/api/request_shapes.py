@@ -16,11 +16,12 @@ from portal.api.shapes import In, Out
 from portal.numbers import LARGEST_ID
 from provisioning.models import Request, RequestLine
 from provisioning.queries import list_lines, list_servers_of
+from provisioning.service.adoption import sighting_of
 from provisioning.service.asking import LineAsked
 
 
 class LineIn(In):
-    """New servers of a kind, or what to do with one server (`server`: its id)."""
+    """New servers of a kind, or what to do with one server (`server`: its id), or one to adopt."""
 
     count: int = Field(1, ge=1, le=1000, examples=[2])
     flavor: str | None = Field(None, max_length=255, examples=["c4-8"])
@@ -30,9 +31,24 @@ class LineIn(In):
         None, ge=1, le=LARGEST_ID, description="已有云服务器编号 · id of a server that is there"
     )
 
+    cloud_id: str | None = Field(
+        None, max_length=64, description="待接管云服务器在云平台上的编号 · id in the cloud, to adopt it"
+    )
+
     def asked(self) -> LineAsked:
         """As provisioning takes it."""
-        return LineAsked(self.count, self.flavor, self.image, self.volume_gib, self.server)
+        return LineAsked(self.count, self.flavor, self.image, self.volume_gib, self.server, self.cloud_id)
+
+
+class SeenOut(Out):
+    """A server that is to be adopted, as the cloud showed it."""
+
+    name: str
+    flavor: str
+    vcpus: int
+    ram_mib: int
+    root_gib: int
+    volumes: list[int] = Field(description="各云硬盘 GiB · its volumes")
 
 
 class LineOut(Out):
@@ -44,6 +60,8 @@ class LineOut(Out):
     image: str | None
     volume_gib: int
     server: int | None
+    cloud_id: str | None
+    seen: SeenOut | None = Field(description="云上所见，尚未核对则为空 · null until a worker has looked")
     state: str = Field(examples=["pending"])
 
 
@@ -84,8 +102,10 @@ class RequestRow(Out):
 class RequestOut(RequestRow):
     """A request whole."""
 
-    revision: int
-    case_state: str = Field(examples=["accepted"])
+    revision: int = Field(description="无办件的为 0 · 0 without a case")
+    case_state: str | None = Field(
+        examples=["accepted"], description="由运营人员导入的没有办件 · null for what an operator imported"
+    )
     zone: str | None = Field(examples=["extranet"])
     limit: LimitsOut | None
     lines: list[LineOut]
@@ -108,16 +128,18 @@ def show_rows(session: Session, found: Sequence[Request]) -> dict[int, RequestRo
 
 def show_request(session: Session, request: Request, *, calendar: WorkCalendar, on: date) -> RequestOut:
     """The request whole, with its clocks as they stand on `on`."""
-    view = view_case(session, case_id=request.case_id or 0, calendar=calendar, on=on)
+    view = None
+    if request.case_id is not None:
+        view = view_case(session, case_id=request.case_id, calendar=calendar, on=on)
     return RequestOut(
         **_facts_of(session, [request])[request.id],
-        revision=view.case.revision,
-        case_state=view.case.state,
+        revision=view.case.revision if view else 0,
+        case_state=view.case.state if view else None,
         zone=request.zone,
         limit=None if request.limit is None else limits_out(request.limit),
         lines=[_line(line) for line in list_lines(session, request.id)],
         servers=[ServerState.model_validate(server) for server in list_servers_of(session, request.id)],
-        waits_for=_waiting(view),
+        waits_for=_waiting(view) if view else None,
         ended_at=request.ended_at,
     )
 
@@ -154,7 +176,23 @@ def _line(line: RequestLine) -> LineOut:
         image=line.image,
         volume_gib=line.volume_gib,
         server=line.target_id,
+        cloud_id=line.cloud_id,
+        seen=_seen(line),
         state=line.state,
+    )
+
+
+def _seen(line: RequestLine) -> SeenOut | None:
+    seen = sighting_of(line)
+    if seen is None:
+        return None
+    return SeenOut(
+        name=seen.name,
+        flavor=seen.flavor,
+        vcpus=seen.vcpus,
+        ram_mib=seen.ram_mib,
+        root_gib=seen.root_gib,
+        volumes=[one.size_gib for one in seen.volumes],
     )
 
 

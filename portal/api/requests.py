@@ -32,7 +32,9 @@ from provisioning.quota import Limits
 from provisioning.service import requests
 
 router = api_router("requests")
-Kind = Literal["new_system", "servers", "volumes", "resize", "quota_change", "extension", "release"]
+Kind = Literal[
+    "new_system", "servers", "adoption", "volumes", "resize", "quota_change", "extension", "release"
+]
 Sees = Annotated[Asker, needs(Permission.requests_see)]
 Submits = Annotated[Asker, needs(Permission.requests_submit)]
 

@@ -1,4 +1,4 @@
-"""`siji cloud`: this installation's clouds beside its records; the work is in provisioning.service.audits."""
+"""`siji cloud`: this installation's clouds beside its records; the work is in provisioning.service."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ import typer
 from identity.queries import find_bureaus
 from infra.database import reading
 from infra.installation import Installation
+from portal.cli.adoption import adopt
 from portal.cli.local import open_local
 from portal.cli.options import AsJson
 from portal.cli.speech import language, say
@@ -37,9 +38,7 @@ SAID = {
 }
 
 
-@app.callback()
-def _cloud() -> None:
-    """A group, also while it has one command."""
+app.command()(adopt)
 
 
 @app.command()

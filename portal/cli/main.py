@@ -59,7 +59,7 @@ ROOMS: dict[str, Sub] = {
         "calendar": ("calendar", "工作日历 · the work calendar"),
         "journal": ("journal", "审计日志 · the journal"),
         "quota": ("quota", "配额核对 · quotas recounted"),
-        "cloud": ("cloud", "云平台与台账核对 · the clouds beside the records"),
+        "cloud": ("cloud", "云平台与台账：核对、接管 · the clouds: audit, adopt"),
         "report": ("report:report", "容量报表 · the capacity report"),
         "lab": ("lab", "测试用引擎 · private engines for tests and benchmarks"),
     },

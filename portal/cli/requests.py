@@ -25,7 +25,9 @@ from provisioning.wording import KINDS, LINE_STATES, REQUEST_STATES, SERVER_STAT
 
 app = typer.Typer(no_args_is_help=True)
 
-Kind = Literal["new_system", "servers", "volumes", "resize", "quota_change", "extension", "release"]
+Kind = Literal[
+    "new_system", "servers", "adoption", "volumes", "resize", "quota_change", "extension", "release"
+]
 System = Annotated[str | None, typer.Option(help="信息系统代码 · the system's code")]
 Purpose = Annotated[str | None, typer.Option(help="用途 · what it is for")]
 EndOn = Annotated[
@@ -36,6 +38,9 @@ Image = Annotated[str | None, typer.Option(help="镜像 · image")]
 Count = Annotated[int | None, typer.Option(min=1, help="台数 · how many")]
 VolumeGib = Annotated[int | None, typer.Option(min=0, help="云硬盘容量 GiB · size of its volume")]
 Server = Annotated[int | None, typer.Option(min=1, help="已有云服务器编号 · a server that is there")]
+CloudId = Annotated[
+    str | None, typer.Option(help="待接管云服务器在云平台上的编号 · id in the cloud of a server to adopt")
+]
 
 COLUMNS = (
     Column("id", "编号", "number"),
@@ -87,6 +92,19 @@ CHANGES = Part(
         Column("state", "状态", "state", LINE_STATES),
     ),
 )
+ADOPTED = Part(
+    "lines",
+    "明细",
+    "Lines",
+    (
+        POSITION,
+        Column("cloud_id", "云平台编号", "id in the cloud"),
+        Column("seen.name", "云上名称", "name in the cloud"),
+        Column("seen.flavor", "规格", "flavor"),
+        Column("seen.volumes", "云硬盘 GiB", "volumes GiB"),
+    ),
+)
+"""What was seen is empty until a worker has looked."""
 ASKS_FOR_SERVERS = ("new_system", "servers")
 SERVERS = Part(
     "servers",
@@ -157,6 +175,7 @@ def new(
     count: Count = None,
     volume_gib: VolumeGib = None,
     server: Server = None,
+    cloud_id: CloudId = None,
     limit: LimitPairs = None,
     file: MaybeDocument = None,
     as_json: AsJson = False,
@@ -175,7 +194,9 @@ def new(
         end_on=end_on,
         limit=read_limit(limit),
     )
-    if line := told(flavor=flavor, image=image, count=count, volume_gib=volume_gib, server=server):
+    if line := told(
+        flavor=flavor, image=image, count=count, volume_gib=volume_gib, server=server, cloud_id=cloud_id
+    ):
         body["lines"] = [*body.get("lines", ()), line]
     _show(open_portal().send("POST", "/requests", body), as_json)
 
@@ -220,5 +241,10 @@ def confirm(number: Number, as_json: AsJson = False) -> None:
 
 def _show(found: dict[str, Any], as_json: bool) -> None:
     facts = (*FACTS, QUOTA) if found["kind"] == "quota_change" else FACTS
-    lines = NEW_SERVERS if found["kind"] in ASKS_FOR_SERVERS else CHANGES
-    show_one(found, facts, lines, SERVERS, as_json=as_json)
+    show_one(found, facts, _lines_of(found["kind"]), SERVERS, as_json=as_json)
+
+
+def _lines_of(kind: str) -> Part:
+    if kind == "adoption":
+        return ADOPTED
+    return NEW_SERVERS if kind in ASKS_FOR_SERVERS else CHANGES

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from approval.flow import allows
+from approval.models import Case
 from approval.queries import cases_by_id
 from identity.actor import Actor
 from identity.queries import find_bureaus, find_systems, list_ids_called, list_names
@@ -170,22 +171,26 @@ def _show(
         "shown": shown,
         "asked": found,
         "case": case,
-        "case_shown": show_case(session, case_id=case.id, at=at),
+        "case_shown": show_case(session, case_id=case.id, at=at) if case else None,
         "form": form,
         "badge": REQUEST[found.state],
-        "case_badge": CASE[case.outcome or case.state],
+        "case_badge": CASE[case.outcome or case.state] if case else None,
         "server_badges": SERVER,
         "line_badges": LINE,
         "dimensions": DIMENSIONS,
         "due_words": due_words,
         "clock_names": CLOCKS,
-        "submits": asks and allows("submit", case.state),
-        "edits": asks and allows("edit", case.state),
-        "withdraws": asks and allows("withdraw", case.state),
-        "answers": asks and allows("answer_supplement", case.state),
+        "submits": asks and _allows("submit", case),
+        "edits": asks and _allows("edit", case),
+        "withdraws": asks and _allows("withdraw", case),
+        "answers": asks and _allows("answer_supplement", case),
         "confirms": confirms and may_confirm(session, found, person_id=actor.id, at=at),
         "is_mine": is_mine,
         "tries": may(session, actor, Permission.requests_submit, bureau_id=found.bureau_id),
         "sees_servers": may(session, actor, Permission.servers_see, bureau_id=found.bureau_id),
     }
     return render(request, "request.html", facts, status=form.status)
+
+
+def _allows(act: str, case: Case | None) -> bool:
+    return case is not None and allows(act, case.state)

@@ -105,13 +105,21 @@ class Cloud(Maintenance, Protocol):
         """Let nothing new be made in it: `Permanent` for who tries. What is there stays. Retired: fine."""
         ...
 
+    def adopt_project(self, project_id: str, *, bureau_code: str | None) -> None:
+        """Have a project that another maker made be the bureau's, under the name that it has; None: nobody's,
+        and only let Siji make volumes and snapshots for the servers in it.
+
+        Adopted already: fine. `Conflict` if it is another bureau's, or the bureau has another one.
+        """
+        ...
+
     def revive_project(self, project_id: str) -> None:
         """Take back that it was retired. Of one that is not: fine."""
         ...
 
-    def list_projects(self) -> list[Project]:
+    def list_projects(self, *, with_others: bool = False) -> list[Project]:
         """The bureaus' projects, retired ones too; those without a bureau's code are not Siji's and are left
-        out.
+        out. `with_others` has them all, of every maker; `bureau_code` is empty where they are no bureau's.
         """
         ...
 
@@ -186,6 +194,13 @@ class Cloud(Maintenance, Protocol):
 
     def list_servers(self, *, project_id: str | None = None) -> list[Server]:
         """All servers of the project, or of the region; those of other makers too."""
+        ...
+
+    def label_server(self, server_id: str, *, tag: str) -> None:
+        """Have an ACTIVE or SHUTOFF server bear `tag`, instead of the one it bore; nothing else changes.
+
+        `Conflict` in another state, or while something is under way.
+        """
         ...
 
     def delete_server(self, server_id: str) -> None:
@@ -289,6 +304,10 @@ class Cloud(Maintenance, Protocol):
         and for one in-use where the cloud cannot. Where the pool has no room it is accepted and keeps its
         size.
         """
+        ...
+
+    def label_volume(self, volume_id: str, *, tag: str) -> None:
+        """Have a volume bear `tag`, instead of the one it bore; nothing else changes."""
         ...
 
     def attach_volume(self, volume_id: str, *, server_id: str) -> None:

@@ -13,7 +13,9 @@ from provisioning.quota import Inventory, Limits, Resources
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """A Keystone project; one per bureau, flat in one domain. In a `retired` one nothing new is made."""
+    """A Keystone project; one per bureau, flat in one domain. `bureau_code` is empty where it is nobody's; in
+    a `retired` one nothing new is made.
+    """
 
     id: str
     name: str

@@ -207,13 +207,15 @@ class PushedQuota(Base):
 # Requests, servers and leases
 
 
-KINDS = ("new_system", "servers", "volumes", "resize", "quota_change", "extension", "release")
+KINDS = (
+    "new_system", "servers", "adoption", "volumes", "resize", "quota_change", "extension", "release",
+)  # fmt: skip
 REQUEST_STATES = (
     "draft", "submitted", "refused", "withdrawn", "provisioning", "confirming", "active", "closed", "failed",
 )  # fmt: skip
 WORKING = (
-    "pending", "creating", "cleaning", "attaching", "pruning", "resizing", "reverting", "stopping",
-    "starting", "expiring", "releasing",
+    "pending", "creating", "cleaning", "adopting", "attaching", "pruning", "resizing", "reverting",
+    "stopping", "starting", "expiring", "releasing",
 )  # fmt: skip
 SERVER_STATES = (*WORKING, "active", "stopped", "failed", "given_up", "released")
 VOLUME_STATES = ("pending", "active", "failed", "released")
@@ -257,7 +259,8 @@ class RegionImage(Base):
 class Request(Base):
     """What a bureau asks of the cloud; who must say yes is its case, whose revision is the request's too.
 
-    `limit` is what a quota change asks for; `end_on` is the last day in the city, inclusive.
+    An adoption that an operator imported has no case: the import was the decision. `limit` is what a quota
+    change asks for; `end_on` is the last day in the city, inclusive.
     """
 
     __tablename__ = "requests"
@@ -284,9 +287,11 @@ class Request(Base):
 
 
 class RequestLine(Base):
-    """One line of a request: `count` new servers of a kind, or what to do with the server `target_id`.
+    """One line of a request: `count` new servers of a kind, or what to do with the server `target_id`, or a
+    server that the cloud has and no record yet: `cloud_id`.
 
     `state` is that of a line with a target; `target_id` has no foreign key, since servers point to lines.
+    `seen` is a `Sighting` of the server `cloud_id`, or why there is none (zh, en); None: not asked yet.
     """
 
     __tablename__ = "request_lines"
@@ -304,6 +309,8 @@ class RequestLine(Base):
     image: Mapped[str | None] = mapped_column(String(255))
     volume_gib: Mapped[int] = mapped_column(BigInteger, default=0)
     target_id: Mapped[int | None] = mapped_column(Key, index=True)
+    cloud_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    seen: Mapped[dict[str, Any] | None] = mapped_column(NullableDocument)
     state: Mapped[str] = mapped_column(String(16), default="pending")
 
 
@@ -317,11 +324,16 @@ class Server(Base):
     `refusals` of them by a no or a conflict, `repushes` by the quota there; `asked` says how often something
     that came to nothing was begun.
     `project_bureau_id` is whose project in the cloud it stands in, if its system has changed hands since it
-    was to be built there: a server never changes its project.
+    was to be built there: a server never changes its project. `project` is the one in which an adopted server
+    stands if that is no bureau's; None for all others.
     """
 
     __tablename__ = "servers"
-    __table_args__ = (_one_of("state", SERVER_STATES), Index("ix_servers_state_next", "state", "next_try_at"))
+    __table_args__ = (
+        _one_of("state", SERVER_STATES),
+        Index("ix_servers_state_next", "state", "next_try_at"),
+        Index("uq_servers_region_cloud_id", "region", "cloud_id", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     tag: Mapped[str] = mapped_column(String(32), unique=True)
@@ -331,6 +343,7 @@ class Server(Base):
     system_id: Mapped[int] = mapped_column(Key, ForeignKey("systems.id"), index=True)
     bureau_id: Mapped[int] = mapped_column(Key, ForeignKey("bureaus.id"), index=True)
     project_bureau_id: Mapped[int | None] = mapped_column(Key, ForeignKey("bureaus.id"), index=True)
+    project: Mapped[str | None] = mapped_column(String(64))
     region: Mapped[str] = mapped_column(String(64), ForeignKey("regions.name"))
     zone: Mapped[str] = mapped_column(String(16))
     image: Mapped[str] = mapped_column(String(255))
@@ -357,10 +370,13 @@ class Server(Base):
 
 
 class Volume(Base):
-    """A data volume of a server; it is made, attached and deleted by visits of its server's row."""
+    """A data volume of a server; it is made, adopted, attached and deleted by visits of its server's row."""
 
     __tablename__ = "volumes"
-    __table_args__ = (_one_of("state", VOLUME_STATES),)
+    __table_args__ = (
+        _one_of("state", VOLUME_STATES),
+        Index("uq_volumes_cloud_id", "cloud_id", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     tag: Mapped[str] = mapped_column(String(32), unique=True)

@@ -25,14 +25,17 @@ from provisioning.queries.regions import (
 from provisioning.queries.requests import (
     AppliedFor,
     count_open_requests,
+    find_adopting,
     get_request,
     list_applied_for,
     list_left_behind,
     list_lines,
     list_requests,
+    list_unseen,
 )
 from provisioning.queries.servers import (
     find_lease,
+    find_recorded,
     get_server,
     keys_held_by,
     leases_of,
@@ -46,10 +49,12 @@ from provisioning.queries.servers import (
 __all__ = [
     "AppliedFor",
     "count_open_requests",
+    "find_adopting",
     "find_flavor",
     "find_image",
     "find_lease",
     "find_open_grant",
+    "find_recorded",
     "get_finding",
     "get_region",
     "get_request",
@@ -72,6 +77,7 @@ __all__ = [
     "list_requests",
     "list_servers",
     "list_servers_of",
+    "list_unseen",
     "list_volumes_of",
     "read_gone",
     "read_records",

@@ -122,6 +122,24 @@ def count_open_requests(
     return session.scalars(query.where(Request.ended_at.is_(None))).one()
 
 
+def find_adopting(
+    session: Session, *, region: str, cloud_ids: Collection[str], besides: int | None
+) -> RequestLine | None:
+    """A line of another request, handed in and not ended, that would adopt one of these; by the request."""
+    query = select(RequestLine).join(Request, Request.id == RequestLine.request_id)
+    query = query.where(Request.region == region, Request.state.in_(("submitted", "provisioning")))
+    query = query.where(RequestLine.cloud_id.in_(cloud_ids), Request.id != (besides or 0))
+    return session.scalar(query.order_by(RequestLine.id).limit(1))
+
+
+def list_unseen(session: Session) -> Sequence[int]:
+    """Ids of undecided requests with servers to adopt that nobody has looked at in the cloud."""
+    query = select(RequestLine.request_id).join(Request, Request.id == RequestLine.request_id)
+    query = query.where(Request.state.in_(("draft", "submitted")), RequestLine.cloud_id.is_not(None))
+    query = query.where(RequestLine.seen.is_(None))
+    return session.scalars(query.distinct().order_by(RequestLine.request_id)).all()
+
+
 def list_lines(session: Session, request_id: int) -> Sequence[RequestLine]:
     """The request's lines in order."""
     query = select(RequestLine).where(RequestLine.request_id == request_id)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, or_, select
 from sqlalchemy.orm import Session
 
 from identity.queries import subtree_ids
@@ -84,6 +84,18 @@ def leases_of(session: Session, server_ids: Collection[int]) -> dict[int, Lease]
     """The leases of these servers, by the server's id; those without one are left out."""
     query = select(Lease).where(Lease.server_id.in_(server_ids))
     return {lease.server_id: lease for lease in session.scalars(query)}
+
+
+def find_recorded(
+    session: Session, *, region: str, cloud_ids: Collection[str] = (), tag: str | None = None
+) -> Server | None:
+    """A server of the records that is one of these in the cloud, or has a volume that is, or the tag."""
+    ours = Server.cloud_id.in_(cloud_ids)
+    its = Server.id.in_(select(Volume.server_id).where(Volume.cloud_id.in_(cloud_ids)))
+    found = or_(ours, its)
+    if tag is not None:
+        found = or_(found, and_(Server.tag == tag, Server.state.not_in(("failed", "given_up", "released"))))
+    return session.scalar(select(Server).where(Server.region == region, found).order_by(Server.id).limit(1))
 
 
 def list_due(session: Session, *, at: datetime, limit: int) -> Sequence[int]:

@@ -1,5 +1,6 @@
 """Whether a request makes sense: its system, zone, dates and lines, before anybody decides on it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +10,22 @@ from sqlalchemy.orm import Session
 
 from identity.queries import get_bureau_by_id, get_system_by_id
 from infra.clock import city_date
+from infra.textfile import printable
 from provisioning.errors import NoSuchRegion, RequestInvalid
 from provisioning.models import KINDS, Region, Request, RequestLine
-from provisioning.queries import find_flavor, find_image, find_lease, get_server
+from provisioning.queries import (
+    find_adopting,
+    find_flavor,
+    find_image,
+    find_lease,
+    find_recorded,
+    get_server,
+)
 
 NEW_SERVERS = ("new_system", "servers")
+RECORDS_SERVERS = (*NEW_SERVERS, "adoption")
+"""Kinds after which the records have more servers than before."""
+CLOUD_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 GRADES = (1, 2, 3)
 ZONES = ("internet", "extranet")
 LINES_AT_MOST = 200
@@ -24,18 +36,21 @@ PURPOSE_LENGTH = 2000
 
 @dataclass(frozen=True)
 class LineAsked:
-    """`count` new servers with a data volume of `volume_gib` each (0: none), or a change to `target_id`."""
+    """`count` new servers with a data volume of `volume_gib` each (0: none), or a change to `target_id`, or
+    the server that is `cloud_id` in the cloud and has no record yet.
+    """
 
     count: int = 1
     flavor: str | None = None
     image: str | None = None
     volume_gib: int = 0
     target_id: int | None = None
+    cloud_id: str | None = None
 
     @classmethod
     def of(cls, line: RequestLine) -> Self:
         """As a stored line has it."""
-        return cls(line.count, line.flavor, line.image, line.volume_gib, line.target_id)
+        return cls(line.count, line.flavor, line.image, line.volume_gib, line.target_id, line.cloud_id)
 
 
 def check_request(session: Session, request: Request, lines: Sequence[LineAsked], *, at: datetime) -> None:
@@ -61,7 +76,7 @@ def check_request(session: Session, request: Request, lines: Sequence[LineAsked]
             )
         return
     _check_system(session, request)
-    ends = request.kind in (*NEW_SERVERS, "extension")
+    ends = request.kind in (*RECORDS_SERVERS, "extension")
     if ends and request.end_on is None:
         _refuse("须给出截止日期", "it needs an end date", field="end_on")
     if ends and request.end_on is not None and request.end_on < city_date(at):
@@ -70,11 +85,20 @@ def check_request(session: Session, request: Request, lines: Sequence[LineAsked]
         _refuse(
             f"明细须为 1–{LINES_AT_MOST} 行", f"it does not have 1 to {LINES_AT_MOST} lines", field="lines"
         )
-    targets = [line.target_id for line in lines if line.target_id is not None]
-    if len(set(targets)) < len(targets):
+    targets = [line.target_id or line.cloud_id for line in lines]
+    named = [one for one in targets if one is not None]
+    if len(set(named)) < len(named):
         _refuse("同一云服务器只能出现在一行", "a server stands in more than one line", field="lines")
     for number, line in enumerate(lines, start=1):
-        if request.kind in NEW_SERVERS:
+        if (line.cloud_id is not None) != (request.kind == "adoption"):
+            _refuse(
+                f"第 {number} 行：云平台上的编号只用于接管，接管须写明该编号",
+                f"line {number}: an id in the cloud is for an adoption, which names one in every line",
+                line=number,
+            )
+        if request.kind == "adoption":
+            _check_adopted(session, request, line, number)
+        elif request.kind in NEW_SERVERS:
             _check_new(session, request, line, number)
         else:
             _check_change(session, request, line, number)
@@ -123,6 +147,36 @@ def _check_new(session: Session, request: Request, line: LineAsked, number: int)
         _refuse(
             f"第 {number} 行：规格 {flavor.name} 小于镜像 {image.name} 的最低要求",
             f"line {number}: flavor {flavor.name} is smaller than image {image.name} needs",
+            line=number,
+        )
+
+
+def _check_adopted(session: Session, request: Request, line: LineAsked, number: int) -> None:
+    cloud_id = line.cloud_id or ""
+    if line != LineAsked(cloud_id=cloud_id):
+        _refuse(
+            f"第 {number} 行：接管只须写明云平台上的编号，其余以云上现状为准",
+            f"line {number}: an adoption names the id in the cloud alone, all else is as it is there",
+            line=number,
+        )
+    if not CLOUD_ID.fullmatch(cloud_id):
+        _refuse(
+            f"第 {number} 行：{printable(cloud_id, length=64)} 不是云平台上的编号",
+            f"line {number}: {printable(cloud_id, length=64)} is no id of a server in a cloud",
+            line=number,
+        )
+    recorded = find_recorded(session, region=request.region, cloud_ids=[cloud_id])
+    if recorded is not None:
+        _refuse(
+            f"第 {number} 行：{cloud_id} 已登记为云服务器 {recorded.name}",
+            f"line {number}: {cloud_id} is recorded already as server {recorded.name}",
+            line=number,
+        )
+    other = find_adopting(session, region=request.region, cloud_ids=[cloud_id], besides=request.id)
+    if other is not None and request.state == "draft":
+        _refuse(
+            f"第 {number} 行：{cloud_id} 正由申请 {other.request_id} 接管",
+            f"line {number}: {cloud_id} is being adopted by request {other.request_id}",
             line=number,
         )
 

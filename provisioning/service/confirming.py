@@ -24,7 +24,9 @@ def check_confirms(session: Session, request: Request, *, person_id: int, at: da
     )
     if not stands_in:
         raise NotTheApplicant(request_id=request.id, act_zh="确认", act_en="confirm")
-    case = get_case(session, request.case_id or 0)
+    if request.case_id is None:
+        return
+    case = get_case(session, request.case_id)
     check_other_hand(session, case, person_id, step=("确认交付", "confirm"))
 
 

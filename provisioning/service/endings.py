@@ -30,7 +30,7 @@ class Ending:
 
 
 def end_build(session: Session, ending: Ending) -> None:
-    """It runs for the first time: its lease begins."""
+    """It runs, or stands, as the records' own for the first time: its lease begins."""
     server, end_on = ending.server, ending.request.end_on
     if end_on is not None and find_lease(session, server.id) is None:
         session.add(Lease(server_id=server.id, end_on=end_on, notices_sent=[]))
@@ -77,7 +77,9 @@ def end_prune(session: Session, ending: Ending) -> None:
 
 
 def end_cleaning(session: Session, ending: Ending) -> None:
-    """Nothing is left of what could not be built; it can be retried."""
+    """Nothing is left of what could not be built, nothing is held of what could not be adopted; it can be
+    retried.
+    """
     _let_go(session, ending, volumes="failed")
 
 

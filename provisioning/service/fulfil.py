@@ -14,6 +14,7 @@ from provisioning.models import Lease, Request, RequestLine, Server, Volume
 from provisioning.queries import find_flavor, find_lease, get_server, list_lines
 from provisioning.quota import Limits, Resources, total_used
 from provisioning.service.accounts import lock_account, lock_pooled_above
+from provisioning.service.adoption import sighting_of, take_up
 from provisioning.service.claims import claim_all, find_shortfalls, resize
 from provisioning.service.grants import grant_quota, set_root_grant
 from provisioning.service.rooms import find_grant_shortfalls
@@ -49,7 +50,7 @@ def find_request_shortfalls(session: Session, request: Request) -> list[dict[str
 def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> None:
     """Claim everything that the request needs, or raise `QuotaExceeded` with every shortfall; then begin.
 
-    Raises ServerState for a server that is busy, RequestInvalid for a flavor that is gone.
+    Raises ServerState for a server that is busy, RequestInvalid for a flavor that is gone, ServerRecorded.
     """
     lines = list_lines(session, request.id)
     targets = _lock_targets(session, request, lines)
@@ -58,6 +59,8 @@ def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> N
             _change_quota(session, request, at=at, actor=actor)
         case "new_system" | "servers":
             _build(session, request, lines, at=at, actor=actor)
+        case "adoption":
+            _adopt(session, request, lines, at=at, actor=actor)
         case "volumes":
             _add_volumes(session, request, targets, lines, at=at, actor=actor)
         case "resize":
@@ -91,6 +94,9 @@ def _line_amounts(session: Session, request: Request, line: RequestLine) -> Reso
     if request.kind == "resize":
         held = get_server(session, line.target_id or 0).amounts
         return held.growth_to(_size(session, request.region, line.flavor))
+    if request.kind == "adoption":
+        seen = sighting_of(line)
+        return Resources() if seen is None else seen.total
     if request.kind not in ("new_system", "servers"):
         return Resources()
     size = _size(session, request.region, line.flavor)
@@ -172,6 +178,16 @@ def _build(
     held: list[Server | Volume] = [*(server for server, _ in built), *volumes]
     claim_for(session, request, held, at=at, actor=actor)
     for server, _ in built:
+        enqueue(session, TASK, server.id)
+
+
+def _adopt(
+    session: Session, request: Request, lines: Sequence[RequestLine], *, at: datetime, actor: str
+) -> None:
+    """What the cloud has already, as it was seen; nobody builds it, but it counts from now on."""
+    taken = take_up(session, request, lines, at=at)
+    claim_for(session, request, taken.held, at=at, actor=actor)
+    for server in taken.servers:
         enqueue(session, TASK, server.id)
 
 

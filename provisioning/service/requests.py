@@ -18,10 +18,12 @@ from identity.models import RoleAssignment
 from identity.queries import get_system_by_id, list_chain
 from identity.roles import Role
 from identity.service.tree import keep_tree_still
+from infra.jobs import enqueue
 from provisioning.errors import RequestInvalid, RequestOutdated, RequestState
 from provisioning.models import Request, RequestLine
 from provisioning.queries import get_request, list_lines
 from provisioning.quota import Limits
+from provisioning.service.adoption import LOOK, check_seen
 from provisioning.service.asking import LineAsked, check_request
 from provisioning.service.confirming import check_confirms
 from provisioning.service.fulfil import find_request_shortfalls, fulfil
@@ -85,6 +87,7 @@ def draft_request(
     session.add(request)
     session.flush()
     _write_lines(session, request, lines)
+    _have_looked(session, request)
     case = approval.open_case(
         session,
         item_code=ITEM,
@@ -131,6 +134,7 @@ def edit_request(
     if lines is not None:
         session.execute(delete(RequestLine).where(RequestLine.request_id == request.id))
         _write_lines(session, request, lines)
+        _have_looked(session, request)
     return approval.edit_case(
         session,
         case_id=case_id,
@@ -153,6 +157,8 @@ def submit_request(session: Session, *, request_id: int, person_id: int, at: dat
     get_case(session, case_id, lock=True)
     request = get_request(session, request_id, lock=True)
     check_request(session, request, [LineAsked.of(line) for line in list_lines(session, request.id)], at=at)
+    check_seen(session, request, decides=False)
+    _have_looked(session, request)
     places = _places(session, request, at=at)
     outcome = approval.submit_case(
         session,
@@ -257,6 +263,7 @@ def _check_still(session: Session, request: Request, *, at: datetime) -> None:
     lines = [LineAsked.of(line) for line in list_lines(session, request.id)]
     try:
         check_request(session, request, lines, at=at)
+        check_seen(session, request, decides=True)
     except RequestInvalid as invalid:
         raise RequestOutdated(request_id=request.id, **invalid.facts) from invalid
 
@@ -271,6 +278,7 @@ def _write_lines(session: Session, request: Request, lines: Sequence[LineAsked])
             image=line.image,
             volume_gib=line.volume_gib,
             target_id=line.target_id,
+            cloud_id=line.cloud_id,
             state="pending",
         )
         for position, line in enumerate(lines, start=1)
@@ -297,9 +305,21 @@ def _places(session: Session, request: Request, *, at: datetime) -> dict[str, in
     return places
 
 
+def _have_looked(session: Session, request: Request) -> None:
+    """Have a worker look at what is to be adopted, so that whoever decides sees what it would take."""
+    if request.kind == "adoption":
+        enqueue(session, LOOK, request.id)
+
+
 def _case_id(request: Request) -> int:
+    """Raises RequestState for a request that an operator imported, which has no case."""
     if request.case_id is None:
-        raise RuntimeError(f"request {request.id} has no case, though it gets one with its draft")
+        raise RequestState(
+            request_id=request.id,
+            act_zh="审批或修改：它由运营人员导入，没有办件",
+            act_en="decide on it or change it: an operator imported it, and it has no case",
+            **state_facts(REQUEST_STATES, request.state),
+        )
     return request.case_id
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from identity.queries import get_bureau_by_id
 from identity.service.tree import keep_tree_still
 from infra.clock import city_date
 from infra.database import transaction
@@ -13,9 +14,11 @@ from infra.errors import SijiError
 from provisioning.cloud.driver import Cloud, CloudFailure, Conflict, OverQuota, Permanent
 from provisioning.errors import LeaseOver, QuotaInconsistent, ReasonMissing, ServerState
 from provisioning.lease import is_over
-from provisioning.models import WORKING, Server
+from provisioning.models import WORKING, RequestLine, Server
 from provisioning.pace import PUSHED_AGAIN_AFTER, REFUSALS_BORNE, REPUSHES, VISIT_LASTS
 from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
+from provisioning.service.adoption import take_up_again
+from provisioning.service.adoption_standing import find_project
 from provisioning.service.claims import find_allocation
 from provisioning.service.fences import find_fenced_project, push_quota
 from provisioning.service.fulfil import claim_for
@@ -29,7 +32,7 @@ from provisioning.service.settling import (
 )
 from provisioning.service.states import RECLAIMABLE, RELEASABLE, RULES
 from provisioning.service.telling import tell_bureau
-from provisioning.service.visits import Found, VolumeWork, Work
+from provisioning.service.visits import Adopting, Found, VolumeWork, Work
 from provisioning.wording import SERVER_STATES, state_facts
 
 VISITS_AT_ONCE = 6
@@ -67,7 +70,8 @@ def take_server(session: Session, *, server_id: int, at: datetime) -> Work | Non
         name=server.name,
         region=server.region,
         bureau_id=server.fenced_by,
-        project_id=find_fenced_project(session, region=server.region, bureau_id=server.fenced_by),
+        project_id=server.project
+        or find_fenced_project(session, region=server.region, bureau_id=server.fenced_by),
         cloud_id=server.cloud_id,
         flavor=server.flavor,
         wanted_flavor=server.wanted_flavor,
@@ -77,19 +81,27 @@ def take_server(session: Session, *, server_id: int, at: datetime) -> Work | Non
         repushes=server.repushes,
         asked=server.asked,
         volumes=tuple(
-            VolumeWork(one.id, one.tag, one.name, one.size_gib, one.state)
+            VolumeWork(one.id, one.tag, one.name, one.size_gib, one.state, one.cloud_id)
             for one in list_volumes_of(session, server.id)
         ),
         grows=_grows(session, server),
+        adopting=_adopting(session, server) if server.state == "adopting" else None,
     )
 
 
 def retry_server(session: Session, *, server_id: int, at: datetime, actor: str) -> Server:
-    """Build a failed server anew: claim again what it and its volumes need.
+    """Build a failed server anew, or adopt it: claim again what it and its volumes need.
 
-    Raises NotFound, ServerState, QuotaExceeded with every shortfall.
+    Raises NotFound, ServerState, QuotaExceeded with every shortfall, ServerRecorded.
     """
     server = _lock(session, server_id, ("failed",), zh="重试", en="retry it")
+    line = session.get_one(RequestLine, server.line_id)
+    if line.cloud_id is not None:
+        adopted = take_up_again(session, server, line, at=at)
+        claim_for(session, server, [server, *adopted], at=at, actor=actor)
+        server.fault = None
+        move(session, server, "adopting", at=at, actor=actor)
+        return server
     volumes = [volume for volume in list_volumes_of(session, server.id) if volume.state == "failed"]
     claim_for(session, server, [server, *volumes], at=at, actor=actor)
     for volume in volumes:
@@ -167,6 +179,12 @@ def _lock(session: Session, server_id: int, states: tuple[str, ...], *, zh: str,
             server=server.name, act_zh=zh, act_en=en, **state_facts(SERVER_STATES, server.state)
         )
     return server
+
+
+def _adopting(session: Session, server: Server) -> Adopting:
+    bureau = get_bureau_by_id(session, bureau_id=server.fenced_by)
+    home = find_project(session, region=server.region, bureau_id=bureau.id)
+    return Adopting(server.amounts, bureau.code, None if server.project else home)
 
 
 def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:

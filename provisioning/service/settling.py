@@ -21,7 +21,7 @@ from provisioning.lease import may_go_without_snapshot
 from provisioning.models import WORKING, Request, RequestLine, Server, Volume
 from provisioning.pace import backoff, is_stuck, poll, takes_too_long
 from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
-from provisioning.service.asking import NEW_SERVERS
+from provisioning.service.asking import RECORDS_SERVERS
 from provisioning.service.claims import begin_release_all
 from provisioning.service.endings import SETTLER, Ending
 from provisioning.service.fences import distrust_fence
@@ -128,12 +128,13 @@ def begin_dismantling(
 def conclude_request(session: Session, request: Request, *, at: datetime) -> None:
     """Once nothing of a request is under way or undecided, ask the applicant to confirm, or close it.
 
-    Reads no rows as long as something is: every visit asks, and requests have up to thousands of servers.
+    Nobody confirms what an operator imported. Reads no rows as long as something is: every visit asks, and
+    requests have up to thousands of servers.
     """
     if request.state != "provisioning":
         return
     under_way: ColumnElement[bool]
-    if request.kind in NEW_SERVERS:
+    if request.kind in RECORDS_SERVERS:
         states = select(Server.state).join(RequestLine, RequestLine.id == Server.line_id)
         under_way, lost = Server.state.not_in(SETTLED_STATES), "given_up"
     else:
@@ -144,7 +145,8 @@ def conclude_request(session: Session, request: Request, *, at: datetime) -> Non
         return
     hopeless = session.scalars(states.distinct()).all() == [lost]
     closes = request.kind in ("release", "extension", "quota_change")
-    request.state = "failed" if hopeless else "closed" if closes else "confirming"
+    settled = "active" if request.case_id is None else "confirming"
+    request.state = "failed" if hopeless else "closed" if closes else settled
     request.ended_at = None if request.state == "confirming" else at
     record_request(session, request, act=request.state, at=at, actor=SETTLER)
     if not hopeless:
@@ -213,7 +215,11 @@ def _break(session: Session, ending: Ending, found: Found) -> None:
     server.fault = found.fault
     if rule.alarm is not None:
         _raise_alarm(session, ending, code=rule.alarm)
+    rule.undo(session, ending)
     _enter(session, server, rule.broken, at=ending.at)
+    if server.state == "failed":
+        code, why = "server_not_adopted", _why(server.fault)
+        tell_applicant(session, ending.request, code=code, at=ending.at, server=server, **why)
 
 
 def _lose(session: Session, ending: Ending, found: Found) -> None:

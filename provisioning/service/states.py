@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from provisioning.cloud.driver import Cloud
 from provisioning.service import endings, visits
+from provisioning.service.adoption_visit import adopt
 from provisioning.service.endings import Ending
 from provisioning.service.visits import Found, Work
 
@@ -18,7 +19,8 @@ class Rule:
     `visit` asks the cloud, or raises `CloudFailure`; once that is done, `end` writes down what is held and
     `done` follows. `broken` follows where the cloud cannot or will not; None: what is held stays held, so it
     is tried until it is done. Where the server is not in the cloud any more, `lose` writes that down and
-    `gone` follows; None: no visit finds that. `alarm`: what its bureau and the office are told when it
+    `gone` follows; None: no visit finds that. `undo` writes down that it broke, where nothing is to be undone
+    in the cloud. `alarm`: what its bureau and the office are told when it
     breaks. `fenced`: its project's quota is brought up to date first.
     """
 
@@ -28,6 +30,7 @@ class Rule:
     broken: str | None
     gone: str | None = None
     lose: Callable[[Session, Ending], None] = endings.end_switch
+    undo: Callable[[Session, Ending], None] = endings.end_switch
     alarm: str | None = None
     fenced: bool = False
 
@@ -36,9 +39,11 @@ RELEASABLE = ("active", "stopped", "stopping", "starting", "expiring")
 """States in which a server can be given up: at rest, or at what may never come to an end."""
 RECLAIMABLE = ("active", "stopped", "stopping", "starting")
 _BUILD = Rule(visit=visits.build, end=endings.end_build, done="active", broken="cleaning", fenced=True)
+_ADOPT = Rule(visit=adopt, end=endings.end_build, done="active", broken="failed", undo=endings.end_cleaning)
 RULES: Mapping[str, Rule] = {
     "pending": _BUILD,
     "creating": _BUILD,
+    "adopting": _ADOPT,
     "cleaning": Rule(visit=visits.dismantle, end=endings.end_cleaning, done="failed", broken=None),
     "attaching": Rule(
         visit=visits.build,
@@ -95,6 +100,8 @@ RULES: Mapping[str, Rule] = {
     "releasing": Rule(visit=visits.dismantle, end=endings.end_release, done="released", broken=None),
 }
 PASSING = tuple(
-    state for state, rule in RULES.items() if rule is not _BUILD and rule.done in ("active", "stopped")
+    state
+    for state, rule in RULES.items()
+    if rule not in (_BUILD, _ADOPT) and rule.done in ("active", "stopped")
 )
 """States that a server which was built leaves by itself for one at rest."""

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import and_, case, func, select, update
 from sqlalchemy.orm import Session
 
 from approval.service import hand_over_cases
@@ -146,7 +146,11 @@ def _hand_over(
         .where(Server.system_id == system_id, Server.state.not_in(("given_up", "released")))
         .values(
             bureau_id=new_bureau_id,
-            project_bureau_id=case((Server.visits == 0, None), else_=stays_in),
+            project_bureau_id=case(
+                (Server.project.is_not(None), Server.project_bureau_id),
+                (and_(Server.visits == 0, Server.cloud_id.is_(None)), None),
+                else_=stays_in,
+            ),
             revision=Server.revision + 1,
         )
         .returning(Server.id)

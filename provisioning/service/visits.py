@@ -9,6 +9,7 @@ from typing import Literal
 
 from provisioning.cloud.driver import Cloud, Conflict, NotInCloud
 from provisioning.cloud.observed import ImageStatus, Server, ServerStatus, Volume, VolumeStatus
+from provisioning.quota import Resources
 
 RESTING = (ServerStatus.active, ServerStatus.shutoff)
 RESIZES_ASKED_AT_MOST = 3
@@ -24,6 +25,18 @@ class VolumeWork:
     name: str
     size_gib: int
     state: str
+    cloud_id: str | None
+
+
+@dataclass(frozen=True)
+class Adopting:
+    """What an adoption needs to know besides: what was claimed for the server without its volumes, and which
+    project it makes its bureau's, which has `bureau_code` (None: it leaves the server's project as it is).
+    """
+
+    amounts: Resources
+    bureau_code: str
+    home: str | None
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,7 @@ class Work:
     asked: int
     volumes: tuple[VolumeWork, ...]
     grows: bool = True
+    adopting: Adopting | None = None
 
 
 @dataclass(frozen=True)

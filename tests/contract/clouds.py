@@ -35,8 +35,8 @@ class Subject:
 
     `wait` lets a little of its time pass. `lose_next_answer` and `break_next` name a call; `fail_second_page`
     breaks the next long listing; `drop` names a service and what of its next quota call it does not answer,
-    'write', 'read' or both. `small` is a region of 64 vCPU, a pool of 2,000 GiB and 3 public addresses,
-    apart from `cloud`.
+    'write', 'read' or both. `make_project` makes one of `cloud`, by its name, as another maker does. `small`
+    is a region of 64 vCPU, a pool of 2,000 GiB and 3 public addresses, apart from `cloud`.
     """
 
     cloud: Cloud
@@ -54,6 +54,7 @@ class Subject:
     break_next: Callable[[str], None]
     go_down: Callable[[int], None]
     drop: Callable[..., None]
+    make_project: Callable[[str], str]
 
 
 class SteppedClock:
@@ -100,6 +101,7 @@ def simulated(folder: Path) -> Iterator[Subject]:
         break_next=lambda call: region.inject(Fault.ends_in_error, operation=call),
         go_down=lambda calls: region.inject(Fault.down, count=calls),
         drop=drop,
+        make_project=lambda name: region.make_project(name=name),
     )
     region.store.close()
     small.store.close()
@@ -138,6 +140,7 @@ def openstack(_folder: Path) -> Iterator[Subject]:
             break_next=lambda call: city.proxies["compute"].alter_next(REQUESTS[call][1], make_impossible),
             go_down=go_down,
             drop=drop,
+            make_project=city.make_project,
         )
 
 

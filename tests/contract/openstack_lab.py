@@ -49,6 +49,8 @@ CLOUDS = {"city": CITY, "small": SMALL}
 PAGE_SIZE = 20
 POLL_S = 0.2
 RESTING = ("available", "error")
+FOREIGN = "old-"
+"""What names of projects that tests make as other makers begin with."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,14 @@ class Tested:
         region = OpenStackRegion(name=self.cloud.region, cloud="tested", zones=(zone,))
         return OpenStackCloud(region, clouds_file=str(self.clouds_file), page_size=PAGE_SIZE, now=Clock().now)
 
+    def make_project(self, name: str) -> str:
+        """A project of another maker, in the domain of that maker; its id."""
+        return str(self.admin.identity.create_project(name=name, domain_id="default").id)
+
     def clear(self) -> None:
-        """Take away all servers, groups, volumes, addresses and snapshots; let all hosts take servers."""
+        """Take away all servers, groups, volumes, addresses, snapshots, and projects of other makers; let all
+        hosts take servers.
+        """
         compute, storage = self.admin.compute, self.admin.block_storage
         for one in compute.services(binary="nova-compute"):
             if one.status != "enabled":
@@ -89,6 +97,9 @@ class Tested:
         for one in storage.volumes(all_projects=True):
             storage.delete_volume(one, ignore_missing=True)
         wait_until(lambda: not list(storage.volumes(all_projects=True)))
+        for one in self.admin.identity.projects():
+            if one.name.startswith(FOREIGN):
+                self.admin.identity.delete_project(one)
 
 
 @contextmanager

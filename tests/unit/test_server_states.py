@@ -32,12 +32,12 @@ def test_what_undoes_or_lets_go_is_never_given_up_with_quota_held() -> None:
     endless = {state for state, rule in RULES.items() if rule.broken is None}
     assert endless == {"cleaning", "releasing", "pruning", "reverting"}
     others = {rule.broken for state, rule in RULES.items() if state not in endless}
-    assert others == {"cleaning", "pruning", "reverting", "active", "stopped", "releasing"}
+    assert others == {"cleaning", "pruning", "reverting", "active", "stopped", "releasing", "failed"}
 
 
 def test_what_makes_a_server_or_takes_it_down_never_finds_it_gone() -> None:
     never = {state for state, rule in RULES.items() if rule.gone is None}
-    assert never == {"pending", "creating", "cleaning", "releasing"}
+    assert never == {"pending", "creating", "adopting", "cleaning", "releasing"}
 
 
 def test_a_server_is_given_up_where_no_line_of_a_request_waits_for_it() -> None:

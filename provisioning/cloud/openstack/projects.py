@@ -1,6 +1,7 @@
 """Bureaus' projects in OpenStack's Keystone, their quotas, and what the region has to give."""
 
 from typing import Any
+from urllib.parse import quote
 
 import openstack.exceptions as sdk
 
@@ -42,8 +43,7 @@ class Projects(Catalogue):
             elif (found.name, found.description) != (name, description):
                 identity.update_project(found, name=name, description=description)
             _mark(cloud, found, retired=False)
-            role = identity.find_role(ROLE, ignore_missing=False)
-            identity.assign_project_role_to_user(found.id, cloud.current_user_id, role.id)
+            _join(cloud, found.id)
             return str(found.id)
 
     def retire_project(self, project_id: str) -> None:
@@ -56,22 +56,32 @@ class Projects(Catalogue):
         with self._session.calling("revive_project") as (cloud, failures):
             _mark(cloud, _get_project(cloud, project_id, failures), retired=False)
 
-    def list_projects(self) -> list[Project]:
+    def list_projects(self, *, with_others: bool = False) -> list[Project]:
         """See Cloud."""
         with self._session.calling("list_projects") as (cloud, failures):
-            domain = self._domain_id(cloud, failures)
-            found = [(one, _bureau_of(one)) for one in cloud.identity.projects(domain_id=domain)]
+            query = {} if with_others else {"domain_id": self._domain_id(cloud, failures)}
+            found = [(one, _bureau_of(one)) for one in cloud.identity.projects(**query)]
             return [
                 Project(
                     id=one.id,
                     name=one.name,
                     description=one.description or "",
-                    bureau_code=code,
+                    bureau_code=code or "",
                     retired=RETIRED in one.tags,
                 )
                 for one, code in found
-                if code is not None
+                if with_others or code is not None
             ]
+
+    def adopt_project(self, project_id: str, *, bureau_code: str | None) -> None:
+        """See Cloud."""
+        with self._session.calling("adopt_project") as (cloud, failures):
+            project = _get_project(cloud, project_id, failures)
+            if bureau_code is not None:
+                _refuse_another(cloud, project, bureau_code, failures)
+                if _bureau_of(project) is None:
+                    sdk.raise_from_response(cloud.identity.put(_tag_path(project_id, bureau_code)))
+            _join(cloud, project_id)
 
     def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
         """See Cloud."""
@@ -131,6 +141,30 @@ def _mark(cloud: Any, project: Any, *, retired: bool) -> None:
     tags = [tag for tag in project.tags if tag != RETIRED] + ([RETIRED] if retired else [])
     if (project.is_enabled, sorted(project.tags)) != (not retired, sorted(tags)):
         cloud.identity.update_project(project, is_enabled=not retired, tags=tags)
+
+
+def _join(cloud: Any, project_id: str) -> None:
+    """Let Siji's own user work in the project; there already is fine."""
+    role = cloud.identity.find_role(ROLE, ignore_missing=False)
+    cloud.identity.assign_project_role_to_user(project_id, cloud.current_user_id, role.id)
+
+
+def _refuse_another(cloud: Any, project: Any, bureau_code: str, failures: Failures) -> None:
+    owner = _bureau_of(project)
+    if owner not in (None, bureau_code):
+        raise failures.conflict(
+            f"项目 {project.name} 属于单位 {owner}", f"the project {project.name} is of bureau {owner}"
+        )
+    theirs = cloud.identity.projects(tags=PREFIX + bureau_code)
+    other = next((one for one in theirs if one.id != project.id), None)
+    if other is not None:
+        raise failures.conflict(
+            f"单位 {bureau_code} 已有项目 {other.name}", f"bureau {bureau_code} has the project {other.name}"
+        )
+
+
+def _tag_path(project_id: str, bureau_code: str) -> str:
+    return f"/projects/{project_id}/tags/{quote(PREFIX + bureau_code, safe='')}"
 
 
 def _bureau_of(project: Any) -> str | None:

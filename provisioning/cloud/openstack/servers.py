@@ -133,6 +133,19 @@ class Servers(Zones):
             found = cloud.compute.servers(all_projects=True, limit=self._page_size, **query)
             return [self._to_server(one) for one in found]
 
+    def label_server(self, server_id: str, *, tag: str) -> None:
+        """See Cloud. The metadata comes last: until then a repetition finds which tag it bore."""
+        with self._session.calling("label_server") as (cloud, failures):
+            failures.refuse_label(find_fault(tag=tag))
+            server = get_server(cloud, server_id, failures)
+            had = (server.metadata or {}).get(TAG)
+            if tag not in (server.tags or ()):
+                cloud.compute.add_tag_to_server(server_id, tag)
+            if had != tag and had in (server.tags or ()):
+                cloud.compute.remove_tag_from_server(server_id, had)
+            if had != tag:
+                cloud.compute.set_server_metadata(server_id, **{TAG: tag})
+
     def delete_server(self, server_id: str) -> None:
         """See Cloud."""
         with self._session.calling("delete_server") as (cloud, _):

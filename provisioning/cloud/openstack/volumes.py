@@ -85,6 +85,13 @@ class Volumes(Catalogue):
             ):
                 cloud.block_storage.extend_volume(volume_id, size_gib)
 
+    def label_volume(self, volume_id: str, *, tag: str) -> None:
+        """See Cloud."""
+        with self._session.calling("label_volume") as (cloud, failures):
+            failures.refuse_label(find_fault(tag=tag))
+            _get(cloud, volume_id, failures)
+            cloud.block_storage.set_volume_metadata(volume_id, **{TAG: tag})
+
     def attach_volume(self, volume_id: str, *, server_id: str) -> None:
         """See Cloud."""
         with self._session.calling("attach_volume") as (cloud, failures):

@@ -43,10 +43,15 @@ class SimulatedCloud(Calls):
         with self._writing("revive_project") as step:
             projects.set_retired(step, project_id, retired=False)
 
-    def list_projects(self) -> list[Project]:
+    def list_projects(self, *, with_others: bool = False) -> list[Project]:
         """See Cloud."""
         with self._reading("list_projects") as step:
-            return projects.list_projects(step.db)
+            return projects.list_projects(step.db, with_others=with_others)
+
+    def adopt_project(self, project_id: str, *, bureau_code: str | None) -> None:
+        """See Cloud."""
+        with self._writing("adopt_project") as step:
+            projects.adopt_project(step, project_id, bureau_code)
 
     def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
         """See Cloud."""
@@ -128,6 +133,11 @@ class SimulatedCloud(Calls):
     def list_servers(self, *, project_id: str | None = None) -> list[Server]:
         """See Cloud."""
         return [servers.to_server(row) for row in self._paged("list_servers", servers.page, project_id)]
+
+    def label_server(self, server_id: str, *, tag: str) -> None:
+        """See Cloud."""
+        with self._writing("label_server") as step:
+            servers.label(step, server_id, tag)
 
     def delete_server(self, server_id: str) -> None:
         """See Cloud."""
@@ -237,6 +247,11 @@ class SimulatedCloud(Calls):
         """See Cloud."""
         with self._writing("extend_volume") as step:
             volumes.extend(step, volume_id, size_gib)
+
+    def label_volume(self, volume_id: str, *, tag: str) -> None:
+        """See Cloud."""
+        with self._writing("label_volume") as step:
+            volumes.label(step, volume_id, tag)
 
     def attach_volume(self, volume_id: str, *, server_id: str) -> None:
         """See Cloud."""

@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from uuid import uuid4
 
 from provisioning.cloud.observed import SERVICES
 from provisioning.cloud.simulated.store import SimulatedStore, Sizes
@@ -21,8 +22,9 @@ DOOMED = frozenset({
     "migrate_server", "extend_volume",
 })  # fmt: skip
 WRITES = SLOWED | {
-    "ensure_project", "retire_project", "revive_project", "set_quota", "ensure_flavor", "delete_image",
-    "create_address", "associate_address", "delete_address", "set_host_enabled",
+    "ensure_project", "adopt_project", "retire_project", "revive_project", "set_quota", "ensure_flavor",
+    "label_server", "label_volume", "delete_image", "create_address", "associate_address", "delete_address",
+    "set_host_enabled",
 }  # fmt: skip
 LISTINGS = frozenset({"list_servers", "list_volumes", "list_addresses"})
 PARTS = frozenset(f"{call}.{service}" for call in ("set_quota", "get_quota") for service in SERVICES)
@@ -100,6 +102,22 @@ class SimulatedRegion:
         """End every injection, or those of one fault."""
         with self.store.writing() as db:
             db.execute("DELETE FROM injections WHERE fault = ? OR ? IS NULL", (fault, fault))
+
+    def make_project(self, *, name: str, description: str = "") -> str:
+        """A project as another maker makes it, which is no bureau's and has no quota; its id."""
+        project_id = uuid4().hex
+        with self.store.writing() as db:
+            db.execute(
+                "INSERT INTO projects (id, name, description) VALUES (?, ?, ?)",
+                (project_id, name, description),
+            )
+        return project_id
+
+    def take_tags_off(self) -> None:
+        """Have every server and volume look as if another maker had made it."""
+        with self.store.writing() as db:
+            db.execute("UPDATE servers SET tag = NULL")
+            db.execute("UPDATE volumes SET tag = NULL")
 
     def pending(self) -> int:
         """How many injections still wait for a call."""

@@ -52,14 +52,9 @@ def ensure_project(step: Step, bureau_code: str, name: str, description: str) ->
     """Find by the bureau's code, make or bring up to date."""
     if fault := find_project_fault(name=name, bureau_code=bureau_code, description=description):
         raise step.refused(*fault)
-    holder = step.one(
-        "SELECT bureau_code FROM projects WHERE name = ? AND bureau_code != ?", name, bureau_code
-    )
+    holder = step.one("SELECT 1 FROM projects WHERE name = ? AND bureau_code IS NOT ?", name, bureau_code)
     if holder is not None:
-        raise step.conflict(
-            f"项目名 {name} 已属于单位 {holder['bureau_code']}",
-            f"the project name {name} belongs to bureau {holder['bureau_code']}",
-        )
+        raise step.conflict(f"项目名 {name} 已被占用", f"another project has the name {name}")
     step.db.execute(
         "INSERT INTO projects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bureau_code) DO UPDATE"
         " SET name = excluded.name, description = excluded.description",
@@ -77,13 +72,36 @@ def set_retired(step: Step, project_id: str, *, retired: bool) -> None:
     step.db.execute(change if retired else "DELETE FROM retired_projects WHERE project_id = ?", (project_id,))
 
 
-def list_projects(db: sqlite3.Connection) -> list[Project]:
-    """All projects, by name."""
+def list_projects(db: sqlite3.Connection, *, with_others: bool) -> list[Project]:
+    """The bureaus' projects, or all, by name."""
     rows = db.execute(
-        "SELECT id, name, description, bureau_code, project_id IS NOT NULL AS retired"
-        " FROM projects LEFT JOIN retired_projects ON project_id = id ORDER BY name"
+        "SELECT id, name, description, coalesce(bureau_code, '') AS bureau_code,"
+        " project_id IS NOT NULL AS retired FROM projects LEFT JOIN retired_projects ON project_id = id"
+        " WHERE ? OR bureau_code IS NOT NULL ORDER BY name",
+        (with_others,),
     )
     return [Project(**{**row, "retired": bool(row["retired"])}) for row in map(dict, rows)]
+
+
+def adopt_project(step: Step, project_id: str, bureau_code: str | None) -> None:
+    """Give it to the bureau; of nobody, Siji may work in it anyway."""
+    found = step.one("SELECT * FROM projects WHERE id = ?", project_id)
+    if found is None:
+        raise step.missing("project", project_id)
+    if bureau_code is None or found["bureau_code"] == bureau_code:
+        return
+    if found["bureau_code"] is not None:
+        raise step.conflict(
+            f"项目 {found['name']} 属于单位 {found['bureau_code']}",
+            f"the project {found['name']} is of bureau {found['bureau_code']}",
+        )
+    other = step.one("SELECT name FROM projects WHERE bureau_code = ?", bureau_code)
+    if other is not None:
+        raise step.conflict(
+            f"单位 {bureau_code} 已有项目 {other['name']}",
+            f"bureau {bureau_code} has the project {other['name']}",
+        )
+    step.db.execute("UPDATE projects SET bureau_code = ? WHERE id = ?", (bureau_code, project_id))
 
 
 def set_quota(step: Step, project_id: str, service: str, limits: Limits) -> None:

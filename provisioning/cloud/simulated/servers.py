@@ -46,6 +46,13 @@ def page(step: Step, project_id: str | None, marker: int, limit: int) -> list[sq
     ).fetchall()
 
 
+def label(step: Step, server_id: str, tag: str) -> None:
+    """Have it bear the tag."""
+    step.check_label(tag=tag)
+    need_resting(step, server_id)
+    step.db.execute("UPDATE servers SET tag = ? WHERE id = ?", (tag, server_id))
+
+
 def delete(step: Step, server_id: str) -> None:
     """Begin to delete, whatever is under way; nothing for one that is gone or going."""
     step.db.execute(

@@ -18,7 +18,7 @@ BUSY_TIMEOUT_S = 30
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS projects (
-  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, description TEXT NOT NULL, bureau_code TEXT NOT NULL UNIQUE,
+  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, description TEXT NOT NULL, bureau_code TEXT UNIQUE,
   servers INTEGER, vcpus INTEGER, ram_mib INTEGER, volumes INTEGER, volume_gib INTEGER, addresses INTEGER);
 CREATE TABLE IF NOT EXISTS retired_projects (project_id TEXT PRIMARY KEY REFERENCES projects);
 CREATE TABLE IF NOT EXISTS flavors (

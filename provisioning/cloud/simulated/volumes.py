@@ -72,6 +72,13 @@ def page(step: Step, project_id: str | None, marker: int, limit: int) -> list[sq
     ).fetchall()
 
 
+def label(step: Step, volume_id: str, tag: str) -> None:
+    """Have it bear the tag."""
+    step.check_label(tag=tag)
+    _row(step, volume_id)
+    step.db.execute("UPDATE volumes SET tag = ? WHERE id = ?", (tag, volume_id))
+
+
 def attach(step: Step, volume_id: str, server_id: str) -> None:
     """Begin to attach; nothing where it is attached there or on its way."""
     volume = _row(step, volume_id)
