@@ -35,6 +35,7 @@ from provisioning.cloud.connect import connect
 from provisioning.cloud.openstack.projects import PREFIX
 from provisioning.models import Allocation, PushedQuota, Request, Server, Volume
 from provisioning.pace import VISIT_LASTS
+from provisioning.queries import list_findings
 from provisioning.quota import Resources, total_used
 from provisioning.service.recount import recount
 from provisioning.service.sweep import sweep
@@ -140,6 +141,17 @@ class Fleet:
         with reading(self.here.engine) as session:
             rows = session.scalars(select(Server).where(Server.state != "active"))
             return [(row.name, row.state, row.fault) for row in rows]
+
+    def held(self) -> Resources:
+        """The sum of open allocations."""
+        with reading(self.here.engine) as session:
+            query = select(Allocation.amounts).where(Allocation.valid_to.is_(None))
+            return total_used(session.scalars(query))
+
+    def findings(self) -> set[tuple[str, str | None]]:
+        """What audits have found and is still there: kinds, and ids in the cloud."""
+        with reading(self.here.engine) as session:
+            return {(one.kind, one.cloud_id) for one in list_findings(session, limit=None)}
 
     def recorded(self) -> dict[str, Count]:
         """What the records have of each project in the cloud."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -18,9 +19,12 @@ from identity.phase1 import Phase1Group
 from infra.installation import Installation, open_installation
 from infra.settings import Settings
 from portal.app import create_app
+from provisioning.cloud.driver import Retryable
+from provisioning.comparison import Kind
 from tests.contract import openstack_lab
 from tests.faults.conftest import Start
 from tests.faults.openstack_fleet import AHEAD_S, FEW, WHOLE, Fleet, ask_for, prepare
+from tests.faults.planting import audit, plant
 from tests.faults.test_killed_celery import purge
 from tests.faults.test_workers_and_beat import SIJI
 from tests.waiting import wait_until
@@ -92,6 +96,41 @@ def test_services_stop_for_seconds(ask: Ask, start: Start) -> None:
 @pytest.mark.parametrize("service", STOPPED)
 def test_a_service_stops_for_two_minutes(ask: Ask, start: Start, service: str) -> None:
     stop_services(ask(WHOLE), start, {service: 150}, down_s=120)
+
+
+def test_what_people_do_past_siji_is_found_in_a_few(ask: Ask, start: Start) -> None:
+    find_what_was_planted(ask(FEW), start, page_size=4)
+
+
+@pytest.mark.soak
+def test_what_people_do_past_siji_is_found_in_many(ask: Ask, start: Start) -> None:
+    many = [replace(group, count=5 * group.count, volume_gib=1) for group in WHOLE]
+    find_what_was_planted(ask(many), start, page_size=500)
+
+
+def find_what_was_planted(fleet: Fleet, start: Start, *, page_size: int) -> None:
+    """Exactly that, at the next audit; nothing of it is touched, and a page that fails finds nothing."""
+    began = begin(start)
+    converge(fleet)
+    for worker in began:
+        worker.kill()
+        worker.wait()
+    assert audit(fleet, page_size=page_size) == set()
+    assert audit(fleet, page_size=page_size, scope="projects") == set()
+    held = fleet.held()
+    planted = plant(fleet)
+    before = fleet.built()
+    compute = fleet.tested.proxies["compute"]
+    compute.drop_next("GET .*marker=", 1)
+    with pytest.raises(Retryable):
+        audit(fleet, page_size=page_size)
+    assert fleet.findings() == set()
+    assert audit(fleet, page_size=page_size) == planted
+    assert fleet.findings() == planted
+    assert (fleet.held(), fleet.built()) == (held, before)
+    drift = audit(fleet, page_size=page_size, scope="projects")
+    assert {kind for kind, _ in drift} == {Kind.quota_differs, Kind.project_unrecorded}
+    sys.stdout.write(f"\n{len(planted)} findings among {fleet.count} servers\n")
 
 
 def count_by_another_client(fleet: Fleet, start: Start) -> None:
