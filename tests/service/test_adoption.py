@@ -16,6 +16,7 @@ from provisioning.service.adoption import look_at_request
 from provisioning.service.asking import LineAsked
 from provisioning.service.fences import push_quota
 from provisioning.service.grants import grant_quota
+from provisioning.service.recount import recount
 from provisioning.service.servers import give_up_server, release_server, retry_server
 from provisioning.service.tree import QuotaGuard
 from tests.yard import BIGGER, FLAVOR, IMAGE, REGION, Yard, make_spring_yard
@@ -434,4 +435,5 @@ def test_a_system_that_changes_hands_takes_a_server_in_nobodys_project_along(yar
         )
     server = yard.server(request_id)
     assert (server.bureau_id, server.project, server.project_bureau_id) == (yard.hall.provider, project, None)
-    yard.check()
+    with reading(yard.engine) as session:
+        assert recount(session) == []
