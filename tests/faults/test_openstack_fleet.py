@@ -168,8 +168,8 @@ def kill_workers(fleet: Fleet, start: Start, *, kills: int) -> None:
 
 
 def lose_answers(fleet: Fleet, start: Start, *, times: int) -> None:
-    """Nova and Cinder do what they are asked, and nobody hears of it: one is cut off, of the other a proxy says
-    504; then the other way round.
+    """Nova and Cinder do what they are asked, and nobody hears of it: one is cut off, of the other a proxy
+    says 504; then the other way round.
     """
     compute, storage = fleet.tested.proxies["compute"], fleet.tested.proxies["block-storage"]
 
