@@ -53,11 +53,11 @@ IDLE_S = 60
 
 
 LIMITS = {
-    "servers": "totalInstancesUsed",
-    "vcpus": "totalCoresUsed",
-    "ram_mib": "totalRAMUsed",
-    "volumes": "totalVolumesUsed",
-    "volume_gib": "totalGigabytesUsed",
+    "servers": "total_instances_used",
+    "vcpus": "total_cores_used",
+    "ram_mib": "total_ram_used",
+    "volumes": "total_volumes_used",
+    "volume_gib": "total_gigabytes_used",
 }
 Count = dict[str, int]
 
