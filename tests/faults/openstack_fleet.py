@@ -172,7 +172,7 @@ class Fleet:
     def count_in_all(self) -> Count:
         """What `openstack` lists over all projects; root disks besides, as flavors have them."""
         sizes = {one["Name"]: one for one in self.ask("flavor", "list", "--all")}
-        servers = self.ask("server", "list", "--all-projects", "--status", "ACTIVE", "--limit", "-1")
+        servers = self.ask("server", "list", "--all-projects", "--status", "ACTIVE")
         volumes = self.ask("volume", "list", "--all-projects", "--status", "in-use")
         flavors = [sizes[one["Flavor"]] for one in servers]
         return {
