@@ -133,6 +133,7 @@ def _show(request: Request, session: Session, asker: Asker, found: Finding, form
         "now": at,
         "settles": found.ended_at is None
         and may(session, asker.actor, P.findings_settle, bureau_id=found.bureau_id),
+        "submits": may(session, asker.actor, P.requests_submit, bureau_id=found.bureau_id),
         "form": form,
     }
     return render(request, "finding.html", facts, status=form.status)
