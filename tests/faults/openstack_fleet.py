@@ -240,15 +240,22 @@ def prepare(environment: dict[str, str], tested: Tested) -> None:
     environment.update(variables(settings))
 
 
-def ask_for(here: Installation, tested: Tested, groups: Sequence[Phase1Group]) -> Fleet:
-    """The sample city with verified requests for `groups`; nobody works yet."""
-    at, aside = here.clock.now(), Aside()
+def begin_city(here: Installation, groups: Sequence[Phase1Group], *, aside: Aside) -> str:
+    """The sample city's tree, systems and people, and its region; the people's password."""
+    at = here.clock.now()
     bring_up(here)
     load_tree(here.engine, at=at)
     load_systems(here.engine, at=at, aside=aside, groups=groups)
     password = load_people(here.engine, data_dir=here.settings.data_dir, at=at, aside=aside)
+    open_sample_region(here, connect(here.settings, here.settings.region, Clock()), groups=groups)
+    return password
+
+
+def ask_for(here: Installation, tested: Tested, groups: Sequence[Phase1Group]) -> Fleet:
+    """The sample city with verified requests for `groups`; nobody works yet."""
+    aside = Aside()
+    password = begin_city(here, groups, aside=aside)
     region = here.settings.region
-    open_sample_region(here, connect(here.settings, region, Clock()), groups=groups)
     grant_down_the_tree(here, region=region, aside=aside, groups=groups)
     request_everything(here, region=region, aside=aside, done=lambda: None, groups=groups)
     assert not aside

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from infra.clock import Clock
 from infra.database import reading
+from infra.installation import Installation
 from provisioning.cloud.openstack import OpenStackCloud
 from provisioning.comparison import Kind
 from provisioning.models import PushedQuota, Server
@@ -19,12 +20,12 @@ Found = set[tuple[Kind, str]]
 """Kinds, and the ids in the cloud that they are of."""
 
 
-def audit(fleet: Fleet, *, page_size: int, scope: str = "servers") -> Found:
+def audit(here: Installation, *, page_size: int, scope: str = "servers") -> Found:
     """One audit, by a driver with such pages."""
-    [where] = fleet.here.settings.openstack
-    file = str(fleet.here.settings.clouds_file)
+    [where] = here.settings.openstack
+    file = str(here.settings.clouds_file)
     cloud = OpenStackCloud(where, clouds_file=file, page_size=page_size, now=Clock().now)
-    found = audit_region(fleet.here.engine, cloud, scope=scope, at=fleet.here.clock.now())
+    found = audit_region(here.engine, cloud, scope=scope, at=here.clock.now())
     assert found is not None
     return {(one.kind, one.cloud_id or "") for one in found}
 

@@ -14,16 +14,23 @@ from functools import partial
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from identity.phase1 import Phase1Group
+from infra.database import reading
 from infra.installation import Installation, open_installation
 from infra.settings import Settings
 from portal.app import create_app
+from portal.sample.aside import Aside
 from provisioning.cloud.driver import Retryable
 from provisioning.comparison import Kind
+from provisioning.models import Allocation, Server
+from provisioning.quota import total_used
+from provisioning.service.recount import recount
 from tests.contract import openstack_lab
 from tests.faults.conftest import Start
-from tests.faults.openstack_fleet import AHEAD_S, FEW, WHOLE, Fleet, ask_for, prepare
+from tests.faults.old_cloud import ADOPTED, make_old_cloud
+from tests.faults.openstack_fleet import AHEAD_S, FEW, WHOLE, Fleet, ask_for, begin_city, prepare
 from tests.faults.planting import audit, plant
 from tests.faults.test_killed_celery import purge
 from tests.faults.test_workers_and_beat import SIJI
@@ -98,6 +105,37 @@ def test_a_service_stops_for_two_minutes(ask: Ask, start: Start, service: str) -
     stop_services(ask(WHOLE), start, {service: 150}, down_s=120)
 
 
+def test_a_cloud_in_use_is_adopted_by_a_file(
+    here: Installation, tested: openstack_lab.Tested, start: Start
+) -> None:
+    begin_city(here, (), aside=Aside())
+    mine, nobodys = make_old_cloud(tested)
+    file = str(here.settings.data_dir / "adopt.xlsx")
+
+    def adopt(*words: str) -> str:
+        adopting = (SIJI, "cloud", "adopt", "--region", "baoding", *words)
+        process = start(*adopting, more={"LC_ALL": "zh_CN.UTF-8"}, stdout=subprocess.PIPE)
+        said, _ = process.communicate()
+        assert process.returncode == 0
+        return said
+
+    assert "待接管云服务器 3 台，其中 1 台未能判断单位" in adopt("--write", file)
+    rehearsed = adopt("--read", file, "--operator", "shenhe", "--dry-run")
+    assert "登记云服务器 2 台、云硬盘 2 块" in rehearsed
+    done = adopt("--read", file, "--operator", "shenhe")
+    assert "登记云服务器 2 台、云硬盘 2 块" in done
+    assert "均已登记（2 台），未作任何更改" in adopt("--read", file, "--operator", "shenhe")
+    with reading(here.engine) as session:
+        rows = session.scalars(select(Server)).all()
+        assert recount(session) == []
+        held = session.scalars(select(Allocation.amounts).where(Allocation.valid_to.is_(None)))
+        assert total_used(held) == ADOPTED
+    assert {(row.cloud_id, row.state) for row in rows} == {(one, "active") for one in mine}
+    there = {one.id: one.metadata.get("siji_id") for one in tested.admin.compute.servers(all_projects=True)}
+    assert there == {nobodys: None, **{str(row.cloud_id): row.tag for row in rows}}
+    assert audit(here, page_size=4) == {(Kind.server_unrecorded, nobodys)}
+
+
 def test_what_people_do_past_siji_is_found_in_a_few(ask: Ask, start: Start) -> None:
     find_what_was_planted(ask(FEW), start, page_size=4)
 
@@ -115,20 +153,20 @@ def find_what_was_planted(fleet: Fleet, start: Start, *, page_size: int) -> None
     for worker in began:
         worker.kill()
         worker.wait()
-    assert audit(fleet, page_size=page_size) == set()
-    assert audit(fleet, page_size=page_size, scope="projects") == set()
+    assert audit(fleet.here, page_size=page_size) == set()
+    assert audit(fleet.here, page_size=page_size, scope="projects") == set()
     held = fleet.held()
     planted = plant(fleet)
     before = fleet.built()
     compute = fleet.tested.proxies["compute"]
     compute.drop_next("GET .*marker=", 1)
     with pytest.raises(Retryable):
-        audit(fleet, page_size=page_size)
+        audit(fleet.here, page_size=page_size)
     assert fleet.findings() == set()
-    assert audit(fleet, page_size=page_size) == planted
+    assert audit(fleet.here, page_size=page_size) == planted
     assert fleet.findings() == planted
     assert (fleet.held(), fleet.built()) == (held, before)
-    drift = audit(fleet, page_size=page_size, scope="projects")
+    drift = audit(fleet.here, page_size=page_size, scope="projects")
     assert {kind for kind, _ in drift} == {Kind.quota_differs, Kind.project_unrecorded}
     sys.stdout.write(f"\n{len(planted)} findings among {fleet.count} servers\n")
 
