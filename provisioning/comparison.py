@@ -257,7 +257,8 @@ def _volumes_amiss(
 ) -> Iterator[Difference]:
     """Volumes of servers at rest that are gone or are other than the records say.
 
-    Those that a server left behind which is gone itself are told of with it, not each.
+    Those that a server left behind which is gone itself are told of with it, not each; those of one that is
+    shelved are kept for it, and Cinder shows them so.
     """
     still = {one.id: one for one in before.volumes}
     at_rest = {one.id: one for one in steady if one.stand in ("running", "stopped") and one.cloud_id}
@@ -278,7 +279,8 @@ def _volumes_amiss(
             facts = {"size_gib": record.size_gib, "found_gib": seen.size_gib}
             yield _of_volume(record, server, Kind.volume_resized, facts)
         is_there = (seen.status, seen.server_id) == (VolumeStatus.in_use, server.cloud_id)
-        if not is_there and server.cloud_id in servers.by_id:
+        shown = servers.by_id.get(server.cloud_id or "")
+        if not is_there and shown is not None and shown.status != ServerStatus.shelved:
             on = servers.by_id.get(seen.server_id or "")
             facts = {"found": seen.status.value, "on": on.name if on else seen.server_id}
             yield _of_volume(record, server, Kind.volume_status, facts)

@@ -225,7 +225,8 @@ class Cloud(Maintenance, Protocol):
     def shelve_server(self, server_id: str) -> None:
         """ACTIVE or SHUTOFF → SHELVED_OFFLOADED: on no host, its root disk kept as an image.
 
-        Its quota, volumes, addresses stay with it. Of one that is shelved: fine. `Conflict` in another state.
+        Its quota, volumes, addresses stay with it; a volume may show `attaching` meanwhile, as it is kept for
+        the server. Of one that is shelved: fine. `Conflict` in another state.
         """
         ...
 

@@ -32,7 +32,7 @@ class TestShelving:
             shelved = bench.until(server.id, ServerStatus.shelved)
         assert (shelved.host, shelved.flavor, shelved.tag) == (None, "c2", server.tag)
         assert used_by_kind(bench.cloud)["vcpus"] == 0
-        assert bench.cloud.get_volume(volume.id).status is VolumeStatus.in_use
+        assert bench.cloud.get_volume(volume.id).status in (VolumeStatus.in_use, VolumeStatus.attaching)
         for call in (
             lambda: bench.cloud.stop_server(server.id),
             lambda: bench.cloud.reboot_server(server.id, hard=True),
@@ -46,7 +46,7 @@ class TestShelving:
             back = bench.until(server.id, ServerStatus.active)
         assert back.host is not None
         assert (back.addresses, back.image_id) == (server.addresses, server.image_id)
-        assert bench.cloud.get_volume(volume.id).server_id == server.id
+        assert bench.until_volume(volume.id, VolumeStatus.in_use).server_id == server.id
         assert used_by_kind(bench.cloud)["vcpus"] == 2
 
     def test_of_a_stopped_server_and_its_end_on_the_shelf(self, bench: Bench) -> None:

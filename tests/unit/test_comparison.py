@@ -174,6 +174,16 @@ def test_volumes_of_a_server_at_rest() -> None:
     assert kinds_of(server, replace(record, stand="moving"), []) == []
 
 
+def test_volumes_kept_for_a_shelved_server_are_no_finding() -> None:
+    server = recorded(1, "running")
+    record, shown = a_volume(server)
+    records = Records([server], [record], OWNERS)
+    shelved = replace(seen(server), status=ServerStatus.shelved)
+    kept = replace(shown, status=VolumeStatus.attaching, server_id=None)
+    found = compare(records, Listing([shelved], [kept], ()), records)
+    assert [one.kind for one in found] == [Kind.server_status]
+
+
 def test_volumes_that_ought_not_to_be_there() -> None:
     server = recorded(1, "running")
     record, shown = a_volume(server)

@@ -6,11 +6,14 @@ import openstack.exceptions as sdk
 
 from provisioning.cloud.labels import find_reason_fault
 from provisioning.cloud.observed import Host
+from provisioning.cloud.openstack.catalogue import told_by
 from provisioning.cloud.openstack.servers import Servers, get_server, unless
 
 COMPUTE = "nova-compute"
 ANSWERS_AT_ONCE = "2.34"
 """Since which version of its API Nova looks for a host after it has answered."""
+NAMED_BY_ID = "2.53"
+"""Since which version of its API Nova's services are named by an id."""
 LIVE = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
 
 
@@ -30,10 +33,9 @@ class Hosts(Servers):
             service = next(iter(cloud.compute.services(binary=COMPUTE, host=name)), None)
             if service is None:
                 raise failures.missing("计算主机", "host", name)
-            if enabled:
-                cloud.compute.enable_service(service)
-            else:
-                cloud.compute.disable_service(service, disabled_reason=reason)
+            told = {"status": "enabled"} if enabled else {"status": "disabled", "disabled_reason": reason}
+            path = f"/os-services/{service.id}"  # the SDK sends only what changes, which Nova refuses
+            told_by(cloud.compute.put(path, json=told, microversion=NAMED_BY_ID))
 
     def migrate_server(self, server_id: str, *, live: bool) -> None:
         """See Cloud."""
