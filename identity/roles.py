@@ -47,6 +47,7 @@ class Permission(StrEnum):
     servers_see = "servers:see"
     servers_operate = "servers:operate"
     servers_reclaim = "servers:reclaim"
+    maintenance_plan = "maintenance:plan"
     findings_see = "findings:see"
     findings_settle = "findings:settle"
     catalogue_see = "catalogue:see"
@@ -87,7 +88,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.bureaus_see, P.bureaus_import, P.bureaus_reorganise, P.systems_see, P.people_see, P.tokens_see,
             P.grants_see, P.grants_set, P.grants_freeze, P.capacity_see, P.capacity_set,
             P.requests_see, P.requests_review, P.requests_verify, P.servers_see, P.servers_reclaim,
-            P.findings_see, P.findings_settle,
+            P.maintenance_plan, P.findings_see, P.findings_settle,
             P.catalogue_see, P.subscriptions_see, P.reports_see, P.alarms_see, P.calendar_import,
         }
     ),
@@ -190,6 +191,7 @@ PERMISSION_NAMES: dict[Permission, tuple[str, str]] = {
     P.servers_see: ("查看云服务器", "see servers"),
     P.servers_operate: ("启停云服务器", "start and stop servers"),
     P.servers_reclaim: ("回收云服务器", "reclaim servers"),
+    P.maintenance_plan: ("安排主机维护", "take hosts out of service"),
     P.findings_see: ("查看云上核对结果", "see what audits of the clouds found"),
     P.findings_settle: ("处理云上核对结果", "settle what audits of the clouds found"),
     P.catalogue_see: ("查看资源目录", "see the catalogue"),

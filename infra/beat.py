@@ -36,6 +36,7 @@ def schedule(settings: Settings) -> dict[str, int]:
         "provisioning.push_quotas": settings.job_sweep_s,
         "exchange.sweep": settings.job_sweep_s,
         "infra.seal_journal": MINUTE,
+        "provisioning.tend_maintenances": MINUTE,
         "provisioning.learn_regions": 5 * MINUTE,
         "provisioning.audit_servers": 5 * MINUTE,
         "provisioning.audit_projects": HOUR,

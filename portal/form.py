@@ -9,7 +9,7 @@ import secrets
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from identity.actor import Actor
 from identity.names import shown
 from infra import idempotency
+from infra.clock import CITY_ZONE
 from infra.database import transaction
 from infra.errors import Kind, SijiError
 from infra.idempotency import Asked, KeyReused
@@ -42,6 +43,8 @@ MISSING: Pair = ("请填写此项", "This is needed")
 NOT_OFFERED: Pair = ("请从所列选项中选择", "Choose one of the options")
 UNSEEN: Pair = ("含有不可见的控制字符，请重新输入", "It holds invisible control characters; type it anew")
 NO_DAY: Pair = ("请填写有效日期，如 2026-12-31", "Give a valid date such as 2026-12-31")
+
+NO_INSTANT: Pair = ("请填写有效时刻，如 2026-12-31 22:00", "Give a valid instant such as 2026-12-31 22:00")
 
 
 class FormUsed(SijiError):
@@ -157,6 +160,18 @@ class Form:
             return date.fromisoformat(value)
         except ValueError:
             self.refuse(name, NO_DAY)
+            return None
+
+    def instant(self, name: str) -> datetime | None:
+        """A needed instant in the city's time as YYYY-MM-DDTHH:MM. None if it is wrong or empty."""
+        value = self.typed(name).strip()
+        if not value:
+            self.refuse(name, MISSING)
+            return None
+        try:
+            return datetime.strptime(value, "%Y-%m-%dT%H:%M").replace(tzinfo=CITY_ZONE).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.refuse(name, NO_INSTANT)
             return None
 
     def one_of(self, name: str, options: Collection[str], *, needed: bool = True) -> str:

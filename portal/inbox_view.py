@@ -29,6 +29,7 @@ PAGES = {
     "server": "/servers/{}",
     "subscription": "/subscriptions/{}",
     "finding": "/findings/{}",
+    "maintenance": "/maintenances/{}",
 }
 
 

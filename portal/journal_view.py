@@ -23,6 +23,7 @@ KINDS: dict[str, Pair] = {
     "item": ("事项", "item"),
     "journal": ("审计日志", "journal"),
     "login": ("登录名", "login"),
+    "maintenance": ("主机维护", "maintenance of a host"),
     "people": ("人员名单", "list of people"),
     "person": ("人员", "person"),
     "region": ("区域", "region"),

@@ -36,6 +36,7 @@ ENTRIES = (
     Entry("/requests", "资源申请", "Requests", (P.requests_see,)),
     Entry("/bureaus", "部门", "Bureaus", (P.bureaus_see,), covers=("/servers",)),
     Entry("/systems", "信息系统", "Systems", (P.systems_see,)),
+    Entry("/maintenances", "主机维护", "Maintenance", (P.servers_see,)),
     Entry("/findings", "云上核对", "Cloud audit", (P.findings_see,)),
     Entry("/catalogue", "资源目录", "Catalogue", (P.catalogue_see,), ("/datasets", "/ask", "/receipts")),
     Entry("/subscriptions", "数据共享", "Sharing", (P.subscriptions_see,)),

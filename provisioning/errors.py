@@ -299,3 +299,42 @@ class FindingOver(SijiError):
     code = "finding_over"
     zh = "核对结果 {finding_id} 已不存在：最近一次核对时云上与台账已一致"
     en = "Finding {finding_id} is over: by the last audit cloud and records agree"
+
+
+# Hosts that are taken out of service
+
+
+class MaintenanceInvalid(SijiError):
+    """What is planned cannot be done so; `field` names the part (host, reason, from_at, until_at)."""
+
+    kind = Kind.invalid
+    code = "maintenance_invalid"
+    zh = "维护计划有误：{why_zh}"
+    en = "The maintenance cannot be planned so: {why_en}"
+
+
+class MaintenanceUnderWay(SijiError):
+    """A host is in one maintenance at a time."""
+
+    kind = Kind.conflict
+    code = "maintenance_under_way"
+    zh = "区域 {region} 的计算主机 {host} 已有未结束的维护 {maintenance_id}，请先结束该维护"
+    en = "Host {host} of region {region} is in maintenance {maintenance_id} already; end that first"
+
+
+class MaintenanceState(SijiError):
+    """The act is not possible in the maintenance's present state."""
+
+    kind = Kind.conflict
+    code = "maintenance_state"
+    zh = "维护 {maintenance_id} 当前为“{state_zh}”，不能{act_zh}"
+    en = "Maintenance {maintenance_id} is “{state_en}” now, so it is not possible to {act_en}"
+
+
+class MaintenanceElsewhere(SijiError):
+    """None of the bureau's servers is on the host."""
+
+    kind = Kind.conflict
+    code = "maintenance_elsewhere"
+    zh = "维护 {maintenance_id} 不涉及单位{bureau_id}的云服务器，无须其答复"
+    en = "Maintenance {maintenance_id} meets no server of bureau {bureau_id}, which is not asked"

@@ -22,6 +22,7 @@ from provisioning.service.following import follow_cases
 from provisioning.service.leases import list_leases_to_tend, tend_lease
 from provisioning.service.offers import learn_region
 from provisioning.service.retiring import retire_projects as retire_in
+from provisioning.service.rounds import list_maintenances_to_tend, tend_maintenance
 from provisioning.service.sweep import sweep as sweep_servers
 
 
@@ -132,6 +133,20 @@ def learn_regions() -> None:
         learn_region(here.engine, _cloud(here.settings, name, here.clock), at=here.clock.now())
 
     for_each(names, learn, what="region {}")
+
+
+@shared_task(name="provisioning.tend_maintenances")
+def tend_maintenances() -> None:
+    """Take hosts out of service and back into it, a step each."""
+    here, at = jobs.here(), jobs.here().clock.now()
+    with reading(here.engine) as session:
+        due = list_maintenances_to_tend(session, at=at)
+
+    def tend(one: tuple[int, str]) -> None:
+        cloud = _cloud(here.settings, one[1], here.clock)
+        tend_maintenance(here.engine, cloud, maintenance_id=one[0], at=here.clock.now())
+
+    for_each(due, tend, what="maintenance {0[0]} in region {0[1]}")
 
 
 @shared_task(name="provisioning.audit_servers")

@@ -62,6 +62,19 @@ LINE_STATES: Mapping[str, Pair] = {
     "done": ("已办", "done"),
     "failed": ("未成", "failed"),
 }
+MAINTENANCE_STATES: Mapping[str, Pair] = {
+    "planned": ("已计划", "planned"),
+    "draining": ("迁出中", "being emptied"),
+    "drained": ("已腾空", "empty"),
+    "ending": ("恢复中", "returning to service"),
+    "ended": ("已结束", "ended"),
+    "cancelled": ("已取消", "cancelled"),
+}
+ANSWERS: Mapping[str, Pair] = {"agreed": ("同意", "agreed"), "objected": ("不同意", "objected")}
+HOW_MOVED: Mapping[bool, Pair] = {
+    True: ("在线迁移，运行不中断", "running servers are moved live"),
+    False: ("停机迁移，请答复是否同意", "each is stopped while it is moved; please say whether you agree"),
+}
 MODES: Mapping[str, Pair] = {
     "reserved": ("独占", "reserved"),
     "shared": ("共享", "shared"),
@@ -132,5 +145,43 @@ NOTICES: Mapping[str, Pair] = {
         "请尽快核查",
         "The audit of region {region} found {count} new differences, {unrecorded} of them made by nobody who "
         "was allowed to; look into them soon",
+    ),
+    "maintenance_planned": (
+        "区域 {region} 的计算主机 {host} 定于 {from_at} 至 {until_at} 维护（{reason}），{how_zh}；"
+        "涉及云服务器：{servers}",
+        "Host {host} of region {region} is taken out of service from {from_at} to {until_at} ({reason}); "
+        "{how_en}. Servers there: {servers}",
+    ),
+    "maintenance_cancelled": (
+        "区域 {region} 计算主机 {host} 原定 {from_at} 的维护已取消",
+        "The maintenance of host {host} in region {region}, planned for {from_at}, is cancelled",
+    ),
+    "maintenance_objected": (
+        "{bureau}不同意计算主机 {host}（区域 {region}）的维护：{reason}",
+        "{bureau} objects to the maintenance of host {host} in region {region}: {reason}",
+    ),
+    "maintenance_host_unknown": (
+        "区域 {region} 没有名为 {host} 的计算主机，维护无法进行；请核对主机名，或结束该维护",
+        "Region {region} has no host {host}, so that its maintenance cannot begin; check the name, or end it",
+    ),
+    "maintenance_not_agreed": (
+        "计算主机 {host}（区域 {region}）的维护时段已开始，但尚有单位未同意停机：{bureaus}；"
+        "须其同意，或注明理由后强制进行",
+        "The window of the maintenance of host {host} in region {region} has begun, and these bureaus have "
+        "not agreed to a stop: {bureaus}. It waits for them, or for you to overrule them with a reason",
+    ),
+    "maintenance_missed": (
+        "计算主机 {host}（区域 {region}）的维护在 {until_at} 前未能开始，不再进行；请结束后另行计划",
+        "The maintenance of host {host} in region {region} had not begun by {until_at} and does not begin "
+        "any more; end it and plan another",
+    ),
+    "maintenance_late": (
+        "计算主机 {host}（区域 {region}）的维护时段已过，仍有 {left} 台云服务器未迁出",
+        "The window of the maintenance of host {host} in region {region} is over, and {left} servers have "
+        "not left it",
+    ),
+    "maintenance_drained": (
+        "计算主机 {host}（区域 {region}）已腾空，可以检修；完成后请结束该维护",
+        "Host {host} of region {region} is empty and can be worked on; end its maintenance afterwards",
     ),
 }

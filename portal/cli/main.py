@@ -33,6 +33,7 @@ ROOMS: dict[str, Sub] = {
         "grants": ("grants", "配额下达 · quotas granted to bureaus"),
         "servers": ("servers", "云服务器 · servers"),
         "regions": ("regions", "区域 · regions, and what they offer and hold"),
+        "maintenances": ("maintenances", "主机维护 · hosts taken out of service"),
         "findings": ("findings", "云上核对结果 · what audits of the clouds found"),
     },
     "数据共享 · shared data": {

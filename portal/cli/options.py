@@ -3,11 +3,13 @@
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from infra.clock import CITY_ZONE
 from infra.errors import SijiError
 from provisioning.quota import DIMENSIONS
 
@@ -63,6 +65,14 @@ class LimitUnclear(SijiError):
     en = "The limit “{given}” is not KEY=N with a whole N or unlimited and a KEY of {known}"
 
 
+class InstantUnclear(SijiError):
+    """An instant that is not one of ISO 8601."""
+
+    code = "instant_unclear"
+    zh = "时刻“{given}”无效：应如 2026-03-02T22:00"
+    en = "The instant “{given}” is not of a form such as 2026-03-02T22:00"
+
+
 def read_bytes(file: Path) -> bytes:
     """What the file, or standard input for `-`, holds. Raises FileUnreadable."""
     if str(file) == "-":
@@ -96,6 +106,15 @@ def read_limit(pairs: Sequence[str] | None) -> dict[str, int | None] | None:
             raise LimitUnclear(given=pair, known=", ".join(known))
         limit[key] = None if told == UNLIMITED else int(told)
     return limit or None
+
+
+def read_instant(given: str) -> str:
+    """The instant with its zone; without one it is the city's time. Raises InstantUnclear."""
+    try:
+        instant = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise InstantUnclear(given=given) from error
+    return (instant if instant.tzinfo else instant.replace(tzinfo=CITY_ZONE)).isoformat()
 
 
 def told(**fields: Any) -> dict[str, Any]:

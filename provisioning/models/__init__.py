@@ -24,6 +24,10 @@ from sqlalchemy.types import TypeDecorator
 from infra.database import Base, Key, NullableDocument
 from provisioning.models.findings import Audit as Audit
 from provisioning.models.findings import Finding as Finding
+from provisioning.models.maintenance import UNDER_WAY as UNDER_WAY
+from provisioning.models.maintenance import Maintenance as Maintenance
+from provisioning.models.maintenance import MaintenanceMeets as MaintenanceMeets
+from provisioning.models.maintenance import MaintenanceMove as MaintenanceMove
 from provisioning.quota import Limits, Resources
 
 A = TypeVar("A", bound=Limits | Resources)

@@ -6,12 +6,20 @@ from provisioning.queries.findings import (
     list_findings,
     read_gone,
     read_records,
+    stand_of,
 )
 from provisioning.queries.grants import (
     find_open_grant,
     list_accounts_of,
     list_granted_children,
     list_grants,
+)
+from provisioning.queries.maintenances import (
+    get_maintenance,
+    list_maintenances,
+    meets_of,
+    moves_of,
+    recorded_among,
 )
 from provisioning.queries.regions import (
     find_flavor,
@@ -56,6 +64,7 @@ __all__ = [
     "find_open_grant",
     "find_recorded",
     "get_finding",
+    "get_maintenance",
     "get_region",
     "get_request",
     "get_server",
@@ -73,13 +82,18 @@ __all__ = [
     "list_inventory",
     "list_left_behind",
     "list_lines",
+    "list_maintenances",
     "list_regions",
     "list_requests",
     "list_servers",
     "list_servers_of",
     "list_unseen",
     "list_volumes_of",
+    "meets_of",
+    "moves_of",
     "read_gone",
     "read_records",
+    "recorded_among",
     "servers_by_id",
+    "stand_of",
 ]

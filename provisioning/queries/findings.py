@@ -8,12 +8,14 @@ from sqlalchemy.orm import Session
 from infra.database import locked
 from infra.errors import NotFound
 from provisioning.comparison import RecordedServer, RecordedVolume, Records, Stand
-from provisioning.models import Audit, Finding, PushedQuota, Server, Volume
+from provisioning.models import Audit, Finding, MaintenanceMove, PushedQuota, Server, Volume
 
 STANDS: dict[str, Stand] = {
     "active": "running", "stopped": "stopped", "failed": "gone", "given_up": "gone", "released": "gone",
 }  # fmt: skip
-"""How a server at rest stands in its cloud; in any other state something is under way."""
+"""How a server at rest stands in its cloud; in any other state, or on its way to another host, something is
+under way.
+"""
 VOLUME_STANDS: dict[str, Stand] = {"active": "running", "failed": "gone", "released": "gone"}
 GONE = tuple(state for state, stand in STANDS.items() if stand == "gone")
 GONE_VOLUMES = tuple(state for state, stand in VOLUME_STANDS.items() if stand == "gone")
@@ -54,6 +56,11 @@ def read_gone(
         for one in _volumes(session, region, Volume.state.in_(GONE_VOLUMES), _seen(Volume, some))
     ]
     return Records(gone_servers, gone_volumes)
+
+
+def stand_of(server: Server) -> Stand:
+    """How its record says that it stands in the cloud, if no maintenance moves it."""
+    return STANDS.get(server.state, "moving")
 
 
 def get_finding(session: Session, finding_id: int, *, lock: bool = False) -> Finding:
@@ -107,6 +114,8 @@ def _servers(session: Session, region: str, *which: ColumnElement[bool]) -> Iter
         Server.id, Server.tag, Server.name, Server.cloud_id, Server.bureau_id, Server.state, Server.revision,
         Server.flavor, Server.amounts,
     )  # fmt: skip
+    moves = select(MaintenanceMove.server_id).where(MaintenanceMove.ended_at.is_(None))
+    moved = set(session.scalars(moves))
     query = select(*columns).where(Server.region == region, *which).order_by(Server.id)
     for row in session.execute(query):
         yield RecordedServer(
@@ -115,7 +124,7 @@ def _servers(session: Session, region: str, *which: ColumnElement[bool]) -> Iter
             name=row.name,
             cloud_id=row.cloud_id,
             bureau_id=row.bureau_id,
-            stand=STANDS.get(row.state, "moving"),
+            stand="moving" if row.id in moved else STANDS.get(row.state, "moving"),
             revision=row.revision,
             flavor=row.flavor,
             amounts=row.amounts,

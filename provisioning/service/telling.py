@@ -1,4 +1,4 @@
-"""Who is told of a request and of a server: people leave, bureaus and the office stay."""
+"""Who is told of a request, of a server and of a host: people leave, bureaus and the office stay."""
 
 from datetime import datetime
 from typing import Any
@@ -8,10 +8,11 @@ from sqlalchemy.orm import Session
 from approval.queries import holds_role
 from approval.service import notify
 from identity.models import Person
-from identity.queries import list_chain_ids
+from identity.queries import list_chain_ids, list_tops
 from identity.roles import Role
+from infra.clock import CITY_ZONE
 from provisioning.errors import QuotaInconsistent
-from provisioning.models import Request, Server
+from provisioning.models import Maintenance, Request, Server
 
 
 def tell_applicant(
@@ -72,6 +73,23 @@ def tell_office_of_quota(session: Session, inconsistent: QuotaInconsistent, *, a
     )
 
 
+def tell_bureau_of_host(
+    session: Session, found: Maintenance, *, bureau_id: int, key: str, code: str, at: datetime, **facts: Any
+) -> None:
+    """Tell the bureau's admins of the maintenance of a host that its servers are on."""
+    notify(session, key=key, **_of_host(found, code, at, facts), **_admins(session, bureau_id, at=at))
+
+
+def tell_office_of_host(
+    session: Session, found: Maintenance, *, code: str, at: datetime, key: str = "", **facts: Any
+) -> None:
+    """Tell the office of a host's maintenance, once for each code, or for each `key`."""
+    for top in list_tops(session):
+        office: dict[str, Any] = {"role": Role.operator.value, "bureau_id": top.id}
+        once = f"{key or f'{code}:{found.id}'}:{top.id}"
+        notify(session, key=once, **_of_host(found, code, at, facts), **office)
+
+
 def has_left(session: Session, person_id: int) -> bool:
     """Whether the person's account is closed."""
     return session.get_one(Person, person_id).departed_at is not None
@@ -80,6 +98,16 @@ def has_left(session: Session, person_id: int) -> bool:
 def _about(server: Server, code: str, at: datetime, facts: dict[str, Any]) -> dict[str, Any]:
     named = {"server": server.name, **facts}
     return {"code": code, "facts": named, "subject_kind": "server", "subject_id": server.id, "at": at}
+
+
+def _of_host(found: Maintenance, code: str, at: datetime, facts: dict[str, Any]) -> dict[str, Any]:
+    window = {
+        name: instant.astimezone(CITY_ZONE).strftime("%Y-%m-%d %H:%M")
+        for name, instant in (("from_at", found.from_at), ("until_at", found.until_at))
+    }
+    named = {"region": found.region, "host": found.host, **window, **facts}
+    about = {"subject_kind": "maintenance", "subject_id": found.id}
+    return {"code": code, "facts": named, "at": at, **about}
 
 
 def _admins(session: Session, bureau_id: int, *, at: datetime) -> dict[str, Any]:

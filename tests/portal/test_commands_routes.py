@@ -77,6 +77,24 @@ COMMANDS = {
         "shenhe",
         "findings acknowledge {finding_id} --reason 维护",
     ),
+    "POST /api/v1/maintenances": (
+        "shenhe",
+        "maintenances plan called --region baoding --reason 维护"
+        " --from 2030-03-02T22:00 --until 2030-03-03T02:00",
+    ),
+    "POST /api/v1/maintenances/{maintenance_id}/agree": (
+        "minzheng",
+        "maintenances agree {maintenance_id} --bureau 1306-mzj",
+    ),
+    "POST /api/v1/maintenances/{maintenance_id}/object": (
+        "minzheng",
+        "maintenances object {maintenance_id} --bureau 1306-mzj --reason 申报期",
+    ),
+    "POST /api/v1/maintenances/{maintenance_id}/overrule": (
+        "shenhe",
+        "maintenances overrule {maintenance_id} --reason 故障",
+    ),
+    "POST /api/v1/maintenances/{maintenance_id}/end": ("shenhe", "maintenances end {maintenance_id}"),
     "POST /api/v1/audits": ("shenhe", "findings audit"),
     "POST /api/v1/requests": (
         "minzheng",

@@ -12,10 +12,11 @@ from infra.installation import Installation
 from portal.sample.aside import Aside
 from portal.sample.cloud import IMAGE, grant_down_the_tree, open_sample_region
 from provisioning.cloud.connect import connect
-from provisioning.models import Finding, Server
+from provisioning.models import Finding, MaintenanceMeets, Server
 from provisioning.queries import list_lines
 from provisioning.quota import Resources
 from provisioning.service.asking import LineAsked
+from provisioning.service.maintenances import plan_maintenance
 from provisioning.service.requests import draft_request, submit_request
 from tests.portal.walk import Call, Named
 
@@ -59,7 +60,18 @@ def prepare(here: Installation) -> Named:
         )  # fmt: skip
         session.add(finding)
         session.flush()
+        maintenance = plan_maintenance(
+            session, region=cloud.region, host="walked", live=False, reason="更换内存", from_at=at,
+            until_at=at + timedelta(hours=2), at=at, actor="person:1",
+        )  # fmt: skip
+        session.add(
+            MaintenanceMeets(
+                maintenance_id=maintenance.id, bureau_id=system.bureau_id, servers=[server.name], told_at=at,
+                reason="",
+            )
+        )  # fmt: skip
         return {
+            "maintenance_id": maintenance.id,
             "finding_id": finding.id,
             "draft_id": draft.id, "request_id": asked.id, "server_id": server.id,
             "flavor": line.flavor, "end_on": city_date(at + timedelta(days=30)).isoformat(),
@@ -84,6 +96,28 @@ CALLS = [
         json={"reserve_largest_host": False},
     ),
     Call("POST /api/v1/regions/{region}/refresh", bureau="1306", names=PLACE),
+    Call("GET /api/v1/maintenances"),
+    Call(
+        "POST /api/v1/maintenances",
+        bureau="1306",
+        json={
+            "region": "baoding",
+            "host": "walked-too",
+            "live": True,
+            "reason": "更换内存",
+            "from_at": "2030-03-02T22:00:00+08:00",
+            "until_at": "2030-03-03T02:00:00+08:00",
+        },
+    ),
+    Call("GET /api/v1/maintenances/{maintenance_id}", bureau=MINZHENG),
+    Call("POST /api/v1/maintenances/{maintenance_id}/agree", bureau=MINZHENG, json={"bureau": MINZHENG}),
+    Call(
+        "POST /api/v1/maintenances/{maintenance_id}/object",
+        bureau=MINZHENG,
+        json={"bureau": MINZHENG, "reason": "集中申报期"},
+    ),
+    Call("POST /api/v1/maintenances/{maintenance_id}/overrule", bureau="1306", json={"reason": "内存故障"}),
+    Call("POST /api/v1/maintenances/{maintenance_id}/end", bureau="1306"),
     Call("GET /api/v1/findings"),
     Call("GET /api/v1/findings/{finding_id}", bureau=MINZHENG),
     Call(
