@@ -8,6 +8,7 @@ VISIT_LASTS = timedelta(seconds=30)
 
 FIRST_BACKOFF_S = 2.0
 LONGEST_BACKOFF_S = 300.0
+FIRST_REBUILD_S, LATER_REBUILD_S = 20.0, 150.0
 SHORTEST_POLL_S = 1.0
 LONGEST_POLL_S = 30.0
 LONGEST_BUILD = timedelta(minutes=30)
@@ -28,8 +29,16 @@ def backoff(attempts: int, *, tag: str) -> timedelta:
     The spread comes from `tag`, so that the servers of one outage do not all return at one instant.
     """
     whole = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(attempts - 1, 16))
-    spread = crc32(f"{tag}:{attempts}".encode()) / 2**32
-    return timedelta(seconds=whole * (1 + spread) / 2)
+    return timedelta(seconds=whole * (1 + _spread(attempts, tag)) / 2)
+
+
+def rebuild_after(number: int, *, tag: str) -> timedelta:
+    """The wait before what ended in error is made anew for the time `number` (from 1), spread likewise.
+
+    The second comes after an outage of two minutes.
+    """
+    whole = FIRST_REBUILD_S if number == 1 else LATER_REBUILD_S
+    return timedelta(seconds=whole * (1 + _spread(number, tag) / 2))
 
 
 def poll(since_at: datetime, at: datetime) -> timedelta:
@@ -46,3 +55,7 @@ def takes_too_long(since_at: datetime, at: datetime) -> bool:
 def is_stuck(since_at: datetime, at: datetime, *, refusals: int) -> bool:
     """Whether what began at `since_at` needs somebody to look into it."""
     return refusals >= REFUSALS_BORNE or at - since_at > LONGEST_UNTOLD
+
+
+def _spread(number: int, tag: str) -> float:
+    return crc32(f"{tag}:{number}".encode()) / 2**32

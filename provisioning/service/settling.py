@@ -19,7 +19,7 @@ from infra.workdays import load_calendar
 from provisioning.cloud.observed import ServerStatus
 from provisioning.lease import may_go_without_snapshot
 from provisioning.models import WORKING, Request, RequestLine, Server, Volume
-from provisioning.pace import backoff, is_stuck, poll, takes_too_long
+from provisioning.pace import backoff, is_stuck, poll, rebuild_after, takes_too_long
 from provisioning.queries import find_lease, get_request, get_server, list_volumes_of
 from provisioning.service.asking import RECORDS_SERVERS
 from provisioning.service.claims import begin_release_all
@@ -253,6 +253,8 @@ def _go_on(session: Session, server: Server, found: Found, *, at: datetime) -> N
         if server.state != "expiring" or found.asked <= 1:
             server.attempts, server.refusals, server.repushes = 0, 0, 0
         server.next_try_at = at + poll(server.since_at, at)
+    elif found.what == "again":
+        server.next_try_at = at + rebuild_after(found.asked, tag=server.tag)
     else:
         server.attempts += 1
         server.refusals += found.refused

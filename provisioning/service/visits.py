@@ -5,14 +5,18 @@ No session and no transaction here. Every step can be repeated: the tag is looke
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from provisioning.cloud.driver import Cloud, Conflict, NotInCloud
 from provisioning.cloud.observed import ImageStatus, Server, ServerStatus, Volume, VolumeStatus
 from provisioning.quota import Resources
 
+DELETING = "deleting"
 RESTING = (ServerStatus.active, ServerStatus.shutoff)
 RESIZES_ASKED_AT_MOST = 3
+REBUILDS_AT_MOST = 2
+"""How often what ended in error is made anew by itself: a service that was away may be back by then."""
 Fault = dict[str, str]
 
 
@@ -71,14 +75,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Found:
-    """What came of a visit: done, wait for what is under way, broken for good, gone, or try again later.
+    """What came of a visit: done, wait for what is under way, broken for good, gone, try again later, or make
+    anew, after a longer pause, what ended in error and was taken away (`again`).
 
     `gone`: the server is not in the cloud any more. `seen` is the server as it was left, where its flavor
     and whether it runs decide what the records hold. `refused` and `over_quota` say why to try again.
     `asked`: how often the cloud took in what this state asks for; more than once, it did not keep to it.
     """
 
-    what: Literal["done", "wait", "broken", "gone", "retry"]
+    what: Literal["done", "wait", "broken", "gone", "retry", "again"]
     cloud_id: str | None = None
     volume_ids: Mapping[int, str] = field(default_factory=dict)
     fault: Fault | None = None
@@ -104,22 +109,24 @@ def build(cloud: Cloud, work: Work) -> Found:
         )
         server = _the_server(cloud, work)
     if server is None:
-        return Found("wait")
-    if server.status == ServerStatus.error:
-        return Found("broken", cloud_id=server.id, fault=_told(server.fault))
+        return Found("wait", asked=work.asked)
+    if server.status == ServerStatus.error and server.task != DELETING:
+        return _made_anew(work, lambda: cloud.delete_server(server.id), server.id, _told(server.fault))
     if server.task is not None or server.status not in RESTING:
-        return Found("wait", cloud_id=server.id)
+        return Found("wait", cloud_id=server.id, asked=work.asked)
     volumes = {
         wanted.id: _attached(cloud, work, wanted, server)
         for wanted in work.volumes
         if wanted.state in ("pending", "active")
     }
     ids = {key: volume.id for key, volume in volumes.items()}
-    if any(volume.status == VolumeStatus.error for volume in volumes.values()):
-        fault = {"zh": "有云硬盘在云平台上出错", "en": "a volume ended in error"}
-        return Found("broken", server.id, ids, fault=fault)
+    for key, volume in volumes.items():
+        if volume.status == VolumeStatus.error:
+            fault = {"zh": "有云硬盘在云平台上出错", "en": "a volume ended in error"}
+            found = _made_anew(work, partial(cloud.delete_volume, volume.id), server.id, fault)
+            return replace(found, volume_ids={other: id for other, id in ids.items() if other != key})
     ready = all(volume.status == VolumeStatus.in_use for volume in volumes.values())
-    return Found("done" if ready else "wait", server.id, ids)
+    return Found("done" if ready else "wait", server.id, ids, asked=work.asked)
 
 
 def dismantle(cloud: Cloud, work: Work) -> Found:
@@ -213,6 +220,14 @@ def keep_snapshot(cloud: Cloud, work: Work) -> Found:
         image, asked = cloud.find_image(tag), asked + 1
     done = image is not None and image.status == ImageStatus.active
     return Found("done" if done else "wait", cloud_id=server.id, asked=asked)
+
+
+def _made_anew(work: Work, take_away: Callable[[], None], server_id: str, fault: Fault) -> Found:
+    """What ended in error is taken away, to be made anew; or that is it, if it was so too often."""
+    if work.state == "attaching" or work.asked >= REBUILDS_AT_MOST:
+        return Found("broken", server_id, fault=fault, asked=work.asked)
+    take_away()
+    return Found("again", server_id, fault=fault, asked=work.asked + 1)
 
 
 def _the_server(cloud: Cloud, work: Work) -> Server | None:

@@ -47,9 +47,8 @@ def plant(fleet: Fleet) -> Found:
     retired = _make_in_a_retired_project(fleet)
     compute.delete(f"/servers/{untagged}/metadata/siji_id")
     compute.delete(f"/servers/{untagged}/tags/{rows[0].tag}", microversion="2.26")
-    large = max(compute.flavors(is_public=None), key=lambda one: (one.vcpus <= 16, one.vcpus))
     for one in (resized, unconfirmed):
-        compute.resize_server(one, large.id)
+        compute.resize_server(one, _larger(compute, one))
     for one in (lost, lost_too):
         compute.delete_server(one)
     compute.shelve_server(shelved)
@@ -92,6 +91,13 @@ def _make_in_a_retired_project(fleet: Fleet) -> str:
     made = _make(fleet, project, "in-a-retired-project")
     cloud.retire_project(project)
     return made
+
+
+def _larger(compute: Any, server_id: str) -> str:
+    """The id of the largest flavor of up to 16 vCPU that is not the server's own."""
+    own = compute.get_server(server_id).flavor.original_name
+    others = [one for one in compute.flavors(is_public=None) if one.vcpus <= 16 and one.name != own]
+    return str(max(others, key=lambda one: one.vcpus).id)
 
 
 def _until(compute: Any, server_id: str, status: str) -> None:

@@ -31,6 +31,7 @@ from provisioning.service.servers import (
 from provisioning.service.settling import settle_visit
 from provisioning.service.states import RULES
 from provisioning.service.sweep import sweep
+from provisioning.service.visits import REBUILDS_AT_MOST
 from tests.yard import LINE, REGION, ROOM, Yard, make_spring_yard, make_yard
 
 ONE = replace(LINE, count=1)
@@ -103,10 +104,11 @@ def test_a_slow_cloud_is_visited_again_until_it_is_ready(
 def test_what_ends_in_error_is_deleted_its_quota_released_and_can_be_retried(
     yard: Yard, call: str, fault: str
 ) -> None:
-    yard.region.inject(Fault.ends_in_error, operation=call)
+    yard.region.inject(Fault.ends_in_error, operation=call, count=1 + REBUILDS_AT_MOST)
     asked = yard.ask(ONE)
     yard.work()
     failed = yard.server(asked)
+    assert yard.region.pending() == 0
     assert (failed.state, failed.cloud_id) == ("failed", None)
     assert failed.fault is not None
     assert "error" in failed.fault["en"] or "hypervisor" in failed.fault["en"]
@@ -122,6 +124,24 @@ def test_what_ends_in_error_is_deleted_its_quota_released_and_can_be_retried(
     yard.work()
     assert yard.server(asked).state == "active"
     assert yard.request(asked).state == "confirming"
+    yard.check()
+
+
+@pytest.mark.parametrize("call", ["create_server", "create_volume"])
+def test_what_ends_in_error_is_made_anew_by_itself(yard: Yard, call: str) -> None:
+    yard.region.inject(Fault.ends_in_error, operation=call, count=REBUILDS_AT_MOST)
+    asked = yard.ask(ONE)
+    since = yard.at
+    yard.work(rounds=1)
+    fault = yard.server(asked).fault
+    assert fault is not None
+    assert "error" in fault["en"] or "hypervisor" in fault["en"]
+    assert yard.held()["servers"] == 1
+    yard.work()
+    assert yard.region.pending() == 0
+    assert yard.at - since > timedelta(minutes=2)
+    assert (yard.request(asked).state, yard.server(asked).fault) == ("confirming", None)
+    assert (len(yard.cloud.list_servers()), len(yard.cloud.list_volumes())) == (1, 1)
     yard.check()
 
 

@@ -18,12 +18,14 @@ from provisioning.cloud.simulated import Fault
 from provisioning.models import Allocation, Server
 from provisioning.queries import find_lease, list_servers
 from provisioning.quota import Limits, Resources
+from provisioning.service import visits
 from provisioning.service.asking import LineAsked
 from provisioning.service.fences import list_stale_fences, push_quota
 from provisioning.service.grants import grant_quota
 from provisioning.service.recount import Difference, recount
 from provisioning.service.requests import confirm_request
 from provisioning.service.servers import release_server, retry_server
+from provisioning.service.visits import REBUILDS_AT_MOST
 from tests.factories import LONG_AGO, make_bureau
 from tests.yard import BIGGER, LINE, REGION, Yard, make_yard
 
@@ -134,7 +136,7 @@ def test_a_system_handed_back_is_no_guest(yard: Yard) -> None:
 
 
 def test_a_failed_server_is_built_anew_in_the_new_bureaus_project(yard: Yard) -> None:
-    yard.region.inject(Fault.ends_in_error, operation="create_server")
+    yard.region.inject(Fault.ends_in_error, operation="create_server", count=1 + REBUILDS_AT_MOST)
     failed = yard.server(yard.ask(ONE))
     yard.work()
     hand_over(yard, yard.hall.county)
@@ -146,7 +148,10 @@ def test_a_failed_server_is_built_anew_in_the_new_bureaus_project(yard: Yard) ->
     yard.check()
 
 
-def test_a_server_that_is_cleaned_up_meanwhile_is_built_anew_in_the_new_bureaus_project(yard: Yard) -> None:
+def test_a_server_that_is_cleaned_up_meanwhile_is_built_anew_in_the_new_bureaus_project(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visits, "REBUILDS_AT_MOST", 0)
     yard.region.inject(Fault.ends_in_error, operation="create_server")
     yard.region.inject(Fault.down, operation="delete_server", count=2)
     asked = yard.ask(ONE)

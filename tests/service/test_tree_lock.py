@@ -31,6 +31,7 @@ from provisioning.service.leases import tend_lease
 from provisioning.service.requests import confirm_request, edit_request, withdraw_request
 from provisioning.service.servers import give_up_server, release_server, retry_server, stop_server
 from provisioning.service.tree import QuotaGuard
+from provisioning.service.visits import REBUILDS_AT_MOST
 from tests.factories import LONG_AGO
 from tests.waiting import someone_waits, wait_until
 from tests.yard import BIGGER, LINE, Yard, make_yard
@@ -160,7 +161,7 @@ def test_every_act_takes_the_lock_of_the_tree_before_any_row(yard: Yard) -> None
             tend_lease(session, server_id=server.id, on=on, at=yard.at, calendar=calendar)
         act(stop_server, server.id)
         act(release_server, server.id)
-        yard.region.inject(Fault.ends_in_error, operation="create_server", count=2)
+        yard.region.inject(Fault.ends_in_error, operation="create_server", count=2 * (1 + REBUILDS_AT_MOST))
         failing = yard.server(yard.ask(one))
         yard.work()
         act(retry_server, failing.id)
