@@ -24,6 +24,8 @@ from provisioning.wording import MAINTENANCE_STATES, state_facts
 TASK = "provisioning.tend_maintenances"
 LENGTH = 255
 """Of a host's name, and of the reason that the cloud keeps beside it."""
+FARTHEST = timedelta(days=3653)
+"""How far ahead a window may end: a year beyond is mistyped."""
 CLOCKS_DIFFER_BY = timedelta(minutes=1)
 """Forms have no seconds, so that a minute that has begun is not past."""
 
@@ -162,6 +164,8 @@ def _check(host: str, reason: str, from_at: datetime, until_at: datetime, at: da
         raise refuse("from_at", "开始时间已过", "its beginning is past")
     if until_at <= from_at:
         raise refuse("until_at", "结束时间须晚于开始时间", "it does not end after its beginning")
+    if until_at > at + FARTHEST:
+        raise refuse("until_at", "结束时间须在十年以内", "it ends more than ten years ahead")
 
 
 def _lock(session: Session, maintenance_id: int, states: tuple[str, ...], *, zh: str, en: str) -> Maintenance:

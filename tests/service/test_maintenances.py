@@ -414,6 +414,7 @@ def test_ended_amid_moves_what_is_on_its_way_arrives_first(yard: Yard) -> None:
         ({"reason": "因" * 256}, "reason"),
         ({"in_hours": -1}, "from_at"),
         ({"until_at": datetime.fromisoformat("2026-01-01T00:00:00+00:00")}, "until_at"),
+        ({"until_at": datetime.fromisoformat("9999-12-31T23:00:00+00:00")}, "until_at"),
     ],
 )
 def test_plans_that_cannot_be(yard: Yard, wrong: dict[str, Any], field: str) -> None:
