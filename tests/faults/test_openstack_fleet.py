@@ -96,7 +96,7 @@ def test_the_whole_fleet_with_answers_lost(ask: Ask, start: Start) -> None:
 
 
 def test_services_stop_for_seconds(ask: Ask, start: Start) -> None:
-    stop_services(ask(FEW), start, {"keystone": 0, "nova": 6}, down_s=5)
+    stop_services(ask(FEW), start, {"keystone": 0, "placement": 4}, down_s=5)
 
 
 @pytest.mark.soak
