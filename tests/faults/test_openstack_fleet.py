@@ -115,9 +115,10 @@ def test_a_cloud_in_use_is_adopted_by_a_file(
     def adopt(*words: str) -> str:
         adopting = (SIJI, "cloud", "adopt", "--region", "baoding", *words)
         process = start(*adopting, more={"LC_ALL": "zh_CN.UTF-8"}, stdout=subprocess.PIPE)
-        said, _ = process.communicate()
-        assert process.returncode == 0
-        return said
+        assert process.stdout is not None
+        said = process.stdout.read()
+        assert process.wait() == 0
+        return str(said)
 
     assert "待接管云服务器 3 台，其中 1 台未能判断单位" in adopt("--write", file)
     rehearsed = adopt("--read", file, "--operator", "shenhe", "--dry-run")
