@@ -5,9 +5,9 @@ from importlib import import_module
 
 from bench.tables import Measured, show
 
-BENCHMARKS = ("claims", "imports", "report", "openstack")
-LONG = ("openstack_large",)
-"""Only when named."""
+BENCHMARKS = ("claims", "imports", "report")
+LONG = ("openstack", "openstack_large")
+"""Only when named: they take a lab of their own, and many minutes."""
 
 
 def main(names: list[str]) -> int:
