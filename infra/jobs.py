@@ -50,6 +50,7 @@ def make_celery(settings: Settings) -> Celery:
 def join(installation: Installation) -> Celery:
     """Let this process send nudges, and tasks that run in it find their installation."""
     global _joined
+    _later.forget()  # what was to leave for another installation
     app = make_celery(installation.settings)
     app.set_current()
     app.set_default()

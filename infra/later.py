@@ -30,6 +30,11 @@ class Later:
                 self._thread.start()
             self._changed.notify()
 
+    def forget(self) -> None:
+        """Call nothing of what waits."""
+        with self._changed:
+            self._waiting.clear()
+
     def _work(self) -> None:
         while True:
             self._next()()

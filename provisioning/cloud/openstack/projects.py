@@ -47,9 +47,10 @@ class Projects(Catalogue):
             return str(found.id)
 
     def retire_project(self, project_id: str) -> None:
-        """See Cloud. A disabled project gives out no tokens, and those given out are void."""
+        """See Cloud. A disabled project gives out no tokens; those given out end within minutes."""
         with self._session.calling("retire_project") as (cloud, failures):
             _mark(cloud, _get_project(cloud, project_id, failures), retired=True)
+            self._session.forget(project_id)
 
     def revive_project(self, project_id: str) -> None:
         """See Cloud."""

@@ -133,6 +133,10 @@ class Session:
                 project = admin.identity.get_project(project_id)
             except sdk.NotFoundException as error:
                 raise failures.missing("项目", "project", project_id) from error
+            if not project.is_enabled:
+                raise failures.refused(
+                    f"项目 {project.name} 已停用", f"the project {project.name} is disabled"
+                )
             found = admin.connect_as_project(project)
             found.session.timeout = ANSWER_WITHIN_S
             try:
@@ -145,6 +149,11 @@ class Session:
             with self._lock:
                 self._scoped[project_id] = found
         return found
+
+    def forget(self, project_id: str) -> None:
+        """Sign in to the project anew at the next time: services go on taking a token for some minutes."""
+        with self._lock:
+            self._scoped.pop(project_id, None)
 
     def admin(self) -> Any:
         """The administrator's connection, made at its first use."""
