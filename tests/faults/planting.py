@@ -94,7 +94,7 @@ def _make_in_a_retired_project(fleet: Fleet) -> str:
 
 
 def _larger(compute: Any, server_id: str) -> str:
-    """The id of the largest flavor of up to 16 vCPU that is not the server's own and has room for its disk."""
+    """The id of the largest flavor of up to 16 vCPU that is not the server's own, with room for its disk."""
     own = compute.get_server(server_id).flavor
     flavors = [one for one in compute.flavors(is_public=None) if one.vcpus <= 16 and one.disk >= own.disk]
     return str(max((one for one in flavors if one.name != own.original_name), key=lambda one: one.vcpus).id)
