@@ -75,8 +75,9 @@ def _make(fleet: Fleet, project: str, name: str) -> str:
     admin = fleet.tested.admin
     theirs: Any = admin.connect_as_project(admin.identity.get_project(project)).compute
     [network] = admin.network.networks(name="siji-extranet")
-    smallest = min(admin.compute.flavors(is_public=None), key=lambda one: (one.vcpus, one.ram))
     image = next(one for one in admin.image.images(name="Debian-12"))
+    fitting = [one for one in admin.compute.flavors() if one.disk >= image.min_disk]
+    smallest = min(fitting, key=lambda one: (one.vcpus, one.ram))
     made = theirs.create_server(
         name=name, flavor_id=smallest.id, image_id=image.id, networks=[{"uuid": network.id}]
     )
