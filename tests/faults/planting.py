@@ -76,10 +76,9 @@ def _make(fleet: Fleet, project: str, name: str) -> str:
     theirs: Any = admin.connect_as_project(admin.identity.get_project(project)).compute
     [network] = admin.network.networks(name="siji-extranet")
     image = next(one for one in admin.image.images(name="Debian-12"))
-    fitting = [one for one in admin.compute.flavors() if one.disk >= image.min_disk]
-    smallest = min(fitting, key=lambda one: (one.vcpus, one.ram))
+    flavor = next(one for one in admin.compute.flavors() if one.name == fleet.groups[0].flavor)
     made = theirs.create_server(
-        name=name, flavor_id=smallest.id, image_id=image.id, networks=[{"uuid": network.id}]
+        name=name, flavor_id=flavor.id, image_id=image.id, networks=[{"uuid": network.id}]
     )
     _until(admin.compute, made.id, "ACTIVE")
     return str(made.id)
@@ -97,7 +96,7 @@ def _make_in_a_retired_project(fleet: Fleet) -> str:
 def _larger(compute: Any, server_id: str) -> str:
     """The id of the largest flavor of up to 16 vCPU that is not the server's own, with room for its disk."""
     own = compute.get_server(server_id).flavor
-    flavors = [one for one in compute.flavors(is_public=None) if one.vcpus <= 16 and one.disk >= own.disk]
+    flavors = [one for one in compute.flavors(is_public=True) if one.vcpus <= 16 and one.disk >= own.disk]
     return str(max((one for one in flavors if one.name != own.original_name), key=lambda one: one.vcpus).id)
 
 
