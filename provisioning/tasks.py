@@ -1,6 +1,7 @@
 """Celery entry points: build the driver, call the service. A missed or doubled call does no harm."""
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 from celery import shared_task
 
@@ -112,27 +113,13 @@ def push_quotas() -> None:
 @shared_task(name="provisioning.retire_projects")
 def retire_projects() -> None:
     """Retire the projects of bureaus that were abolished."""
-    here = jobs.here()
-    with reading(here.engine) as session:
-        names = [region.name for region in list_regions(session)]
-
-    def retire(name: str) -> None:
-        retire_in(here.engine, _cloud(here.settings, name, here.clock), at=here.clock.now())
-
-    for_each(names, retire, what="region {}")
+    _in_each_region(retire_in, what="region {}")
 
 
 @shared_task(name="provisioning.learn_regions")
 def learn_regions() -> None:
     """Write down what the clouds have and offer now."""
-    here = jobs.here()
-    with reading(here.engine) as session:
-        names = [region.name for region in list_regions(session)]
-
-    def learn(name: str) -> None:
-        learn_region(here.engine, _cloud(here.settings, name, here.clock), at=here.clock.now())
-
-    for_each(names, learn, what="region {}")
+    _in_each_region(learn_region, what="region {}")
 
 
 @shared_task(name="provisioning.tend_maintenances")
@@ -152,25 +139,25 @@ def tend_maintenances() -> None:
 @shared_task(name="provisioning.audit_servers")
 def audit_servers() -> None:
     """Compare servers, volumes and addresses of every region with the records."""
-    _audit("servers")
+    _in_each_region(partial(audit_region, scope="servers"), what="the audit of servers in region {}")
 
 
 @shared_task(name="provisioning.audit_projects")
 def audit_projects() -> None:
     """Compare projects and their quotas of every region with the records."""
-    _audit("projects")
+    _in_each_region(partial(audit_region, scope="projects"), what="the audit of projects in region {}")
 
 
-def _audit(scope: str) -> None:
+def _in_each_region(act: Callable[..., object], *, what: str) -> None:
+    """Call `act(engine, cloud, at=…)` for every region, whatever became of those before it."""
     here = jobs.here()
     with reading(here.engine) as session:
         names = [region.name for region in list_regions(session)]
 
-    def audit(name: str) -> None:
-        cloud = _cloud(here.settings, name, here.clock)
-        audit_region(here.engine, cloud, scope=scope, at=here.clock.now())
+    def act_there(name: str) -> None:
+        act(here.engine, _cloud(here.settings, name, here.clock), at=here.clock.now())
 
-    for_each(names, audit, what=f"the audit of {scope} in region {{}}")
+    for_each(names, act_there, what=what)
 
 
 @lru_cache
