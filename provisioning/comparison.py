@@ -133,39 +133,34 @@ class _Match(Generic[R, S]):
     """Which of what was seen is whose: by the cloud's id, and by the tag before that is known."""
 
     def __init__(self, recorded: Sequence[R], seen: Sequence[S]) -> None:
-        self.seen = seen
+        self._seen = seen
         self.by_id: dict[str, S] = {one.id: one for one in seen}
         self._records: dict[str, R] = {one.cloud_id: one for one in recorded if one.cloud_id}
         self._tags: dict[str, R] = {one.tag: one for one in recorded}
 
-    def record_of(self, seen: S) -> R | None:
-        """Whose it is."""
-        found = self._records.get(seen.id)
-        if found is None and seen.tag is not None:
-            tagged = self._tags.get(seen.tag)
-            if tagged is not None and tagged.cloud_id is None:
-                return tagged
-        return found
-
-    def bearer_of_tag(self, seen: S) -> R | None:
-        """The record whose tag it bears, whosever it is."""
-        return None if seen.tag is None else self._tags.get(seen.tag)
+    def beyond(self) -> Iterator[tuple[S, R | None, Literal["unrecorded", "left_over", "doubled"]]]:
+        """What is there and ought not to be, whose it seems to be, and why it ought not."""
+        for seen in self._seen:
+            bearer = None if seen.tag is None else self._tags.get(seen.tag)
+            record = self._records.get(seen.id)
+            if record is None and bearer is not None and bearer.cloud_id is None:
+                record = bearer
+            if record is not None and record.stand != "gone":
+                continue
+            whose = record or bearer
+            if whose is None:
+                yield seen, None, "unrecorded"
+            else:
+                yield seen, whose, "left_over" if whose.stand == "gone" else "doubled"
 
 
 def _servers_beyond(match: _Match[RecordedServer, Server], owners: Mapping[str, int]) -> Iterator[Difference]:
     """Servers in the cloud that ought not to be there."""
-    for seen in match.seen:
+    for seen, whose, why in match.beyond():
         if seen.task == DELETING:
             continue
-        record, bearer = match.record_of(seen), match.bearer_of_tag(seen)
-        if record is not None and record.stand != "gone":
-            continue
-        whose = record or bearer
-        kind = Kind.server_unrecorded
-        if whose is not None:
-            kind = Kind.server_left_over if whose.stand == "gone" else Kind.server_doubled
         yield Difference(
-            kind=kind,
+            kind=Kind(f"server_{why}"),
             subject=f"server:{seen.id}",
             name=seen.name,
             bureau_id=owners.get(seen.project_id, whose.bureau_id if whose else None),
@@ -220,19 +215,12 @@ def _volumes_beyond(
 ) -> Iterator[Difference]:
     """Volumes in the cloud that ought not to be there."""
     bureaus = {one.id: one.bureau_id for one in after.servers}
-    for seen in match.seen:
+    for seen, whose, why in match.beyond():
         if seen.status == VolumeStatus.deleting:
             continue
-        record, bearer = match.record_of(seen), match.bearer_of_tag(seen)
-        if record is not None and record.stand != "gone":
-            continue
-        whose = record or bearer
-        kind = Kind.volume_unrecorded
-        if whose is not None:
-            kind = Kind.volume_left_over if whose.stand == "gone" else Kind.volume_doubled
         on = servers.by_id.get(seen.server_id or "")
         yield Difference(
-            kind=kind,
+            kind=Kind(f"volume_{why}"),
             subject=f"volume:{seen.id}",
             name=seen.name or seen.id,
             bureau_id=after.owners.get(seen.project_id, bureaus.get(whose.server_id) if whose else None),

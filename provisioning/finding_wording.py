@@ -103,7 +103,8 @@ TOLD: Mapping[str, Pair] = {
     ),
     "project_missing": (
         "云上已没有该单位的项目 {name}；下次使用时重建，其中的资源须逐一核查",
-        "The bureau's project {name} is not in the cloud any more; it is made anew when it is needed next",
+        "The bureau's project {name} is not in the cloud any more; it is made anew when it is needed next, "
+        "and what was in it has to be looked into",
     ),
     "project_unrecorded": (
         "带有单位代码 {bureau_code} 的项目不在台账中",

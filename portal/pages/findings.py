@@ -1,5 +1,6 @@
 """What audits found different between the records and the clouds: the list, one of them, acknowledging."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -122,7 +123,9 @@ def acknowledge(request: Request, finding_id: RowId, asker: Settles, sent: SentF
         return _show(request, session, asker, found, sent.form, sent.at)
 
 
-def _show(request: Request, session: Session, asker: Asker, found: Finding, form: Form, at: Any) -> Response:
+def _show(
+    request: Request, session: Session, asker: Asker, found: Finding, form: Form, at: datetime
+) -> Response:
     owners = find_bureaus(session, set() if found.bureau_id is None else {found.bureau_id})
     facts: dict[str, Any] = {
         "finding": found,

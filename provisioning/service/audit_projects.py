@@ -70,26 +70,26 @@ def _unrecorded(projects: Mapping[str, Project], rows: Mapping[str, PushedQuota]
 def _amiss(
     rows: Mapping[str, PushedQuota], projects: Mapping[str, Project], held: Mapping[str, Limits]
 ) -> list[Difference]:
+    """Nobody misses a retired project that somebody took away."""
     found = []
     for id, row in rows.items():
-        facts: dict[str, Any] | None = None
         if id not in projects:
-            kind, name, facts = Kind.project_missing, id, {}
-        elif id in held and row.read_back is not None:
-            kind, name, facts = Kind.quota_differs, projects[id].name, _drift(row.read_back, held[id])
-        if facts is None or (facts == {} and id in projects):
-            continue
-        found.append(
-            Difference(
-                kind=kind,
-                subject=f"bureau:{row.bureau_id}",
-                name=name,
-                bureau_id=row.bureau_id,
-                cloud_id=id,
-                facts=facts,
-            )
-        )
+            if row.retired_at is None:
+                found.append(_of(row, Kind.project_missing, id, {}))
+        elif id in held and row.read_back is not None and (drift := _drift(row.read_back, held[id])):
+            found.append(_of(row, Kind.quota_differs, projects[id].name, drift))
     return found
+
+
+def _of(row: PushedQuota, kind: Kind, name: str, facts: Mapping[str, Any]) -> Difference:
+    return Difference(
+        kind=kind,
+        subject=f"bureau:{row.bureau_id}",
+        name=name,
+        bureau_id=row.bureau_id,
+        cloud_id=row.project,
+        facts=facts,
+    )
 
 
 def _drift(kept: Limits, held: Limits) -> dict[str, Any]:

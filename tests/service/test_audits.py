@@ -17,7 +17,7 @@ from provisioning.cloud.observed import ServerStatus
 from provisioning.cloud.simulated import Fault
 from provisioning.comparison import Difference, Kind
 from provisioning.errors import FindingOver, ReasonMissing
-from provisioning.models import Allocation, Audit, Finding, Server
+from provisioning.models import Allocation, Audit, Finding, PushedQuota, Server
 from provisioning.queries import list_findings
 from provisioning.quota import Limits
 from provisioning.service.asking import LineAsked
@@ -309,6 +309,15 @@ def test_projects(yard: Yard) -> None:
         (Kind.project_missing, project),
         (Kind.project_unrecorded, "other"),
     }
+
+
+def test_nobody_misses_a_retired_project(yard: Yard) -> None:
+    built(yard, 1)
+    project = yard.project_of(yard.hall.town)
+    with transaction(yard.engine) as session:
+        session.scalars(select(PushedQuota)).one().retired_at = yard.at
+    change(yard, "UPDATE projects SET id = 'other', bureau_code = NULL WHERE id = ?", project)
+    assert audit(yard, "projects") == []
 
 
 def test_audits_of_both_scopes_leave_each_others_findings(yard: Yard) -> None:
