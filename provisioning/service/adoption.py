@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -220,19 +219,18 @@ def _standings(
     seen = [Sighting.parse(line.seen or {}) for line in lines]
     together = Counter(one.project_id for one in seen)
 
-    @cache
-    def standing(project_id: str) -> Standing:
-        one = next(one for one in seen if one.project_id == project_id)
-        return find_standing(
+    any_of = {one.project_id: one for one in seen}
+    return {
+        project_id: find_standing(
             session,
             region=request.region,
             bureau_id=request.bureau_id,
-            seen=one,
+            seen=any_of[project_id],
             together=together[project_id],
             at=at,
         )
-
-    return {project_id: standing(project_id) for project_id in sorted(together)}
+        for project_id in sorted(together)
+    }
 
 
 def _make_server(
