@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from bench.bare import THREADS, Wanted, write_plan
 from bench.databases import own_database
+from bench.sweeps import measure_sweeps
 from bench.tables import Goal, Measured
 from identity.phase1 import Phase1Group, read_phase1
 from infra.clock import Clock
@@ -71,7 +72,9 @@ def compare(*, times: int) -> list[Measured]:
     groups = tuple(replace(one, count=times * one.count) for one in read_phase1())
     engine.up(STATE, sizes=SIZES)
     try:
-        theirs, ours = run_bare(groups), run_siji(groups)
+        theirs = run_bare(groups)
+        with built_by_siji(groups) as (here, ours):
+            swept = measure_sweeps(here, clouds=str(engine.clouds(STATE)), name=REGION.cloud)
     finally:
         engine.down(STATE)
     shown = [(name, *_cells(ran, groups)) for name, ran in (("Siji", ours), ("bare SDK", theirs))]
@@ -91,6 +94,7 @@ def compare(*, times: int) -> list[Measured]:
             ],
         ),
         Measured("the same calls by service", ("service", "Siji", "bare SDK"), by_service, []),
+        swept,
     ]
 
 
@@ -116,8 +120,11 @@ def run_bare(groups: Sequence[Phase1Group]) -> Ran:
     return Ran(seconds, calls)
 
 
-def run_siji(groups: Sequence[Phase1Group]) -> Ran:
-    """One `siji worker`, on PostgreSQL and RabbitMQ, in a new cloud with the same flavors and networks."""
+@contextmanager
+def built_by_siji(groups: Sequence[Phase1Group]) -> Iterator[tuple[Installation, Ran]]:
+    """One `siji worker`, on PostgreSQL and RabbitMQ, in a new cloud with the same flavors and networks; its
+    installation as long as it is there.
+    """
     _open_anew(groups)
     with tempfile.TemporaryDirectory() as folder, own_database() as url, _own_broker() as broker:
         settings = _settings(Path(folder)).model_copy(
@@ -133,8 +140,8 @@ def run_siji(groups: Sequence[Phase1Group]) -> Ran:
                 while not _is_done(here):
                     time.sleep(POLL_S)
                 seconds = time.perf_counter() - began
+        yield here, Ran(seconds, calls)
         here.engine.dispose()
-    return Ran(seconds, calls)
 
 
 def _ask_for(here: Installation, groups: Sequence[Phase1Group]) -> None:

@@ -12,6 +12,7 @@ FIRST_REBUILD_S, LATER_REBUILD_S = 20.0, 150.0
 SHORTEST_POLL_S = 1.0
 LONGEST_POLL_S = 30.0
 LONGEST_BUILD = timedelta(minutes=30)
+LONGEST_SCHEDULING = timedelta(minutes=5)
 LONGEST_UNTOLD = timedelta(hours=6)
 REFUSALS_BORNE = 10
 """How many refusals and conflicts in a row may pass by themselves, over a quarter of an hour."""
@@ -50,6 +51,15 @@ def poll(since_at: datetime, at: datetime) -> timedelta:
 def takes_too_long(since_at: datetime, at: datetime) -> bool:
     """Whether a build that began at `since_at` is to be given up as failed."""
     return at - since_at > LONGEST_BUILD
+
+
+def is_lost(created_at: datetime, at: datetime) -> bool:
+    """Whether a server that is being built, and is on no host yet, will never be on one.
+
+    The wish to place it is a message, and ends with a service that is killed; what is on a host is set to
+    ERROR when its service is back.
+    """
+    return at - created_at > LONGEST_SCHEDULING
 
 
 def is_stuck(since_at: datetime, at: datetime, *, refusals: int) -> bool:

@@ -34,7 +34,7 @@ def provision_server(server_id: int) -> None:
     with reading(here.engine) as session:
         region = get_server(session, server_id).region
     cloud = _cloud(here.settings, region, here.clock)
-    servers.provision_server(here.engine, cloud, server_id=server_id, at=here.clock.now())
+    servers.provision_server(here.engine, cloud, server_id=server_id, now=here.clock.now)
 
 
 @shared_task(name="provisioning.sweep")

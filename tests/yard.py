@@ -117,7 +117,7 @@ class Yard:
             if not left:
                 return
             for server_id in due:
-                provision_server(self.engine, self.cloud, server_id=server_id, at=self.at)
+                provision_server(self.engine, self.cloud, server_id=server_id, now=lambda: self.at)
             self.later(seconds=31)
 
     def request(self, request_id: int) -> Request:

@@ -178,8 +178,9 @@ class Cloud(Maintenance, Protocol):
         image: str,
         zone: str,
         options: Options = NO_OPTIONS,
-    ) -> Server:
-        """Have a server built; flavor and image (its newest active one) by name, zone the network zone.
+    ) -> str:
+        """Have a server built, and tell its id; flavor and image (its newest active one) by name, zone the
+        network zone.
 
         `OverQuota` where the project's quota forbids it; `Permanent` for an unusable name, tag, zone, option,
         a flavor that is other projects', a flavor or root volume too small for the image; `Conflict` for a
@@ -311,11 +312,11 @@ class Cloud(Maintenance, Protocol):
         """Have a volume bear `tag`, instead of the one it bore; nothing else changes."""
         ...
 
-    def attach_volume(self, volume_id: str, *, server_id: str) -> None:
+    def attach_volume(self, volume: Volume, *, server: Server) -> None:
         """available → attaching → in-use, on an ACTIVE or SHUTOFF server. Attached there already: fine.
 
-        `Conflict` if it is elsewhere or busy, or the server is in another state; `Permanent` if their
-        projects differ.
+        Both as they were seen last: only a refusal makes it look again. `Conflict` if the volume is elsewhere
+        or busy, or the server is in another state; `Permanent` if their projects differ.
         """
         ...
 

@@ -129,7 +129,7 @@ def settle_adoptions(
     with reading(engine) as session:
         waiting = session.scalars(query).all()
     for server_id in waiting:
-        provision_server(engine, cloud, server_id=server_id, at=now())
+        provision_server(engine, cloud, server_id=server_id, now=now)
         done()
     with reading(engine) as session:
         return len(session.scalars(query).all())

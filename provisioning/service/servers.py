@@ -1,5 +1,6 @@
 """A server from its claim to its release: visits in its cloud between transactions, people's acts on it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -38,19 +39,19 @@ from provisioning.wording import SERVER_STATES, state_facts
 VISITS_AT_ONCE = 6
 
 
-def provision_server(engine: Engine, cloud: Cloud, *, server_id: int, at: datetime) -> None:
+def provision_server(engine: Engine, cloud: Cloud, *, server_id: int, now: Callable[[], datetime]) -> None:
     """Visit the server if it is due, and again as long as there is something to do at once.
 
     No transaction is open while the cloud is called. Calling it at any time, from anywhere, is harmless.
     """
     for _ in range(VISITS_AT_ONCE):
         with transaction(engine) as session:
-            work = take_server(session, server_id=server_id, at=at)
+            work = take_server(session, server_id=server_id, at=now())
         if work is None:
             return
-        found = _call(engine, cloud, work, at=at)
+        found = _call(engine, cloud, work, at=now())
         with transaction(engine) as session:
-            if not settle_visit(session, work, found, at=at):
+            if not settle_visit(session, work, found, at=now()):
                 return
 
 
@@ -65,6 +66,7 @@ def take_server(session: Session, *, server_id: int, at: datetime) -> Work | Non
         server_id=server.id,
         request_id=request_of(session, server.work_line_id),
         visit=server.visits,
+        at=at,
         state=server.state,
         tag=server.tag,
         name=server.name,

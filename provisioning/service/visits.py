@@ -5,11 +5,13 @@ No session and no transaction here. Every step can be repeated: the tag is looke
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Literal
 
 from provisioning.cloud.driver import Cloud, Conflict, NotInCloud
 from provisioning.cloud.observed import ImageStatus, Server, ServerStatus, Volume, VolumeStatus
+from provisioning.pace import is_lost
 from provisioning.quota import Resources
 
 DELETING = "deleting"
@@ -45,7 +47,7 @@ class Adopting:
 
 @dataclass(frozen=True)
 class Work:
-    """A server as its row had it when the visit began, which is number `visit`.
+    """A server as its row had it when the visit began at `at`, which is number `visit`.
 
     `bureau_id` is whose project it is built in; `project_id` is None where that fence has to be pushed first.
     `grows` is false of a resize that needs no more of the quota than it held.
@@ -54,6 +56,7 @@ class Work:
     server_id: int
     request_id: int
     visit: int
+    at: datetime
     state: str
     tag: str
     name: str
@@ -94,31 +97,21 @@ class Found:
 
 
 def build(cloud: Cloud, work: Work) -> Found:
-    """A server that runs with its volumes attached."""
-    server = _the_server(cloud, work)
+    """A server that runs with its volumes attached; these are made while it is being built.
+
+    What is asked for in one visit is looked at in the next.
+    """
+    server = _the_server(cloud, work) if work.visit > 1 else None  # nobody can have made one before the first
     if server is None:
-        if work.state == "attaching":
-            return Found("gone", fault=_gone(work))
-        cloud.create_server(
-            tag=work.tag,
-            project_id=work.project_id or "",
-            name=work.name,
-            flavor=work.flavor,
-            image=work.image,
-            zone=work.zone,
-        )
-        server = _the_server(cloud, work)
-    if server is None:
-        return Found("wait", asked=work.asked)
+        return Found("gone", fault=_gone(work)) if work.state == "attaching" else _begin(cloud, work)
     if server.status == ServerStatus.error and server.task != DELETING:
         return _made_anew(work, lambda: cloud.delete_server(server.id), server.id, _told(server.fault))
+    if _is_lost(server, work.at):
+        fault = {"zh": "云平台迟迟未为其安排宿主机", "en": "the cloud has placed it on no host for minutes"}
+        return _made_anew(work, lambda: cloud.delete_server(server.id), server.id, fault)
     if server.task is not None or server.status not in RESTING:
         return Found("wait", cloud_id=server.id, asked=work.asked)
-    volumes = {
-        wanted.id: _attached(cloud, work, wanted, server)
-        for wanted in work.volumes
-        if wanted.state in ("pending", "active")
-    }
+    volumes = {wanted.id: _attached(cloud, wanted, server) for wanted in _wanted(work)}
     ids = {key: volume.id for key, volume in volumes.items()}
     for key, volume in volumes.items():
         if volume.status == VolumeStatus.error:
@@ -222,6 +215,31 @@ def keep_snapshot(cloud: Cloud, work: Work) -> Found:
     return Found("done" if done else "wait", cloud_id=server.id, asked=asked)
 
 
+def _begin(cloud: Cloud, work: Work) -> Found:
+    """Ask for the server; in the first visit for its volumes too, which nobody can have made before."""
+    project_id = work.project_id or ""
+    server_id = cloud.create_server(
+        tag=work.tag,
+        project_id=project_id,
+        name=work.name,
+        flavor=work.flavor,
+        image=work.image,
+        zone=work.zone,
+    )
+    first = _wanted(work) if work.visit == 1 else ()
+    ids = {wanted.id: _made(cloud, wanted, project_id).id for wanted in first}
+    return Found("wait", server_id, ids, asked=work.asked)
+
+
+def _wanted(work: Work) -> list[VolumeWork]:
+    return [one for one in work.volumes if one.state in ("pending", "active")]
+
+
+def _is_lost(server: Server, at: datetime) -> bool:
+    builds = server.status == ServerStatus.build and server.task != DELETING
+    return builds and server.host is None and is_lost(server.created_at, at)
+
+
 def _made_anew(work: Work, take_away: Callable[[], None], server_id: str, fault: Fault) -> Found:
     """What ended in error is taken away, to be made anew; or that is it, if it was so too often."""
     if work.state == "attaching" or work.asked >= REBUILDS_AT_MOST:
@@ -264,17 +282,20 @@ def _the_volume(cloud: Cloud, tag: str) -> Volume | None:
         return same[0] if same else None
 
 
-def _attached(cloud: Cloud, work: Work, wanted: VolumeWork, server: Server) -> Volume:
+def _attached(cloud: Cloud, wanted: VolumeWork, server: Server) -> Volume:
+    """The volume as it was seen, or as it was made; from now on it is being attached, where it can be."""
     volume = _the_volume(cloud, wanted.tag)
     if volume is None:
-        made = cloud.create_volume(
-            tag=wanted.tag, project_id=server.project_id, name=wanted.name, size_gib=wanted.size_gib
-        )
-        volume = cloud.get_volume(made.id)
+        return _made(cloud, wanted, server.project_id)
     if volume.status == VolumeStatus.available:
-        cloud.attach_volume(volume.id, server_id=server.id)
-        volume = cloud.get_volume(volume.id)
+        cloud.attach_volume(volume, server=server)
     return volume
+
+
+def _made(cloud: Cloud, wanted: VolumeWork, project_id: str) -> Volume:
+    return cloud.create_volume(
+        tag=wanted.tag, project_id=project_id, name=wanted.name, size_gib=wanted.size_gib
+    )
 
 
 def _without(cloud: Cloud, work: Work, volumes: list[VolumeWork]) -> Found:

@@ -42,8 +42,8 @@ class Bench:
         project_id: str | None = None,
         options: Options = NO_OPTIONS,
     ) -> Server:
-        """Ask for a server."""
-        return self.cloud.create_server(
+        """A server that was asked for just now."""
+        made = self.cloud.create_server(
             tag=self.tag(name),
             project_id=project_id or self.project_id,
             name=name,
@@ -52,6 +52,7 @@ class Bench:
             zone=self.subject.zone,
             options=options,
         )
+        return self.cloud.get_server(made)
 
     def volume(self, name: str = "data-1", *, size_gib: int = 10, project_id: str | None = None) -> Volume:
         """Ask for a volume."""
@@ -111,7 +112,7 @@ class Bench:
     def attached(self, server: Server, name: str = "data-1") -> Volume:
         """A volume that is in-use by it."""
         volume = self.available(name)
-        self.cloud.attach_volume(volume.id, server_id=server.id)
+        self.cloud.attach_volume(volume, server=server)
         return self.until_volume(volume.id, VolumeStatus.in_use)
 
     def available(self, name: str = "data-1", *, size_gib: int = 10) -> Volume:

@@ -84,7 +84,7 @@ class TestLabels:
 
     def test_a_volume_bears_the_new_tag_and_no_more_the_old_one(self, bench: Bench) -> None:
         server, volume = bench.running(), bench.available("old")
-        bench.cloud.attach_volume(volume.id, server_id=server.id)
+        bench.cloud.attach_volume(volume, server=server)
         bench.until_volume(volume.id, VolumeStatus.in_use)
         for _ in range(2):
             bench.cloud.label_volume(volume.id, tag=bench.tag("new"))

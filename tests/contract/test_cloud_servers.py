@@ -54,7 +54,7 @@ class TestServers:
         made = bench.cloud.create_server(tag=tag, **asked)
         found = bench.cloud.find_server(tag)
         assert found is not None
-        assert (found.id, found.tag) == (made.id, tag)
+        assert (found.id, found.tag) == (made, tag)
 
     def test_two_of_a_tag_are_two_servers_and_looking_it_up_says_so(self, bench: Bench) -> None:
         assert bench.create("twin").id != bench.create("twin").id

@@ -1,5 +1,7 @@
 """The cloud contract, for each of `clouds.CLOUDS`: volumes and public addresses."""
 
+from dataclasses import replace
+
 import pytest
 
 from provisioning.cloud.driver import (
@@ -29,7 +31,7 @@ class TestVolumes:
         assert found.id == accepted.id
         volume = bench.until_volume(accepted.id, VolumeStatus.available)
         assert (volume.size_gib, volume.server_id, volume.project_id) == (12, None, bench.project_id)
-        bench.cloud.attach_volume(volume.id, server_id=server.id)
+        bench.cloud.attach_volume(volume, server=server)
         assert bench.until_volume(volume.id, VolumeStatus.in_use).server_id == server.id
         bench.cloud.detach_volume(volume.id)
         assert bench.until_volume(volume.id, VolumeStatus.available).server_id is None
@@ -49,9 +51,9 @@ class TestVolumes:
     def test_each_step_can_be_repeated(self, bench: Bench) -> None:
         server, volume = bench.running(), bench.available()
         for _ in range(2):
-            bench.cloud.attach_volume(volume.id, server_id=server.id)
+            bench.cloud.attach_volume(volume, server=server)
         bench.until_volume(volume.id, VolumeStatus.in_use)
-        bench.cloud.attach_volume(volume.id, server_id=server.id)
+        bench.cloud.attach_volume(volume, server=server)
         assert bench.cloud.get_volume(volume.id).status is VolumeStatus.in_use
         for _ in range(2):
             bench.cloud.detach_volume(volume.id)
@@ -64,10 +66,10 @@ class TestVolumes:
 
     def test_attached_to_another_server_or_still_attached_is_a_conflict(self, bench: Bench) -> None:
         one, two, volume = bench.running("one"), bench.running("two"), bench.available()
-        bench.cloud.attach_volume(volume.id, server_id=one.id)
+        bench.cloud.attach_volume(volume, server=one)
         bench.until_volume(volume.id, VolumeStatus.in_use)
         with pytest.raises(Conflict):
-            bench.cloud.attach_volume(volume.id, server_id=two.id)
+            bench.cloud.attach_volume(volume, server=two)
         with pytest.raises(Conflict):
             bench.cloud.delete_volume(volume.id)
         assert bench.cloud.get_volume(volume.id).server_id == one.id
@@ -79,7 +81,7 @@ class TestVolumes:
             grown = bench.until_volume(volume.id, status)
             assert grown.size_gib == size_gib
             bench.cloud.extend_volume(volume.id, size_gib=size_gib)
-            bench.cloud.attach_volume(volume.id, server_id=server.id)
+            bench.cloud.attach_volume(volume, server=server)
             bench.until_volume(volume.id, VolumeStatus.in_use)
         assert bench.cloud.get_volume(volume.id).server_id == server.id
         assert used_by_kind(bench.cloud)["volume_gib"] == 15
@@ -116,11 +118,11 @@ class TestVolumes:
         volume = bench.volume(project_id=other)
         bench.until_volume(volume.id, VolumeStatus.available)
         with pytest.raises(Permanent):
-            bench.cloud.attach_volume(volume.id, server_id=bench.running().id)
+            bench.cloud.attach_volume(volume, server=bench.running())
 
     def test_stay_when_their_server_is_deleted(self, bench: Bench) -> None:
         server, volume = bench.running(), bench.available()
-        bench.cloud.attach_volume(volume.id, server_id=server.id)
+        bench.cloud.attach_volume(volume, server=server)
         bench.until_volume(volume.id, VolumeStatus.in_use)
         bench.cloud.delete_server(server.id)
         bench.until_server_gone(server.id)
@@ -140,8 +142,8 @@ class TestVolumes:
             lambda: bench.cloud.get_volume(UNKNOWN),
             lambda: bench.cloud.detach_volume(UNKNOWN),
             lambda: bench.cloud.extend_volume(UNKNOWN, size_gib=11),
-            lambda: bench.cloud.attach_volume(UNKNOWN, server_id=server.id),
-            lambda: bench.cloud.attach_volume(volume.id, server_id=UNKNOWN),
+            lambda: bench.cloud.attach_volume(replace(volume, id=UNKNOWN), server=server),
+            lambda: bench.cloud.attach_volume(volume, server=replace(server, id=UNKNOWN)),
         ):
             with pytest.raises(NotInCloud):
                 call()

@@ -54,7 +54,7 @@ def create(cloud: OpenStackCloud, project_id: str, name: str, options: Options |
         image="Debian-12",
         zone=ZONE.name,
         options=options or Options(),
-    ).id
+    )
 
 
 def zone(*rules: SecurityRule) -> Zone:

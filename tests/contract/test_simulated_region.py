@@ -72,7 +72,7 @@ def project_of(cloud: Cloud) -> str:
 def create(cloud: Cloud, tag: str) -> str:
     return cloud.create_server(
         tag=tag, project_id=project_of(cloud), name=tag, flavor="g2", image="Debian-12", zone="internet"
-    ).id
+    )
 
 
 def test_carries_four_sample_cities_with_a_host_lost(cloud: Cloud) -> None:
@@ -95,7 +95,7 @@ def test_makes_the_sample_citys_servers_and_volumes(cloud: Cloud, settings: Sett
         cloud.ensure_flavor(name=row["flavor"], vcpus=vcpus, ram_mib=ram_mib, root_gib=root_gib)
         for number in range(int(row["count"])):
             tag = f"{row['bureau_code']}-{rows.index(row)}-{number}"
-            server = cloud.create_server(
+            server_id = cloud.create_server(
                 tag=tag,
                 project_id=project,
                 name=tag,
@@ -106,7 +106,7 @@ def test_makes_the_sample_citys_servers_and_volumes(cloud: Cloud, settings: Sett
             volume = cloud.create_volume(
                 tag=f"{tag}-v", project_id=project, name=tag, size_gib=int(row["volume_gib"])
             )
-            cloud.attach_volume(volume.id, server_id=server.id)
+            cloud.attach_volume(volume, server=cloud.get_server(server_id))
     servers, volumes = cloud.list_servers(), cloud.list_volumes()
     assert {server.status for server in servers} == {ServerStatus.active}
     assert (len(servers), sum(server.vcpus for server in servers)) == (262, SAMPLE["vcpus"])

@@ -106,5 +106,5 @@ def work(url: str, folder: Path, ahead: timedelta) -> None:
             return
         random.shuffle(due)
         for server_id in due:
-            provision_server(engine, cloud, server_id=server_id, at=now())
+            provision_server(engine, cloud, server_id=server_id, now=now)
         time.sleep(0.01)

@@ -25,16 +25,16 @@ cloud = connect(Settings(data_dir=Path(sys.argv[1])), "baoding", Clock())
 project = cloud.list_projects()[0].id
 for number in count():
     tag = f"{sys.argv[2]}-{number}"
-    server = cloud.create_server(
+    server_id = cloud.create_server(
         tag=tag, project_id=project, name=tag, flavor="g2", image="Debian-12", zone="internet")
-    print("server", tag, server.id, flush=True)
+    print("server", tag, server_id, flush=True)
     volume = cloud.create_volume(tag=f"{tag}-v", project_id=project, name=tag, size_gib=10)
     print("volume", tag, volume.id, flush=True)
-    cloud.attach_volume(volume.id, server_id=server.id)
+    cloud.attach_volume(volume, server=cloud.get_server(server_id))
     if number % 3 == 2:
-        print("deleting", tag, server.id, flush=True)
-        cloud.delete_server(server.id)
-        print("deleted", tag, server.id, flush=True)
+        print("deleting", tag, server_id, flush=True)
+        cloud.delete_server(server_id)
+        print("deleted", tag, server_id, flush=True)
 """
 
 

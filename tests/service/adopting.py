@@ -20,16 +20,16 @@ def build(yard: Yard, *names: str, project: str | None = None, disks: int = 1) -
     yard.cloud.set_quota(project, Limits.unlimited())
     made = []
     for name in names:
-        server = yard.cloud.create_server(
+        server_id = yard.cloud.create_server(
             tag="x", project_id=project, name=name, flavor=FLAVOR, image=IMAGE, zone="extranet"
         )
         for number in range(disks):
             volume = yard.cloud.create_volume(
                 tag="x", project_id=project, name=f"{name}-{number}", size_gib=30
             )
-            yard.cloud.attach_volume(volume.id, server_id=server.id)
+            yard.cloud.attach_volume(volume, server=yard.cloud.get_server(server_id))
         yard.region.take_tags_off()
-        made.append(server.id)
+        made.append(server_id)
     return made
 
 

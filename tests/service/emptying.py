@@ -135,4 +135,4 @@ def by_hand(yard: Yard, name: str, options: Options | None = None) -> Seen:
         options=options or Options(),
     )
     yard.later(seconds=5)
-    return yard.cloud.get_server(made.id)
+    return yard.cloud.get_server(made)

@@ -187,11 +187,11 @@ class TestLooking:
     def test_the_wrong_zone_is_refused(self, yard: Yard) -> None:
         project = yard.region.make_project(name="old-outside")
         yard.cloud.set_quota(project, Limits.unlimited())
-        server = yard.cloud.create_server(
+        server_id = yard.cloud.create_server(
             tag="x", project_id=project, name="web", flavor=FLAVOR, image=IMAGE, zone="internet"
         )
         with pytest.raises(RequestInvalid, match="zone internet"):
-            yard.submit(adoption(yard, server.id))
+            yard.submit(adoption(yard, server_id))
 
     @pytest.mark.parametrize(
         "line",

@@ -48,13 +48,13 @@ class Old:
     def _build(self, project: str, name: str) -> str:
         cloud = self.yard.cloud
         cloud.set_quota(project, Limits.unlimited())
-        server = cloud.create_server(
+        server_id = cloud.create_server(
             tag="x", project_id=project, name=name, flavor=FLAVOR, image=IMAGE, zone="extranet"
         )
         volume = cloud.create_volume(tag="x", project_id=project, name=f"{name}-d", size_gib=50)
-        cloud.attach_volume(volume.id, server_id=server.id)
+        cloud.attach_volume(volume, server=cloud.get_server(server_id))
         self.yard.region.take_tags_off()
-        return server.id
+        return server_id
 
     def write(self) -> bytes:
         found = propose(self.yard.engine, self.yard.cloud, on=city_date(self.yard.at), margin_percent=20)

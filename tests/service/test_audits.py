@@ -72,8 +72,8 @@ def by_hand(yard: Yard, name: str = "by-hand", tag: str = "x") -> str:
         image=IMAGE,
         zone="extranet",
     )
-    change(yard, "UPDATE servers SET tag = ? WHERE id = ?", None if tag == "x" else tag, made.id)
-    return made.id
+    change(yard, "UPDATE servers SET tag = ? WHERE id = ?", None if tag == "x" else tag, made)
+    return made
 
 
 def raise_quota(yard: Yard) -> None:

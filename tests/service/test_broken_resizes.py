@@ -56,7 +56,7 @@ def row(yard: Yard, server_id: int) -> Server:
 def visited(yard: Yard, server_id: int) -> Server:
     """After one more visit, as soon as it is due."""
     yard.at = row(yard, server_id).next_try_at or yard.at
-    provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
+    provision_server(yard.engine, yard.cloud, server_id=server_id, now=lambda: yard.at)
     return row(yard, server_id)
 
 

@@ -114,7 +114,7 @@ def test_a_visit_reads_no_other_server_of_its_request_and_asks_only_if_it_change
     server_id = yard.servers(asked)[0].id
     for state, asks in (("creating", True), ("creating", False), ("active", True)):
         with noted(yard.engine) as (read, said):
-            provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
+            provision_server(yard.engine, yard.cloud, server_id=server_id, now=lambda: yard.at)
         assert yard.servers(asked)[0].state == state
         assert read == {server_id}
         assert any("EXISTS" in one for one in said) is asks

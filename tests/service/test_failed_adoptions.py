@@ -72,9 +72,9 @@ class TestFailedAdoptions:
     def test_one_with_another_volume(self, yard: Yard) -> None:
         [one] = build(yard, "oa")
         request_id = adopt(yard, one)
-        project = yard.cloud.get_server(one).project_id
-        more = yard.cloud.create_volume(tag="y", project_id=project, name="more", size_gib=1)
-        yard.cloud.attach_volume(more.id, server_id=one)
+        server = yard.cloud.get_server(one)
+        more = yard.cloud.create_volume(tag="y", project_id=server.project_id, name="more", size_gib=1)
+        yard.cloud.attach_volume(more, server=server)
         failed = self.fail(yard, request_id)
         assert failed.fault is not None
         assert "2 × 31 GiB" in failed.fault["en"]
@@ -114,7 +114,7 @@ class TestTheSameServerTwice:
     def test_one_that_siji_builds_is_refused_by_its_tag_before_its_id_is_known(self, yard: Yard) -> None:
         built = yard.ask(LineAsked(flavor=FLAVOR, image=IMAGE))
         project = push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at)
-        server = yard.cloud.create_server(
+        server_id = yard.cloud.create_server(
             tag=yard.server(built).tag,
             project_id=project,
             name="x",
@@ -123,7 +123,7 @@ class TestTheSameServerTwice:
             zone="extranet",
         )
         with pytest.raises(RequestInvalid, match="bears the tag"):
-            yard.submit(adoption(yard, server.id))
+            yard.submit(adoption(yard, server_id))
 
     def test_one_that_another_request_asks_for_is_refused_with_its_number(self, yard: Yard) -> None:
         [one] = build(yard, "oa")

@@ -73,7 +73,9 @@ def test_no_transaction_is_open_while_the_cloud_is_called(yard: Yard) -> None:
             seen.append(len(open_now))
             return getattr(yard.cloud, name)
 
-    provision_server(yard.engine, Watched(), server_id=yard.server(asked).id, at=yard.at)  # type: ignore[arg-type]  # it passes every call on
+    for _ in range(3):
+        provision_server(yard.engine, Watched(), server_id=yard.server(asked).id, now=lambda: yard.at)  # type: ignore[arg-type]  # it passes every call on
+        yard.later(seconds=31)
     assert yard.server(asked).state == "active"
     assert len(seen) > 5
     assert set(seen) == {0}
@@ -85,10 +87,10 @@ def test_a_slow_cloud_is_visited_again_until_it_is_ready(
     yard = make_yard(database, tmp_path, at=at, latency_s=5.0)
     asked = yard.ask(ONE)
     server_id = yard.server(asked).id
-    provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
+    provision_server(yard.engine, yard.cloud, server_id=server_id, now=lambda: yard.at)
     waiting = yard.server(asked)
     assert (waiting.state, waiting.next_try_at) == ("creating", yard.at + timedelta(seconds=1))
-    provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
+    provision_server(yard.engine, yard.cloud, server_id=server_id, now=lambda: yard.at)
     assert yard.server(asked).visits == waiting.visits
     yard.work()
     assert yard.server(asked).state == "active"
@@ -132,7 +134,7 @@ def test_what_ends_in_error_is_made_anew_by_itself(yard: Yard, call: str) -> Non
     yard.region.inject(Fault.ends_in_error, operation=call, count=REBUILDS_AT_MOST)
     asked = yard.ask(ONE)
     since = yard.at
-    yard.work(rounds=1)
+    yard.work(rounds=2)
     fault = yard.server(asked).fault
     assert fault is not None
     assert "error" in fault["en"] or "hypervisor" in fault["en"]
@@ -140,6 +142,19 @@ def test_what_ends_in_error_is_made_anew_by_itself(yard: Yard, call: str) -> Non
     yard.work()
     assert yard.region.pending() == 0
     assert yard.at - since > timedelta(minutes=2)
+    assert (yard.request(asked).state, yard.server(asked).fault) == ("confirming", None)
+    assert (len(yard.cloud.list_servers()), len(yard.cloud.list_volumes())) == (1, 1)
+    yard.check()
+
+
+def test_one_that_is_put_on_no_host_for_minutes_is_made_anew(yard: Yard) -> None:
+    yard.region.inject(Fault.slow, operation="create_server", seconds=3600.0)
+    asked = yard.ask(ONE)
+    began = yard.at
+    yard.work(rounds=9)
+    assert (yard.server(asked).state, yard.server(asked).fault) == ("creating", None)
+    yard.work()
+    assert timedelta(minutes=5) < yard.at - began < timedelta(minutes=20)
     assert (yard.request(asked).state, yard.server(asked).fault) == ("confirming", None)
     assert (len(yard.cloud.list_servers()), len(yard.cloud.list_volumes())) == (1, 1)
     yard.check()
@@ -191,7 +206,7 @@ def test_while_the_region_is_down_the_waits_grow_and_the_fault_shows(yard: Yard)
     asked = yard.ask(ONE)
     waits = []
     for _ in range(4):
-        provision_server(yard.engine, yard.cloud, server_id=yard.server(asked).id, at=yard.at)
+        provision_server(yard.engine, yard.cloud, server_id=yard.server(asked).id, now=lambda: yard.at)
         row = yard.server(asked)
         assert row.next_try_at is not None
         waits.append((row.next_try_at - yard.at).total_seconds())
@@ -289,8 +304,10 @@ def test_an_emptied_broker_loses_nothing(
         assert sent == [server.id for server in yard.servers(asked)]
         sent.clear()
         tasks.sweep()
-        for server_id in [*sent, *sent]:
-            tasks.provision_server(server_id)
+        for _ in range(3):
+            for server_id in [*sent, *sent]:
+                tasks.provision_server(server_id)
+            yard.later(seconds=31)
         with transaction(yard.engine) as session:
             assert sweep(session, at=yard.at + timedelta(days=1)) == []
     finally:
@@ -309,7 +326,7 @@ def test_a_release_holds_the_quota_until_the_cloud_has_let_go(
     held = yard.held()
     with transaction(yard.engine) as session:
         release_server(session, server_id=server_id, at=yard.at, actor="person:1")
-    provision_server(yard.engine, yard.cloud, server_id=server_id, at=yard.at)
+    provision_server(yard.engine, yard.cloud, server_id=server_id, now=lambda: yard.at)
     assert yard.server(asked).state == "releasing"
     assert yard.held() == held
     yard.work()

@@ -305,6 +305,6 @@ def test_a_visit_that_ends_after_the_server_was_released_settles_nothing(yard: Y
     with transaction(yard.engine) as session:
         assert settle_visit(session, work, late, at=yard.at) is False
     assert (row(yard, server).state, yard.held()["servers"]) == ("releasing", 1)
-    provision_server(yard.engine, yard.cloud, server_id=server.id, at=yard.at)
+    provision_server(yard.engine, yard.cloud, server_id=server.id, now=lambda: yard.at)
     assert (row(yard, server).state, yard.cloud.list_servers()) == ("released", [])
     yard.check()

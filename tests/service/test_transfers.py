@@ -155,7 +155,7 @@ def test_a_server_that_is_cleaned_up_meanwhile_is_built_anew_in_the_new_bureaus_
     yard.region.inject(Fault.ends_in_error, operation="create_server")
     yard.region.inject(Fault.down, operation="delete_server", count=2)
     asked = yard.ask(ONE)
-    yard.work(rounds=1)
+    yard.work(rounds=2)
     assert yard.server(asked).state == "cleaning"
     hand_over(yard, yard.hall.county)
     assert yard.server(asked).fenced_by == yard.hall.town

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from infra.work_calendar import built_in_calendar
 from provisioning.lease import NOTICE_DAYS, is_over, may_delete, may_go_without_snapshot, notices_due
-from provisioning.pace import LONGEST_BACKOFF_S, backoff, is_stuck, poll, takes_too_long
+from provisioning.pace import LONGEST_BACKOFF_S, backoff, is_lost, is_stuck, poll, takes_too_long
 
 END = date(2026, 3, 31)
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -82,6 +82,8 @@ def test_polls_are_a_quarter_of_the_age_within_bounds() -> None:
         5,
         30,
     ]
+    assert not is_lost(START, START + timedelta(minutes=5))
+    assert is_lost(START, START + timedelta(minutes=5, seconds=1))
     assert not takes_too_long(START, START + timedelta(minutes=30))
     assert takes_too_long(START, START + timedelta(minutes=30, seconds=1))
 

@@ -27,12 +27,16 @@ class Once(Generic[T]):
                 self._found[key] = make()
             return self._found[key]
 
+    def forget(self, *keys: Hashable) -> None:
+        """Make them at their next use."""
+        for key in keys:
+            self._found.pop(key, None)
+
     @contextmanager
     def trusted(self, *keys: Hashable) -> Iterator[None]:
         """A refusal within may be for one of `keys` that is gone: each is made sure of at the next time."""
         try:
             yield
         except (sdk.BadRequestException, sdk.NotFoundException):
-            for key in keys:
-                self._found.pop(key, None)
+            self.forget(*keys)
             raise

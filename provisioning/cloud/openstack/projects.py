@@ -10,6 +10,8 @@ from provisioning.cloud.observed import Project, Provider, ProviderKind, PushedL
 from provisioning.cloud.openstack import quotas
 from provisioning.cloud.openstack.catalogue import Catalogue, told_by
 from provisioning.cloud.openstack.failures import Failures
+from provisioning.cloud.openstack.once import Once
+from provisioning.cloud.openstack.session import Session
 from provisioning.quota import Inventory, Limits, Resources
 
 PREFIX = "siji-bureau:"
@@ -23,28 +25,38 @@ CLASSES = {"VCPU": "vcpus", "MEMORY_MB": "ram_mib", "DISK_GB": "root_gib"}
 class Projects(Catalogue):
     """The part of the driver that is about projects, quotas and inventory."""
 
+    def __init__(self, session: Session, *, page_size: int) -> None:
+        super().__init__(session, page_size=page_size)
+        self._ids: Once[str] = Once()
+
     def ensure_project(self, *, bureau_code: str, name: str, description: str) -> str:
         """See Cloud."""
         with self._session.calling("ensure_project") as (cloud, failures):
             failures.refuse_label(
                 find_project_fault(name=name, bureau_code=bureau_code, description=description)
             )
-            identity, domain = cloud.identity, self._domain_id(cloud, failures)
-            found = next(iter(identity.projects(domain_id=domain, tags=PREFIX + bureau_code)), None)
-            if found is None:
-                try:
-                    found = identity.create_project(
-                        name=name, domain_id=domain, description=description, tags=[PREFIX + bureau_code]
-                    )
-                except sdk.ConflictException as error:
-                    raise failures.conflict(
-                        f"项目名 {name} 已被占用", f"another project has the name {name}"
-                    ) from error
-            elif (found.name, found.description) != (name, description):
-                identity.update_project(found, name=name, description=description)
-            _mark(cloud, found, retired=False)
-            _join(cloud, found.id)
-            return str(found.id)
+            with self._ids.trusted("domain", "role"):
+                return self._ensure_project(cloud, bureau_code, name, description, failures)
+
+    def _ensure_project(
+        self, cloud: Any, bureau_code: str, name: str, description: str, failures: Failures
+    ) -> str:
+        identity, domain = cloud.identity, self._domain_id(cloud, failures)
+        found = next(iter(identity.projects(domain_id=domain, tags=PREFIX + bureau_code)), None)
+        if found is None:
+            try:
+                found = identity.create_project(
+                    name=name, domain_id=domain, description=description, tags=[PREFIX + bureau_code]
+                )
+            except sdk.ConflictException as error:
+                raise failures.conflict(
+                    f"项目名 {name} 已被占用", f"another project has the name {name}"
+                ) from error
+        elif (found.name, found.description) != (name, description):
+            identity.update_project(found, name=name, description=description)
+        _mark(cloud, found, retired=False)
+        self._join(cloud, found.id)
+        return str(found.id)
 
     def retire_project(self, project_id: str) -> None:
         """See Cloud. A disabled project gives out no tokens; those given out end within minutes."""
@@ -82,7 +94,7 @@ class Projects(Catalogue):
                 _refuse_another(cloud, project, bureau_code, failures)
                 if _bureau_of(project) is None:
                     sdk.raise_from_response(cloud.identity.put(_tag_path(project_id, bureau_code)))
-            _join(cloud, project_id)
+            self._join(cloud, project_id)
 
     def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
         """See Cloud."""
@@ -103,10 +115,23 @@ class Projects(Catalogue):
 
     def _domain_id(self, cloud: Any, failures: Failures) -> str:
         name = self._session.where.domain
-        found = cloud.identity.find_domain(name)
-        if found is None:
-            raise failures.missing("域", "domain", name)
-        return str(found.id)
+
+        def ask() -> str:
+            found = cloud.identity.find_domain(name)
+            if found is None:
+                raise failures.missing("域", "domain", name)
+            return str(found.id)
+
+        return self._ids.get("domain", ask)
+
+    def _join(self, cloud: Any, project_id: str) -> None:
+        """Let Siji's own user work in the project; there already is fine."""
+
+        def ask() -> str:
+            return str(cloud.identity.find_role(ROLE, ignore_missing=False).id)
+
+        role_id = self._ids.get("role", ask)
+        cloud.identity.assign_project_role_to_user(project_id, cloud.current_user_id, role_id)
 
     def _address_pools(self, cloud: Any, failures: Failures) -> list[Provider]:
         if self._session.where.public_network is None:
@@ -142,12 +167,6 @@ def _mark(cloud: Any, project: Any, *, retired: bool) -> None:
     tags = [tag for tag in project.tags if tag != RETIRED] + ([RETIRED] if retired else [])
     if (project.is_enabled, sorted(project.tags)) != (not retired, sorted(tags)):
         cloud.identity.update_project(project, is_enabled=not retired, tags=tags)
-
-
-def _join(cloud: Any, project_id: str) -> None:
-    """Let Siji's own user work in the project; there already is fine."""
-    role = cloud.identity.find_role(ROLE, ignore_missing=False)
-    cloud.identity.assign_project_role_to_user(project_id, cloud.current_user_id, role.id)
 
 
 def _refuse_another(cloud: Any, project: Any, bureau_code: str, failures: Failures) -> None:

@@ -54,7 +54,7 @@ class Servers(Zones):
         image: str,
         zone: str,
         options: Options = NO_OPTIONS,
-    ) -> Server:
+    ) -> str:
         """See Cloud."""
         with self._session.calling("create_server") as (cloud, failures):
             failures.refuse_label(find_fault(tag=tag, name=name) or find_options_fault(options))
@@ -75,7 +75,7 @@ class Servers(Zones):
                     **self._at_first(image_id, options),
                     **self._placed(cloud, theirs, project_id, tag, options, failures),
                 )
-            return self._to_server(cloud.compute.get_server(made.id))
+            return str(made.id)
 
     def _on_network(self, cloud: Any, project_id: str, zone: str, failures: Failures) -> dict[str, Any]:
         network_id, told = self._network_id(cloud, zone, failures), self._zone(zone, failures)

@@ -28,6 +28,7 @@ from provisioning.cloud.openstack.breaker import (
     not_answered,
 )
 from provisioning.cloud.openstack.failures import Failures
+from provisioning.cloud.openstack.once import Once
 
 T = TypeVar("T")
 KEPT_S = 60.0
@@ -74,7 +75,7 @@ class Session:
         self._clouds_file = clouds_file
         self._lock = threading.Lock()
         self._admin: Connection | None = None
-        self._scoped: dict[str, Connection] = {}
+        self._scoped: Once[Connection] = Once()
         self._in_flight = threading.BoundedSemaphore(IN_FLIGHT)
 
     @contextmanager
@@ -125,35 +126,33 @@ class Session:
 
     def scoped(self, project_id: str, failures: Failures) -> Any:
         """A connection whose token is of `project_id`; `NotInCloud` if there is no such project."""
-        with self._lock:
-            found = self._scoped.get(project_id)
-        if found is None:
-            admin = self.admin()
-            try:
-                project = admin.identity.get_project(project_id)
-            except sdk.NotFoundException as error:
-                raise failures.missing("项目", "project", project_id) from error
-            if not project.is_enabled:
-                raise failures.refused(
-                    f"项目 {project.name} 已停用", f"the project {project.name} is disabled"
-                )
-            found = admin.connect_as_project(project)
-            found.session.timeout = ANSWER_WITHIN_S
-            try:
-                found.session.get_token()
-            except keystone.Unauthorized as error:
-                raise failures.refused(
-                    f"Siji 的账号在项目 {project.name} 中没有角色：{error}",
-                    f"Siji's user has no role in the project {project.name}: {error}",
-                ) from error
-            with self._lock:
-                self._scoped[project_id] = found
+        return self._scoped.get(project_id, lambda: self._sign_in_to(project_id, failures))
+
+    def _sign_in_to(self, project_id: str, failures: Failures) -> Connection:
+        found: Connection = self.admin().connect_as(project_id=project_id)
+        found.session.timeout = ANSWER_WITHIN_S
+        try:
+            found.session.get_token()
+        except keystone.Unauthorized as error:
+            raise self._why_not(project_id, failures, error) from error
         return found
+
+    def _why_not(self, project_id: str, failures: Failures, error: Exception) -> CloudFailure:
+        """Why Siji's user was not let into the project: Keystone answers the same for each reason."""
+        try:
+            project = self.admin().identity.get_project(project_id)
+        except sdk.NotFoundException:
+            return failures.missing("项目", "project", project_id)
+        if not project.is_enabled:
+            return failures.refused(f"项目 {project.name} 已停用", f"the project {project.name} is disabled")
+        return failures.refused(
+            f"Siji 的账号在项目 {project.name} 中没有角色：{error}",
+            f"Siji's user has no role in the project {project.name}: {error}",
+        )
 
     def forget(self, project_id: str) -> None:
         """Sign in to the project anew at the next time: services go on taking a token for some minutes."""
-        with self._lock:
-            self._scoped.pop(project_id, None)
+        self._scoped.forget(project_id)
 
     def admin(self) -> Any:
         """The administrator's connection, made at its first use."""

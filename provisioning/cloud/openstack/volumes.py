@@ -9,11 +9,13 @@ from typing import Any
 import openstack.exceptions as sdk
 from openstack.block_storage.v3.volume import Volume as SdkVolume
 
+from provisioning.cloud.driver import Conflict
 from provisioning.cloud.labels import find_fault
-from provisioning.cloud.observed import ServerStatus, Volume, VolumeStatus
+from provisioning.cloud.observed import Server, ServerStatus, Volume, VolumeStatus
 from provisioning.cloud.openstack.catalogue import TAG, Catalogue, told_by
 from provisioning.cloud.openstack.failures import Failures
 from provisioning.cloud.openstack.quotas import over_quota_told
+from provisioning.cloud.openstack.servers import get_server
 from provisioning.quota import Resources
 
 STATES = {status.value: status for status in VolumeStatus}
@@ -21,7 +23,7 @@ STATES["reserved"] = VolumeStatus.attaching
 BUSY = 409
 TOO_LARGE = 413
 """Cinder's status for a quota exceeded."""
-TAKES_VOLUMES = (ServerStatus.active.value, ServerStatus.shutoff.value)
+TAKES_VOLUMES = (ServerStatus.active, ServerStatus.shutoff)
 
 
 class Volumes(Catalogue):
@@ -92,30 +94,23 @@ class Volumes(Catalogue):
             _get(cloud, volume_id, failures)
             cloud.block_storage.set_volume_metadata(volume_id, **{TAG: tag})
 
-    def attach_volume(self, volume_id: str, *, server_id: str) -> None:
+    def attach_volume(self, volume: Volume, *, server: Server) -> None:
         """See Cloud."""
         with self._session.calling("attach_volume") as (cloud, failures):
-            volume = _get(cloud, volume_id, failures)
-            if volume.server_id == server_id and volume.status != VolumeStatus.detaching:
-                return
-            try:
-                server = cloud.compute.get_server(server_id)
-            except sdk.NotFoundException as error:
-                raise failures.missing("云服务器", "server", server_id) from error
             if server.project_id != volume.project_id:
                 raise failures.refused(
-                    f"云硬盘 {volume_id} 与云服务器 {server_id} 不属于同一项目",
-                    f"the volume {volume_id} and the server {server_id} are of different projects",
+                    f"云硬盘 {volume.id} 与云服务器 {server.id} 不属于同一项目",
+                    f"the volume {volume.id} and the server {server.id} are of different projects",
                 )
-            if volume.status == VolumeStatus.attaching and _is_being_attached(cloud, volume_id, server_id):
+            if _is_on(volume, server.id):
                 return
-            if volume.status != VolumeStatus.available or server.status not in TAKES_VOLUMES:
-                raise failures.conflict(
-                    f"云硬盘为 {volume.status}，云服务器为 {server.status}，此时不能挂载",
-                    f"the volume is {volume.status} and the server {server.status}: it cannot be attached",
-                )
-            with _busy_is_conflict(failures):
-                cloud.compute.create_volume_attachment(server_id, volume_id=volume_id)
+            if server.status not in TAKES_VOLUMES:
+                raise _not_to_be_attached(failures, volume.status, server.status)
+            try:
+                cloud.compute.create_volume_attachment(server.id, volume_id=volume.id)
+            except (sdk.BadRequestException, sdk.NotFoundException) as error:
+                if not _is_attached_after_all(cloud, volume.id, server.id, failures):
+                    raise failures.of_status(BUSY, str(error.details)) from error
 
     def detach_volume(self, volume_id: str) -> None:
         """See Cloud."""
@@ -158,9 +153,31 @@ def _busy_is_conflict(failures: Failures) -> Iterator[None]:
         raise failures.of_status(BUSY, str(error.details)) from error
 
 
-def _is_being_attached(cloud: Any, volume_id: str, server_id: str) -> bool:
-    """Cinder tells of an attachment when it is made; Nova from the start."""
-    return any(one.volume_id == volume_id for one in cloud.compute.volume_attachments(server_id))
+def _is_on(volume: Volume, server_id: str) -> bool:
+    return volume.server_id == server_id and volume.status != VolumeStatus.detaching
+
+
+def _is_attached_after_all(cloud: Any, volume_id: str, server_id: str, failures: Failures) -> bool:
+    """Whether Nova refused as it is attached there, or is being attached.
+
+    Cinder tells of an attachment when it is made; Nova from the start.
+    """
+    volume, server = _get(cloud, volume_id, failures), get_server(cloud, server_id, failures)
+    if _is_on(volume, server_id):
+        return True
+    if volume.status == VolumeStatus.attaching:
+        told = cloud.compute.volume_attachments(server_id)
+        return any(one.volume_id == volume_id for one in told)
+    if volume.status != VolumeStatus.available:
+        raise _not_to_be_attached(failures, volume.status, server.status)
+    return False
+
+
+def _not_to_be_attached(failures: Failures, volume: str, server: str) -> Conflict:
+    return failures.conflict(
+        f"云硬盘为 {volume}，云服务器为 {server}，此时不能挂载",
+        f"the volume is {volume} and the server {server}: it cannot be attached",
+    )
 
 
 def _get(cloud: Any, volume_id: str, failures: Failures) -> Volume:

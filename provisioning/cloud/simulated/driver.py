@@ -120,7 +120,7 @@ class SimulatedCloud(Calls):
         image: str,
         zone: str,
         options: Options = NO_OPTIONS,
-    ) -> Server:
+    ) -> str:
         """See Cloud."""
         with self._writing("create_server") as step:
             return making.create(step, tag, project_id, name, flavor, image, zone, options)
@@ -253,10 +253,10 @@ class SimulatedCloud(Calls):
         with self._writing("label_volume") as step:
             volumes.label(step, volume_id, tag)
 
-    def attach_volume(self, volume_id: str, *, server_id: str) -> None:
+    def attach_volume(self, volume: Volume, *, server: Server) -> None:
         """See Cloud."""
         with self._writing("attach_volume") as step:
-            volumes.attach(step, volume_id, server_id)
+            volumes.attach(step, volume.id, server.id)
 
     def detach_volume(self, volume_id: str) -> None:
         """See Cloud."""

@@ -3,11 +3,11 @@
 from uuid import uuid4
 
 from provisioning.cloud.driver import OverQuota
-from provisioning.cloud.observed import Flavor, Server
+from provisioning.cloud.observed import Flavor
 from provisioning.cloud.options import Group, Options, find_options_fault
 from provisioning.cloud.simulated.flavors import get_flavor_for
 from provisioning.cloud.simulated.projects import check_quota, get_quota
-from provisioning.cloud.simulated.servers import ZONES, get, row_of, take_room
+from provisioning.cloud.simulated.servers import ZONES, row_of, take_room
 from provisioning.cloud.simulated.step import Step
 from provisioning.cloud.simulated.volumes import insert
 
@@ -18,8 +18,8 @@ NO_VOLUME = "Build of instance aborted: Volume {size} GiB could not be made: {re
 
 def create(
     step: Step, tag: str, project_id: str, name: str, flavor: str, image: str, zone: str, options: Options
-) -> Server:
-    """Accept a server; a host is chosen now, the outcome shows when it is due."""
+) -> str:
+    """Accept a server, and tell its id; a host is chosen now, the outcome shows when it is due."""
     step.check_label(tag=tag, name=name)
     if fault := find_options_fault(options):
         raise step.refused(*fault)
@@ -46,7 +46,7 @@ def create(
         "UPDATE servers SET outcome = ?, fault = ? WHERE id = ?",
         ("ERROR" if broken else "ACTIVE", broken, server_id),
     )
-    return get(step, server_id)
+    return server_id
 
 
 def find_image_for(step: Step, name: str, size: Flavor, root_volume_gib: int | None) -> str:
