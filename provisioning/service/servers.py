@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from identity.queries import get_bureau_by_id
 from identity.service.tree import keep_tree_still
 from infra.clock import city_date
-from infra.database import transaction
+from infra.database import reading, transaction
 from infra.errors import SijiError
+from infra.turns import Turns
 from provisioning.cloud.driver import Cloud, CloudFailure, Conflict, OverQuota, Permanent
 from provisioning.errors import LeaseOver, QuotaInconsistent, ReasonMissing, ServerState
 from provisioning.lease import is_over
@@ -37,6 +38,7 @@ from provisioning.service.visits import Adopting, Found, VolumeWork, Work
 from provisioning.wording import SERVER_STATES, state_facts
 
 VISITS_AT_ONCE = 6
+PUSHING = Turns()
 
 
 def provision_server(engine: Engine, cloud: Cloud, *, server_id: int, now: Callable[[], datetime]) -> None:
@@ -214,7 +216,17 @@ def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:
 
 
 def _push(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> str | None:
-    """The project, its quota pushed; shrinking needs none. Raises as `push_quota`."""
+    """The project, its quota pushed; shrinking needs none. Raises as `push_quota`.
+
+    Servers of one bureau begin together: the first one pushes for all that this process has begun.
+    """
+    with PUSHING.taken(work.region, work.bureau_id):
+        with reading(engine) as session:
+            fenced = find_fenced_project(session, region=work.region, bureau_id=work.bureau_id)
+        return fenced or _push_now(engine, cloud, work, at=at)
+
+
+def _push_now(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> str | None:
     try:
         return push_quota(engine, cloud, bureau_id=work.bureau_id, at=at, again_after=PUSHED_AGAIN_AFTER)
     except QuotaInconsistent:

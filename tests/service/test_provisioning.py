@@ -1,5 +1,7 @@
 """Servers on their way: failures of the cloud, visits that overlap, lost messages, retries, leases."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from infra.database import reading, transaction
 from infra.installation import Installation
 from infra.settings import Settings
 from provisioning import tasks
+from provisioning.cloud.observed import PushedLimits
 from provisioning.cloud.simulated import Fault
 from provisioning.errors import QuotaExceeded, ServerState
 from provisioning.models import PushedQuota
@@ -236,6 +239,32 @@ def test_of_two_visits_at_once_only_one_calls_and_a_late_one_settles_nothing(yar
         assert settle_visit(session, first, late, at=yard.at) is False
     assert yard.server(asked).revision == before.revision
     assert len(yard.cloud.list_servers()) == 1
+    yard.check()
+
+
+def test_servers_that_begin_together_push_their_bureaus_quota_once(yard: Yard) -> None:
+    asked = yard.ask(replace(LINE, count=6))
+    pushed: list[str] = []
+
+    class Slow:
+        region = REGION
+
+        def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
+            pushed.append(project_id)
+            time.sleep(0.5)
+            return yard.cloud.set_quota(project_id, limits)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(yard.cloud, name)
+
+    def visit(server_id: int) -> None:
+        provision_server(yard.engine, Slow(), server_id=server_id, now=lambda: yard.at)  # type: ignore[arg-type]  # it passes every call on
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(visit, [server.id for server in yard.servers(asked)]))
+    assert pushed == [yard.project_of(yard.hall.town)]
+    assert len(yard.cloud.list_servers()) == 6
+    yard.work()
     yard.check()
 
 

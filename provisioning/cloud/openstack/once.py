@@ -1,11 +1,12 @@
 """What is ensured in a cloud once a process."""
 
-import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 import openstack.exceptions as sdk
+
+from infra.turns import Turns
 
 T = TypeVar("T")
 
@@ -15,14 +16,11 @@ class Once(Generic[T]):
 
     def __init__(self) -> None:
         self._found: dict[Hashable, T] = {}
-        self._locks: dict[Hashable, threading.Lock] = {}
-        self._lock = threading.Lock()
+        self._turns = Turns()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """What was made for `key`."""
-        with self._lock:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
+        with self._turns.taken(key):
             if key not in self._found:
                 self._found[key] = make()
             return self._found[key]
