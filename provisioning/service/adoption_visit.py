@@ -9,7 +9,8 @@ from contextlib import suppress
 from provisioning.cloud.driver import Cloud, NotInCloud
 from provisioning.cloud.observed import Server, ServerStatus
 from provisioning.quota import Resources
-from provisioning.service.visits import RESTING, Fault, Found, Work
+from provisioning.service.visits import RESTING
+from provisioning.service.work import Fault, Found, Work
 
 PASSING = (
     ServerStatus.build,

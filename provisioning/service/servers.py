@@ -34,7 +34,7 @@ from provisioning.service.settling import (
 )
 from provisioning.service.states import RECLAIMABLE, RELEASABLE, RULES
 from provisioning.service.telling import tell_bureau
-from provisioning.service.visits import Adopting, Found, VolumeWork, Work
+from provisioning.service.work import Adopting, Found, VolumeWork, Work
 from provisioning.wording import SERVER_STATES, state_facts
 
 VISITS_AT_ONCE = 6

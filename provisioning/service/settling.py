@@ -27,7 +27,7 @@ from provisioning.service.endings import SETTLER, Ending
 from provisioning.service.fences import distrust_fence
 from provisioning.service.states import RULES
 from provisioning.service.telling import tell_applicant, tell_bureau, tell_office
-from provisioning.service.visits import Found, Work
+from provisioning.service.work import Found, Work
 
 TASK = "provisioning.provision_server"
 SETTLED_STATES = ("active", "stopped", "given_up", "released")

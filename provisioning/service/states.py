@@ -9,7 +9,7 @@ from provisioning.cloud.driver import Cloud
 from provisioning.service import endings, visits
 from provisioning.service.adoption_visit import adopt
 from provisioning.service.endings import Ending
-from provisioning.service.visits import Found, Work
+from provisioning.service.work import Found, Work
 
 
 @dataclass(frozen=True, kw_only=True)
