@@ -39,6 +39,7 @@ from provisioning.wording import SERVER_STATES, state_facts
 
 VISITS_AT_ONCE = 6
 PUSHING = Turns()
+SLOW = {"zh": "云平台设置配额过慢，稍后继续", "en": "the cloud took long to take the quota; it goes on later"}
 
 
 def provision_server(engine: Engine, cloud: Cloud, *, server_id: int, now: Callable[[], datetime]) -> None:
@@ -51,7 +52,7 @@ def provision_server(engine: Engine, cloud: Cloud, *, server_id: int, now: Calla
             work = take_server(session, server_id=server_id, at=now())
         if work is None:
             return
-        found = _call(engine, cloud, work, at=now())
+        found = _call(engine, cloud, work, now=now)
         with transaction(engine) as session:
             if not settle_visit(session, work, found, at=now()):
                 return
@@ -191,7 +192,7 @@ def _adopting(session: Session, server: Server) -> Adopting:
     return Adopting(server.amounts, bureau.code, None if server.project else home)
 
 
-def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:
+def _call(engine: Engine, cloud: Cloud, work: Work, *, now: Callable[[], datetime]) -> Found:
     """Visit the cloud and sort its failures: what is worth another try, and what is not.
 
     Each sort is counted apart: an outage, however long, uses up no patience with what follows it.
@@ -199,7 +200,9 @@ def _call(engine: Engine, cloud: Cloud, work: Work, *, at: datetime) -> Found:
     rule = RULES[work.state]
     try:
         if rule.fenced and work.project_id is None:
-            work = replace(work, project_id=_push(engine, cloud, work, at=at))
+            work = replace(work, project_id=_push(engine, cloud, work, at=now()))
+            if now() >= work.at + VISIT_LASTS:  # another visit may have begun
+                return Found("retry", fault=SLOW, asked=work.asked)
         return rule.visit(cloud, work)
     except QuotaInconsistent as failure:
         return Found("retry", fault=_told(failure), asked=work.asked)

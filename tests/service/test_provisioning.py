@@ -16,12 +16,14 @@ from infra.clock import Clock, city_midnight
 from infra.database import reading, transaction
 from infra.installation import Installation
 from infra.settings import Settings
+from infra.turns import Turns
 from provisioning import tasks
 from provisioning.cloud.observed import PushedLimits
 from provisioning.cloud.simulated import Fault
 from provisioning.errors import QuotaExceeded, ServerState
 from provisioning.models import PushedQuota
 from provisioning.quota import Limits, Resources
+from provisioning.service import servers
 from provisioning.service.fences import list_stale_fences, push_quota
 from provisioning.service.grants import grant_quota
 from provisioning.service.servers import (
@@ -265,6 +267,39 @@ def test_servers_that_begin_together_push_their_bureaus_quota_once(yard: Yard) -
     assert pushed == [yard.project_of(yard.hall.town)]
     assert len(yard.cloud.list_servers()) == 6
     yard.work()
+    yard.check()
+
+
+def test_a_visit_that_lost_its_time_to_a_slow_quota_makes_nothing(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = yard.ask(ONE)
+    server_id = yard.server(asked).id
+    made: list[str] = []
+
+    class Slow:
+        region = REGION
+
+        def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
+            yard.later(seconds=31)
+            monkeypatch.setattr(servers, "PUSHING", Turns())  # as another process has it
+            provision_server(yard.engine, Watched(), server_id=server_id, now=lambda: yard.at)  # type: ignore[arg-type]  # it passes every call on
+            return yard.cloud.set_quota(project_id, limits)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(Watched(), name)
+
+    class Watched:
+        region = REGION
+
+        def __getattr__(self, name: str) -> object:
+            made.extend([name] if name == "create_server" else [])
+            return getattr(yard.cloud, name)
+
+    provision_server(yard.engine, Slow(), server_id=server_id, now=lambda: yard.at)  # type: ignore[arg-type]  # it passes every call on
+    assert made == ["create_server"]
+    yard.work()
+    assert (yard.server(asked).state, len(yard.cloud.list_servers())) == ("active", 1)
     yard.check()
 
 
