@@ -5,7 +5,7 @@ import shutil
 import uuid
 from collections.abc import Mapping
 
-from infra.lab.openstack.place import DOMAIN, HOST, REGION, Place
+from infra.lab.openstack.place import DOMAIN, GUESTS, HOST, REGION, Place
 
 Section = Mapping[str, object]
 QUIET: Section = {"debug": "false"}
@@ -34,6 +34,9 @@ def configure(place: Place) -> None:
     _write(place, "placement", _placement(place))
     _write(place, "glance", _glance(place), file="glance-api.conf")
     _write(place, "nova", _nova(place))
+    if place.vm:
+        (place.etc / "guests").mkdir(exist_ok=True)
+        _write(place, "guests", _guests(place), file="nova.conf")
     _write(place, "cinder", _cinder(place))
     _write(place, "neutron", _neutron(place))
     _write_clouds(place)
@@ -130,10 +133,58 @@ def _nova(place: Place) -> dict[str, Section]:
             "catalog_info": "volumev3::publicURL",
         },
         "conductor": {"workers": 1},
-        "scheduler": {"workers": 1},
+        "scheduler": {"workers": 1, "enable_isolated_aggregate_filtering": "true"},
+        **(_unified(place) if place.unified else {}),
         "oslo_concurrency": _locks(place),
         "vnc": {"enabled": "true", "novncproxy_base_url": place.url("nova", "/vnc_lite.html")},
         "oslo_messaging_notifications": SILENT,
+    }
+
+
+def _guests(place: Place) -> dict[str, Section]:
+    """Of Nova's service for real guests, and of the proxy for their screens."""
+    shared = _nova(place)
+    state = place.data / "guests"
+    return {
+        **shared,
+        "DEFAULT": {
+            **shared["DEFAULT"],
+            "host": GUESTS,
+            "state_path": state,
+            "instances_path": state / "instances",
+            "compute_driver": "qemu_guests.GuestsDriver",
+            "resume_guests_state_on_host_boot": "true",
+        },
+        "libvirt": {
+            "virt_type": "qemu",
+            "connection_uri": f"qemu+unix:///session?socket={place.sockets}/run/libvirt/libvirt-sock",
+            "cpu_mode": "none",
+            "images_type": "raw",
+            "inject_partition": -2,
+            "hw_machine_type": "x86_64=pc",
+        },
+        "vnc": {
+            "enabled": "true",
+            "server_listen": HOST,
+            "novncproxy_host": HOST,
+            "novncproxy_port": place.port("novnc"),
+            "novncproxy_base_url": place.url("novnc", "/vnc_lite.html"),
+        },
+    }
+
+
+def _unified(place: Place) -> dict[str, Section]:
+    """Nova asks Keystone for limits, which a user whose role is of the whole system may read."""
+    user = {key: value for key, value in _user(place, "nova").items() if not key.startswith("project_")}
+    return {
+        "quota": {"driver": "nova.quota.UnifiedLimitsDriver"},
+        "oslo_limit": {
+            **user,
+            "system_scope": "all",
+            "endpoint_service_type": "compute",
+            "endpoint_region_name": REGION,
+            "endpoint_interface": "public",
+        },
     }
 
 

@@ -12,11 +12,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from infra.lab import packages, processes, rabbitmq
 from infra.lab.errors import NotUp
-from infra.lab.openstack import initial, install
+from infra.lab.openstack import guest, guests, initial, install
 from infra.lab.openstack.configuration import configure, make_folders
 from infra.lab.openstack.place import NAME, Place
 from infra.lab.openstack.services import (
@@ -42,23 +43,34 @@ STOP_WITHIN_S = 8
 """In lite mode threads of Nova and Cinder outlive SIGTERM; what they know is in the database."""
 
 
-def up(state: Path | None = None, *, full: bool = False, sizes: Sizes = CITY) -> None:
+def up(
+    state: Path | None = None,
+    *,
+    full: bool = False,
+    sizes: Sizes = CITY,
+    unified: bool = False,
+    vm: bool = False,
+) -> None:
     """Install it if missing, make its state at the first call, start what does not run; return when the
     services behind the APIs have reported too.
+
+    `unified`: Nova takes its limits from Keystone, which has its defaults registered; Nova alone is started
+    anew for that. `vm`: with a host of real guests, in full mode; `NoGuests` where the machine cannot.
     """
     folder = make_engine_folder(NAME, state)
     with locked(folder / "lock"):
         packages.ensure(PACKAGES, log=folder / "install.log", usable=MARIADB.exists() and MEMCACHED.exists())
-        if full:
+        if full or vm:
             rabbitmq.up(state)
-        place = Place(folder, state, full, sizes)
+        place, before = Place(folder, state, full or vm, sizes, unified, vm), Place.of(state)
         who = processes.account(ACCOUNT)
         install.ensure(place, who)
-        if Place.of(state) != place:
-            _stop(place)
+        if vm:
+            guest.ensure(place, who)
+        _end_what_changes(before, place)
         place.keep()
         if not place.golden.exists():
-            _make(place, who)
+            _make(replace(place, unified=False, vm=False), who)
         _start(place, who)
 
 
@@ -78,7 +90,7 @@ def reset(state: Path | None = None) -> None:
     with locked(place.folder / "lock"):
         _stop(place)
         _copy(place.golden, place.data)
-    up(state, full=place.full, sizes=place.sizes)
+    up(state, full=place.full, sizes=place.sizes, unified=place.unified, vm=place.vm)
 
 
 def kill(server: str, state: Path | None = None) -> None:
@@ -107,7 +119,7 @@ def status(state: Path | None = None) -> Status:
     running = [record.pid for record in records if record is not None and record.alive()]
     now: State = "down"
     if running:
-        servers = [*stores(place), *apis(place), *workers(place)]
+        servers = _servers(place)
         ready = all(processes.alive(place.record(one.name)) and one.ready() for one in servers)
         now = "up" if ready else "starting"
     elif not (MARIADB.exists() and MEMCACHED.exists() and place.venv.exists()):
@@ -121,6 +133,31 @@ def status(state: Path | None = None) -> Status:
         user="admin" if running else "",
         password=place.folder / "secrets" / "admin" if running else None,
     )
+
+
+def _servers(place: Place) -> list[Server]:
+    """All of them."""
+    return [*_below(place), *apis(place), *_above(place)]
+
+
+def _below(place: Place) -> list[Server]:
+    return [*stores(place), *guests.below(place)]
+
+
+def _above(place: Place) -> list[Server]:
+    return [*workers(place), *guests.above(place)]
+
+
+def _end_what_changes(before: Place, place: Place) -> None:
+    """Nova alone where only its limits change, the host of real guests alone where only that goes."""
+    if replace(before, unified=place.unified, vm=place.vm) != place:
+        _stop(place)
+        return
+    if before.unified != place.unified:
+        _end_all(list(place.folder.glob("nova*.pid.json")))
+    if not place.vm:
+        _end_all([place.record(name) for name in guests.SERVERS])
+        guests.end_guests(place)
 
 
 def _make(place: Place, who: processes.Account) -> None:
@@ -141,11 +178,11 @@ def _make(place: Place, who: processes.Account) -> None:
 
 
 def _start(place: Place, who: processes.Account) -> None:
-    servers = [*stores(place), *apis(place), *workers(place)]
-    if all(processes.alive(place.record(one.name)) for one in servers):
+    complete = not place.vm or guests.admitted(place).exists()
+    if complete and all(processes.alive(place.record(one.name)) for one in _servers(place)):
         return
     _prepare(place, who)
-    _run(place, stores(place), who)
+    _run(place, _below(place), who)
     initial.follow_transport(place, who)
     _run_all(place, who)
 
@@ -166,8 +203,15 @@ def _run_all(place: Place, who: processes.Account) -> None:
         _catalogue(place, "services", str(plan))
         plan.unlink()
         told.write_text(told_now)
-    _run(place, [keystone, *others, *workers(place)], who)
-    _catalogue(place, "ready", str(place.sizes.computes), str(begun))
+    if place.unified:
+        _run(place, [keystone], who)
+        _catalogue(place, "limits")
+    _run(place, [keystone, *others, *_above(place)], who)
+    _catalogue(place, "ready", str(place.sizes.computes + place.vm), str(begun))
+    if place.vm and not guests.admitted(place).exists():
+        initial.admit_computes(place, who)
+        _catalogue(place, "guests", str(guest.kernel()), str(guest.first_disk()))
+        guests.admitted(place).touch()
 
 
 def _prepare(place: Place, who: processes.Account) -> None:
@@ -177,6 +221,8 @@ def _prepare(place: Place, who: processes.Account) -> None:
             place.refresh_port(name)
     configure(place)
     initial.write_databases(place)
+    if place.vm:
+        guests.prepare(place, who)
     _hand_over(place, who)
 
 
@@ -215,12 +261,16 @@ def _run(place: Place, servers: Sequence[Server], who: processes.Account) -> Non
 def _stop(place: Place) -> None:
     """APIs and workers first, all at once, then the stores."""
     below = [place.record(name) for name in ("mariadb", "memcached")]
-    above = [file for file in place.folder.glob("*.pid.json") if file not in below]
-    with ThreadPoolExecutor(len(above) or 1) as pool:
-        list(pool.map(_end, above))
+    _end_all([file for file in place.folder.glob("*.pid.json") if file not in below])
     for file in below:
         _end(file)
+    guests.end_guests(place)
     _end_orphans(place)
+
+
+def _end_all(records: Sequence[Path]) -> None:
+    with ThreadPoolExecutor(len(records) or 1) as pool:
+        list(pool.map(_end, records))
 
 
 def _end(record: Path) -> None:
