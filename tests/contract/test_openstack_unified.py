@@ -7,7 +7,7 @@ import pytest
 
 from provisioning.cloud.driver import OverQuota
 from provisioning.cloud.observed import Server, ServerStatus
-from provisioning.cloud.openstack import OpenStackCloud
+from provisioning.cloud.openstack import OpenStackCloud, session
 from provisioning.quota import Limits
 from tests.contract import openstack_lab
 from tests.contract.cloud_bench import UNLIMITED, limits
@@ -18,8 +18,11 @@ NOVAS = {"servers", "class:VCPU", "class:MEMORY_MB"}
 
 
 @pytest.fixture
-def small() -> Iterator[openstack_lab.Tested]:
-    """The smaller of the lab's clouds, in this mode."""
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[openstack_lab.Tested]:
+    """The smaller of the clouds, in this mode. Where all else is busy too, the first server of a Nova that
+    was just started takes longer than Siji waits.
+    """
+    monkeypatch.setattr(session, "ANSWER_WITHIN_S", 60)
     with openstack_lab.unified_turn("small") as tested:
         for vcpus in (2, 4):
             tested.cloud.ensure_flavor(name=f"c{vcpus}", vcpus=vcpus, ram_mib=vcpus * 1024, root_gib=20)
@@ -78,7 +81,6 @@ def check_fence(cloud: OpenStackCloud, project_id: str) -> None:
 
     hold(cloud, project_id, UNLIMITED)
     create(cloud, project_id, "three")
-    hold(cloud, project_id, limits(servers=0, vcpus=0, ram_mib=0))
 
 
 def check_drift(small: openstack_lab.Tested, project_id: str) -> None:

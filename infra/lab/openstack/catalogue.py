@@ -157,6 +157,7 @@ def make_guests(cloud: Connection, *, kernel: str, disk: str) -> None:
             kernel_id=parts["kernel"],
             ramdisk_id=parts["ramdisk"],
             os_command_line="console=tty0 console=ttyS0 quiet",
+            os_shutdown_timeout="1",  # its one program hears no power button
             **{f"trait:{TRAIT}": "required"},
         )
 

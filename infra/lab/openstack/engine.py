@@ -10,14 +10,13 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from infra.lab import packages, processes, rabbitmq
 from infra.lab.errors import NotUp
-from infra.lab.openstack import guest, guests, initial, install
+from infra.lab.openstack import ending, guest, guests, initial, install
 from infra.lab.openstack.configuration import configure, make_folders
 from infra.lab.openstack.place import NAME, Place
 from infra.lab.openstack.services import (
@@ -39,8 +38,6 @@ from infra.lab.status import State, Status
 PACKAGES: tuple[str, ...] = ("mariadb-server-core", "memcached")
 ACCOUNT = "siji-lab"
 START_WITHIN_S = 600
-STOP_WITHIN_S = 8
-"""In lite mode threads of Nova and Cinder outlive SIGTERM; what they know is in the database."""
 
 
 def up(
@@ -67,7 +64,7 @@ def up(
         install.ensure(place, who)
         if vm:
             guest.ensure(place, who)
-        _end_what_changes(before, place)
+        ending.what_changes(before, place)
         place.keep()
         if not place.golden.exists():
             _make(replace(place, unified=False, vm=False), who)
@@ -79,7 +76,7 @@ def down(state: Path | None = None) -> None:
     place = Place.of(state)
     if place.folder.exists():
         with locked(place.folder / "lock"):
-            _stop(place)
+            ending.whole(place)
 
 
 def reset(state: Path | None = None) -> None:
@@ -88,7 +85,7 @@ def reset(state: Path | None = None) -> None:
     if not place.golden.exists():
         raise NotUp(engine=NAME, folder=str(place.folder))
     with locked(place.folder / "lock"):
-        _stop(place)
+        ending.whole(place)
         _copy(place.golden, place.data)
     up(state, full=place.full, sizes=place.sizes, unified=place.unified, vm=place.vm)
 
@@ -148,21 +145,9 @@ def _above(place: Place) -> list[Server]:
     return [*workers(place), *guests.above(place)]
 
 
-def _end_what_changes(before: Place, place: Place) -> None:
-    """Nova alone where only its limits change, the host of real guests alone where only that goes."""
-    if replace(before, unified=place.unified, vm=place.vm) != place:
-        _stop(place)
-        return
-    if before.unified != place.unified:
-        _end_all(list(place.folder.glob("nova*.pid.json")))
-    if not place.vm:
-        _end_all([place.record(name) for name in guests.SERVERS])
-        guests.end_guests(place)
-
-
 def _make(place: Place, who: processes.Account) -> None:
     """The state of a new cloud and a copy of it; an interrupted attempt is begun again."""
-    _stop(place)
+    ending.whole(place)
     shutil.rmtree(place.data, ignore_errors=True)
     _prepare(place, who)
     make_folders(place)
@@ -173,7 +158,7 @@ def _make(place: Place, who: processes.Account) -> None:
     _run_all(place, who)
     _catalogue(place, "lasting", str(place.sizes.public_addresses))
     initial.admit_computes(place, who)
-    _stop(place)
+    ending.whole(place)
     _copy(place.data, place.golden)
 
 
@@ -237,7 +222,7 @@ def _hand_over(place: Place, who: processes.Account) -> None:
 def _run(place: Place, servers: Sequence[Server], who: processes.Account) -> None:
     """Start those that do not run, all at once, and wait for each."""
     if not any(processes.alive(file) for file in place.folder.glob("*.pid.json")):
-        _end_orphans(place)
+        ending.orphans(place)
     for one in servers:
         if not processes.alive(place.record(one.name)):
             processes.start(
@@ -256,30 +241,6 @@ def _run(place: Place, servers: Sequence[Server], who: processes.Account) -> Non
             log=place.logs / f"{one.name}.log",
             within_s=START_WITHIN_S,
         )
-
-
-def _stop(place: Place) -> None:
-    """APIs and workers first, all at once, then the stores."""
-    below = [place.record(name) for name in ("mariadb", "memcached")]
-    _end_all([file for file in place.folder.glob("*.pid.json") if file not in below])
-    for file in below:
-        _end(file)
-    guests.end_guests(place)
-    _end_orphans(place)
-
-
-def _end_all(records: Sequence[Path]) -> None:
-    with ThreadPoolExecutor(len(records) or 1) as pool:
-        list(pool.map(_end, records))
-
-
-def _end(record: Path) -> None:
-    processes.stop(record, politely=signal.SIGTERM, within_s=STOP_WITHIN_S)
-
-
-def _end_orphans(place: Place) -> None:
-    for folder in (place.run, place.data):
-        processes.end_orphans(folder, place.python.resolve().name, MARIADB.name, MEMCACHED.name)
 
 
 def _copy(source: Path, target: Path) -> None:

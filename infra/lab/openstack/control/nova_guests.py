@@ -1,10 +1,12 @@
 """The one compute host with real guests, as a process beside the rest of Nova; arguments as nova-compute's.
 
-What Nova would do as root it does as the lab's account, which is whom libvirt and QEMU run as.
+What Nova would do as root it does as the lab's account, as which libvirt and QEMU run. So this process opens
+guests' consoles itself, and the first becomes its terminal: that guest's end is told it by SIGHUP.
 """
 
 import os
 import shlex
+import signal
 import sys
 import threading
 
@@ -17,6 +19,7 @@ from nova.conf import CONF
 from oslo_log import log
 from oslo_privsep import priv_context
 
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
 config.parse_args(sys.argv)
 log.setup(CONF, "nova")
 priv_context.init(root_helper=shlex.split(utils.get_root_helper()))
