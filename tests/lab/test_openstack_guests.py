@@ -61,11 +61,17 @@ def project_id(cloud: OpenStackCloud) -> str:
     return found
 
 
-def create(cloud: OpenStackCloud, project_id: str, name: str, image: str) -> Server:
+def create(
+    cloud: OpenStackCloud,
+    project_id: str,
+    name: str,
+    image: str,
+    status: ServerStatus = ServerStatus.active,
+) -> Server:
     made = cloud.create_server(
         tag=name, project_id=project_id, name=name, flavor="g1", image=image, zone=ZONE.name
     )
-    return until(cloud, made.id, ServerStatus.active)
+    return until(cloud, made.id, status)
 
 
 def until(cloud: OpenStackCloud, server_id: str, status: ServerStatus) -> Server:
@@ -103,9 +109,15 @@ def emulators(lab: Path) -> list[int]:
 @pytest.mark.browser
 def test_life_of_a_guest(lab: Path, admin: Connection, cloud: OpenStackCloud, project_id: str) -> None:
     """One test, since to make a cloud takes minutes."""
+    pretended = [one for one in admin.compute.services(binary="nova-compute") if one.host != GUESTS]
+    for one in pretended:
+        admin.compute.disable_service(one)
+    nowhere = create(cloud, project_id, "pretended", "Debian-12", ServerStatus.error)
+    assert "No valid host was found" in str(nowhere.fault)
+    for one in pretended:
+        admin.compute.enable_service(one)
     server = create(cloud, project_id, "real", IMAGE)
     assert server.host == GUESTS
-    assert create(cloud, project_id, "pretended", "Debian-12").host != GUESTS
     wait_for_line(admin, server.id)
     [pid] = emulators(lab)
     if os.geteuid() == 0:
