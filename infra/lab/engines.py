@@ -6,6 +6,7 @@ from pathlib import Path
 from infra.lab import chromium, packages, postgres, rabbitmq
 from infra.lab.errors import UnknownEngine
 from infra.lab.openstack import engine as openstack
+from infra.lab.openstack import guest
 from infra.lab.state import make_engine_folder
 from infra.lab.status import Engine, Status
 
@@ -18,14 +19,21 @@ ENGINES: dict[str, Engine] = {
 
 
 def up(
-    names: Sequence[str], *, tell: Callable[[str], None], state: Path | None = None, full: bool = False
+    names: Sequence[str],
+    *,
+    tell: Callable[[str], None],
+    state: Path | None = None,
+    full: bool = False,
+    unified: bool = False,
+    vm: bool = False,
 ) -> None:
     """Install what is missing for all of `names`, then start them in order; `tell` hears of each step.
 
-    `full`: OpenStack with a process for every service.
+    `full`, `unified`, `vm`: how OpenStack is started (`openstack.engine.up`).
     """
     chosen = _chosen(names)
-    wanted = packages.missing([name for engine in chosen.values() for name in engine.PACKAGES])
+    needed = [name for engine in chosen.values() for name in engine.PACKAGES]
+    wanted = packages.missing([*needed, *(guest.PACKAGES if vm else ())])
     if wanted and packages.obstacle() is None:
         log = make_engine_folder("packages", state) / "install.log"
         tell(f"installing {' '.join(wanted)} (log: {log})")
@@ -33,7 +41,7 @@ def up(
     for name, engine in chosen.items():
         tell(f"{name}: starting")
         if engine is openstack:
-            openstack.up(state, full=full)
+            openstack.up(state, full=full, unified=unified, vm=vm)
         else:
             engine.up(state)
         tell(f"{name}: {engine.status(state).state}")

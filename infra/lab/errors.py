@@ -30,6 +30,15 @@ class NoPython(SijiError):
     en = "The lab's servers run as an unprivileged user, who can run no Python 3.11 or later; tried: {tried}"
 
 
+class NoGuests(SijiError):
+    """Real guests cannot run on this machine."""
+
+    kind = Kind.unavailable
+    code = "lab_no_guests"
+    zh = "本机不能运行实验环境的真实客户机：{reason_zh}"
+    en = "This machine cannot run the lab's real guests: {reason_en}"
+
+
 class CommandFailed(SijiError):
     """A preparing command of an engine (initdb, rabbitmqctl) did not succeed."""
 

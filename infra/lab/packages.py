@@ -20,6 +20,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_SAVED = Path("/usr/sbin/policy-rc.d.before-siji-lab")
 POLICY_TEXT = "#!/bin/sh\n# siji lab: no service starts while packages are installed\nexit 101\n"
 NO_DEFAULT_CLUSTER = Path("/etc/postgresql-common/createcluster.d/siji-lab.conf")
+NO_DEBIAN = "本机不是 Debian 系统，无法自动安装", "this is no Debian system, where it could install them"
 ATTEMPTS = 3
 
 
@@ -59,6 +60,40 @@ def ensure(names: Sequence[str], *, log: Path, usable: bool = False) -> None:
         raise PackagesMissing(packages=" ".join(wanted), reason_zh=reason_zh, reason_en=reason_en)
 
 
+def unpack(names: Sequence[str], folder: Path, *, log: Path) -> None:
+    """Put what the packages hold below `folder` and install nothing; whoever we are may. `log` as above.
+
+    `PackagesMissing` where there is no apt-get, `InstallFailed`.
+    """
+    if shutil.which("apt-get") is None:
+        reason_zh, reason_en = NO_DEBIAN
+        raise PackagesMissing(packages=" ".join(names), reason_zh=reason_zh, reason_en=reason_en)
+    folder.mkdir(parents=True)
+    with log.open("a") as output:
+        done = _run(_apt("download", *names), output, cwd=folder)
+        if not done and os.geteuid() == 0:  # its lists may be old
+            done = _run(_apt("update"), output) and _run(_apt("download", *names), output, cwd=folder)
+        files = list(folder.glob("*.deb"))
+        done = done and all(
+            _run(["/usr/bin/dpkg-deb", "-x", str(file), str(folder)], output) for file in files
+        )
+    if not done:
+        raise InstallFailed(packages=" ".join(names), log=str(log), tail=end_of(log))
+    for file in files:
+        file.unlink()
+
+
+def dependencies(name: str) -> list[str]:
+    """What a package depends on; empty where apt does not know it."""
+    if shutil.which("apt-cache") is None:
+        return []
+    told = subprocess.run(
+        ["/usr/bin/apt-cache", "depends", name], capture_output=True, text=True, check=False
+    )
+    lines = [line.split() for line in told.stdout.splitlines()]
+    return [words[1] for words in lines if words[0] == "Depends:"]
+
+
 def end_of(log: Path, lines: int = 15) -> str:
     """The last lines of a log, for an error message; empty if there is none."""
     if not log.exists():
@@ -69,7 +104,7 @@ def end_of(log: Path, lines: int = 15) -> str:
 def obstacle() -> tuple[str, str] | None:
     """Why nothing can be installed here, in Chinese and English, or None."""
     if shutil.which("apt-get") is None:
-        return "本机不是 Debian 系统，无法自动安装", "this is no Debian system, where it could install them"
+        return NO_DEBIAN
     if os.geteuid() != 0:
         return "当前用户不是 root，无法自动安装", "only root may install them"
     return None
@@ -93,10 +128,12 @@ def _apt(*arguments: str) -> list[str]:
     return ["/usr/bin/apt-get", *(part for option in options for part in ("-o", option)), *arguments]
 
 
-def _run(command: Sequence[str], output: IO[str]) -> bool:
+def _run(command: Sequence[str], output: IO[str], *, cwd: Path | None = None) -> bool:
     """Run with the caller's environment (proxies, say) and no questions; whether it succeeded."""
     quietly = ["/usr/bin/env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", *command]
-    done = subprocess.run(quietly, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
+    done = subprocess.run(
+        quietly, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+    )
     return done.returncode == 0
 
 

@@ -26,12 +26,29 @@ def up(
             "OpenStack: every service a process of its own, over RabbitMQ.",
         ),
     ] = False,
+    unified: Annotated[
+        bool,
+        typer.Option(
+            "--unified",
+            help="OpenStack：Nova 的限额取自 Keystone（统一限额） · "
+            "OpenStack: Nova takes its limits from Keystone (unified limits).",
+        ),
+    ] = False,
+    vm: Annotated[
+        bool,
+        typer.Option(
+            "--vm",
+            help="OpenStack：另加一台主机，其客户机由 QEMU 软件模拟真实运行（含 --full） · "
+            "OpenStack: with a host whose guests really run, emulated by QEMU (implies --full).",
+        ),
+    ] = False,
 ) -> None:
     """启动引擎 · Install what is missing (as root, on Debian) and start the named engines."""
-    if full and "openstack" not in names:
-        raise typer.BadParameter("--full 只用于 openstack · --full is for openstack alone")
+    for option, given in (("--full", full), ("--unified", unified), ("--vm", vm)):
+        if given and "openstack" not in names:
+            raise typer.BadParameter(f"{option} 只用于 openstack · {option} is for openstack alone")
     try:
-        engines.up(names, tell=lambda step: typer.echo(step, err=True), full=full)
+        engines.up(names, tell=lambda step: typer.echo(step, err=True), full=full, unified=unified, vm=vm)
     except SijiError as error:
         raise _refused(error) from error
 

@@ -114,6 +114,18 @@ def turn(name: str) -> Iterator[Tested]:
         tested.clear()
 
 
+@contextmanager
+def unified_turn(name: str) -> Iterator[Tested]:
+    """The same, with a Nova that takes its limits from Keystone meanwhile."""
+    with turn(name) as tested:
+        try:
+            engine.up(tested.state, sizes=CLOUDS[name], unified=True)
+            yield tested
+            tested.clear()
+        finally:
+            engine.up(tested.state, sizes=CLOUDS[name])
+
+
 @cache
 def _tested(name: str) -> Tested:
     """Started, connected and emptied once in a process."""

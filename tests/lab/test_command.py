@@ -46,8 +46,9 @@ def test_an_unknown_engine_is_refused_in_both_languages(command: str) -> None:
     assert "no engine oracle; there are: postgres, rabbitmq, chromium" in answer.stderr
 
 
-def test_full_is_for_openstack_alone() -> None:
-    answer = CliRunner().invoke(app, ["up", "postgres", "--full"])
+@pytest.mark.parametrize("option", ["--full", "--unified", "--vm"])
+def test_how_openstack_is_started_is_for_openstack_alone(option: str) -> None:
+    answer = CliRunner().invoke(app, ["up", "postgres", option])
     assert answer.exit_code == 2
     assert "openstack" in answer.stderr
     assert "\tdown\t" in CliRunner().invoke(app, ["status", "postgres"]).stdout

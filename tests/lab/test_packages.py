@@ -61,6 +61,19 @@ def test_programs_that_came_by_another_way_will_do(monkeypatch: pytest.MonkeyPat
     packages.ensure([ABSENT], log=tmp_path / "log", usable=True)
 
 
+def test_on_another_system_nothing_is_unpacked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("shutil.which", lambda _program: None)
+    with pytest.raises(PackagesMissing, match=f"no Debian.*{ABSENT}"):
+        packages.unpack([ABSENT], tmp_path / "unpacked", log=tmp_path / "log")
+    assert packages.dependencies(ABSENT) == []
+
+
+def test_what_cannot_be_fetched_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(InstallFailed, match=ABSENT):
+        packages.unpack([ABSENT], tmp_path / "unpacked", log=tmp_path / "log")
+
+
 @pytest.mark.parametrize("policy", [None, "#!/bin/sh\nexit 0\n"])
 def test_services_are_blocked_while_installing_and_never_after(
     machine: Path, monkeypatch: pytest.MonkeyPatch, policy: str | None

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.command import Command
 from selenium.webdriver.support.wait import WebDriverWait
 
 from infra.installation import Installation
-from infra.lab import chromium
+from tests import browsing
 from tests.portal.cloud import SYSTEM, build, open_cloud
 from tests.portal.commands import HANGS_AFTER_S, Listening
 from tests.portal.conftest import Api, portal_over
@@ -37,18 +36,9 @@ LOWEST_TOP = 110
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
-    """Chromium of the lab, headless; root needs it without its sandbox."""
-    chromium.up()
-    program, driver = chromium.programs()
-    options = ChromeOptions()
-    options.binary_location = str(program)
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = Chrome(options=options, service=Service(str(driver)))
-    opened.set_page_load_timeout(300)
-    yield opened
-    opened.quit()
+    """One for all of these tests."""
+    with browsing.opened() as found:
+        yield found
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -2,22 +2,25 @@
 
 Runs as a process of its own (`python -m`), as the SDK takes a second to import:
     catalogue CLOUDS services PLAN     once Keystone answers; PLAN is a file of JSON: users, passwords, urls
+    catalogue CLOUDS limits            Nova's limits in Keystone, for its user to read
     catalogue CLOUDS ready COMPUTES SINCE  until all services have reported after SINCE, seconds of the epoch
+    catalogue CLOUDS guests KERNEL DISK    an image to boot on the host with real guests, and on no other
     catalogue CLOUDS lasting ADDRESSES  a volume type, a network of so many public addresses, images to boot
 """
 
 import json
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from openstack import exceptions
+from openstack import exceptions as sdk
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
-from infra.lab.openstack.place import REGION
+from infra.lab.openstack.place import GUESTS, REGION
 from infra.lab.openstack.sizes import PUBLIC_CIDR, PUBLIC_FIRST
 
 SERVICES = {
@@ -32,6 +35,10 @@ BEHIND = {"nova-conductor", "nova-scheduler", "cinder-scheduler", "cinder-volume
 READY_WITHIN_S = 300
 IMAGES = {"Debian-12": 10, "openEuler-24.03-LTS": 20, "Kylin-Server-V10-SP3": 40}
 """And how many GiB of root disk each wants at least."""
+GUEST_IMAGE = "siji-lab-guest"
+TRAIT = "CUSTOM_SIJI_LAB_GUESTS"
+LIMITS = {"servers": 10, "class:VCPU": 20, "class:MEMORY_MB": 51_200}
+"""As many as Nova's own quota is, where none is set."""
 
 
 def tell_services(cloud: Connection, plan: dict[str, Any]) -> None:
@@ -63,8 +70,8 @@ def tell_services(cloud: Connection, plan: dict[str, Any]) -> None:
 
 
 def wait_ready(cloud: Connection, *, computes: int, since: float) -> None:
-    """Until every service behind the APIs has reported after `since`: one that is dead reads 'up' a minute
-    long.
+    """Until every service behind the APIs has reported after `since` (one that is dead reads 'up' a minute
+    long), and Placement knows the hosts.
     """
     deadline = time.monotonic() + READY_WITHIN_S
     while True:
@@ -73,13 +80,28 @@ def wait_ready(cloud: Connection, *, computes: int, since: float) -> None:
                 *_reported(cloud.compute.services(), since),
                 *_reported(cloud.block_storage.services(), since),
             ]
-        except exceptions.SDKException as error:
-            up = [str(error)]
-        if up.count("nova-compute") >= computes and set(up) >= BEHIND:
+            hosts = len(list(cloud.placement.resource_providers()))
+        except sdk.SDKException as error:
+            up, hosts = [str(error)], 0
+        if min(hosts, up.count("nova-compute")) >= computes and set(up) >= BEHIND:
             return
         if time.monotonic() > deadline:
             raise SystemExit(f"not all services reported within {READY_WITHIN_S} s, only: {sorted(up)}")
         time.sleep(0.2)
+
+
+def register_limits(cloud: Connection) -> None:
+    """Of Nova, as unified limits want it."""
+    identity: Any = cloud.identity
+    reader = identity.find_role("reader", ignore_missing=False)
+    identity.assign_system_role_to_user(identity.find_user("nova", ignore_missing=False), reader, "all")
+    [nova] = identity.services(type=SERVICES["nova"])
+    there = {one.resource_name for one in identity.registered_limits(service_id=nova.id, region_id=REGION)}
+    for name, bound in LIMITS.items():
+        if name not in there:
+            identity.create_registered_limit(
+                service_id=nova.id, region_id=REGION, resource_name=name, default_limit=bound
+            )
 
 
 def make_lasting(cloud: Connection, *, addresses: int) -> None:
@@ -108,6 +130,45 @@ def make_lasting(cloud: Connection, *, addresses: int) -> None:
             )
 
 
+def make_guests(cloud: Connection, *, kernel: str, disk: str) -> None:
+    """Let the host with real guests take servers of one image, and no others; that image no other host."""
+    compute, placement = cloud.compute, cloud.placement
+    [host] = placement.resource_providers(name=GUESTS)
+    placement.create_trait(TRAIT)
+    while TRAIT not in (held := placement.get_resource_provider_trait(host)).traits:
+        with suppress(sdk.ConflictException):  # Nova's service wrote meanwhile
+            placement.set_resource_provider_trait(held, traits=[*held.traits, TRAIT])
+    group = next((one for one in compute.aggregates() if one.name == GUESTS), None)
+    group = group or compute.create_aggregate(name=GUESTS)
+    if GUESTS not in (group.hosts or ()):
+        compute.add_host_to_aggregate(group, GUESTS)
+    compute.set_aggregate_metadata(group, {f"trait:{TRAIT}": "required"})
+    if cloud.image.find_image(GUEST_IMAGE) is None:
+        parts = {
+            name: _upload(cloud, f"{GUEST_IMAGE} {name}", kind, "community", data=Path(file).read_bytes())
+            for name, kind, file in (("kernel", "aki", kernel), ("ramdisk", "ari", disk))
+        }
+        _upload(
+            cloud,
+            GUEST_IMAGE,
+            "ami",
+            "public",
+            data=bytes(2**20),
+            kernel_id=parts["kernel"],
+            ramdisk_id=parts["ramdisk"],
+            os_command_line="console=tty0 console=ttyS0 quiet",
+            os_shutdown_timeout="1",  # its one program hears no power button
+            **{f"trait:{TRAIT}": "required"},
+        )
+
+
+def _upload(cloud: Connection, name: str, kind: str, visibility: str, **more: Any) -> str:
+    made = cloud.image.create_image(
+        name, container_format=kind, disk_format=kind, visibility=visibility, wait=True, **more
+    )
+    return str(made.id)
+
+
 def _reported(services: Any, since: float) -> list[str]:
     return [
         one.binary
@@ -126,6 +187,10 @@ def main(clouds: str, verb: str, *words: str) -> None:
     cloud = Connection(config=configured.get_one("lab"))
     if verb == "services":
         tell_services(cloud, json.loads(Path(words[0]).read_text()))
+    elif verb == "limits":
+        register_limits(cloud)
+    elif verb == "guests":
+        make_guests(cloud, kernel=words[0], disk=words[1])
     elif verb == "ready":
         wait_ready(cloud, computes=int(words[0]), since=float(words[1]))
     else:

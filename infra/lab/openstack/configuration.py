@@ -5,14 +5,11 @@ import shutil
 import uuid
 from collections.abc import Mapping
 
+from infra.lab.openstack import nova
 from infra.lab.openstack.place import DOMAIN, HOST, REGION, Place
+from infra.lab.openstack.sections import QUIET, REPORT_S, SILENT, Section, locks, memcached, token, user
 
-Section = Mapping[str, object]
-QUIET: Section = {"debug": "false"}
-SILENT: Section = {"driver": "noop"}
 TOKEN_S = 86_400
-REPORT_S = 3
-"""Compute and storage report so often that they live, so that a start is seen soon."""
 COPIED = {
     "glance/glance-api-paste.ini": "glance/glance-api-paste.ini",
     "nova/api-paste.ini": "nova/api-paste.ini",
@@ -33,7 +30,10 @@ def configure(place: Place) -> None:
     _write(place, "keystone", _keystone(place))
     _write(place, "placement", _placement(place))
     _write(place, "glance", _glance(place), file="glance-api.conf")
-    _write(place, "nova", _nova(place))
+    _write(place, "nova", nova.nova(place))
+    if place.vm:
+        (place.etc / "guests").mkdir(exist_ok=True)
+        _write(place, "guests", nova.guests(place), file="nova.conf")
     _write(place, "cinder", _cinder(place))
     _write(place, "neutron", _neutron(place))
     _write_clouds(place)
@@ -58,7 +58,7 @@ def _keystone(place: Place) -> dict[str, Section]:
         "cache": {
             "enabled": "true",
             "backend": "dogpile.cache.pymemcache",
-            "memcache_servers": _memcached(place),
+            "memcache_servers": memcached(place),
         },
         "oslo_messaging_notifications": SILENT,
     }
@@ -69,7 +69,7 @@ def _placement(place: Place) -> dict[str, Section]:
         "DEFAULT": QUIET,
         "placement_database": {"connection": place.database_url("placement")},
         "api": {"auth_strategy": "keystone"},
-        "keystone_authtoken": _token(place, "placement"),
+        "keystone_authtoken": token(place, "placement"),
     }
 
 
@@ -82,57 +82,12 @@ def _glance(place: Place) -> dict[str, Section]:
         "fs": {"filesystem_store_datadir": store / "images"},
         "os_glance_staging_store": {"filesystem_store_datadir": store / "staging"},
         "os_glance_tasks_store": {"filesystem_store_datadir": store / "tasks"},
-        "keystone_authtoken": _token(place, "glance"),
+        "keystone_authtoken": token(place, "glance"),
         "paste_deploy": {
             "flavor": "keystone",
             "config_file": place.etc / "glance" / "glance-api-paste.ini",
         },
-        "oslo_concurrency": _locks(place),
-        "oslo_messaging_notifications": SILENT,
-    }
-
-
-def _nova(place: Place) -> dict[str, Section]:
-    return {
-        "DEFAULT": {
-            **QUIET,
-            "transport_url": place.transport_url(),
-            "my_ip": HOST,
-            "host": "compute-1",
-            "state_path": place.data / "nova",
-            "compute_driver": "lasting.LastingDriver",
-            "vif_plugging_is_fatal": "false",
-            "vif_plugging_timeout": 0,
-            "max_concurrent_builds": 20,
-            "initial_cpu_allocation_ratio": place.sizes.host_ratio,
-            "sync_power_state_interval": -1,
-            "report_interval": REPORT_S,
-            "graceful_shutdown_timeout": 6,
-            "manager_shutdown_timeout": 5,
-        },
-        "lab": {
-            "computes": place.sizes.computes,
-            "vcpus": place.sizes.host_vcpus,
-            "ram_mib": place.sizes.host_ram_mib,
-            "disk_gib": place.sizes.host_disk_gib,
-        },
-        "api": {"auth_strategy": "keystone"},
-        "api_database": {"connection": place.database_url("nova_api")},
-        "database": {"connection": place.database_url("nova_cell1")},
-        "keystone_authtoken": _token(place, "nova"),
-        "service_user": {**_user(place, "nova"), "send_service_user_token": "true"},
-        "placement": _user(place, "nova"),
-        "neutron": _user(place, "nova"),
-        "glance": _user(place, "nova"),
-        "cinder": {
-            **{key: value for key, value in _user(place, "nova").items() if key != "region_name"},
-            "os_region_name": REGION,
-            "catalog_info": "volumev3::publicURL",
-        },
-        "conductor": {"workers": 1},
-        "scheduler": {"workers": 1},
-        "oslo_concurrency": _locks(place),
-        "vnc": {"enabled": "true", "novncproxy_base_url": place.url("nova", "/vnc_lite.html")},
+        "oslo_concurrency": locks(place),
         "oslo_messaging_notifications": SILENT,
     }
 
@@ -163,10 +118,10 @@ def _cinder(place: Place) -> dict[str, Section]:
             "image_volume_cache_enabled": "false",
         },
         "database": {"connection": place.database_url("cinder")},
-        "keystone_authtoken": _token(place, "cinder"),
-        "service_user": {**_user(place, "cinder"), "send_service_user_token": "true"},
-        "nova": {**_user(place, "cinder"), "interface": "public"},
-        "oslo_concurrency": _locks(place),
+        "keystone_authtoken": token(place, "cinder"),
+        "service_user": {**user(place, "cinder"), "send_service_user_token": "true"},
+        "nova": {**user(place, "cinder"), "interface": "public"},
+        "oslo_concurrency": locks(place),
         "oslo_messaging_notifications": SILENT,
     }
 
@@ -188,8 +143,8 @@ def _neutron(place: Place) -> dict[str, Section]:
             "notify_nova_on_port_data_changes": "false",
         },
         "database": {"connection": place.database_url("neutron")},
-        "keystone_authtoken": _token(place, "neutron"),
-        "nova": _user(place, "nova"),
+        "keystone_authtoken": token(place, "neutron"),
+        "nova": user(place, "nova"),
         "ml2": {
             "type_drivers": "local,vxlan",
             "tenant_network_types": "vxlan",
@@ -197,40 +152,9 @@ def _neutron(place: Place) -> dict[str, Section]:
             "extension_drivers": "",
         },
         "ml2_type_vxlan": {"vni_ranges": "1:4000"},
-        "oslo_concurrency": _locks(place),
+        "oslo_concurrency": locks(place),
         "oslo_messaging_notifications": SILENT,
     }
-
-
-def _user(place: Place, name: str) -> dict[str, object]:
-    return {
-        "auth_type": "password",
-        "auth_url": place.url("keystone", "/v3"),
-        "username": name,
-        "password": place.secret(name),
-        "project_name": "service",
-        "user_domain_name": DOMAIN,
-        "project_domain_name": DOMAIN,
-        "region_name": REGION,
-    }
-
-
-def _token(place: Place, name: str) -> Section:
-    return {
-        **_user(place, name),
-        "www_authenticate_uri": place.url("keystone"),
-        "memcached_servers": _memcached(place),
-        "service_token_roles": "service",
-        "service_token_roles_required": "true",
-    }
-
-
-def _memcached(place: Place) -> str:
-    return f"{HOST}:{place.port('memcached')}"
-
-
-def _locks(place: Place) -> Section:
-    return {"lock_path": place.run / "locks"}
 
 
 def _write(place: Place, service: str, sections: Mapping[str, Section], *, file: str | None = None) -> None:

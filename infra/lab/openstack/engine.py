@@ -10,13 +10,13 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from infra.lab import packages, processes, rabbitmq
 from infra.lab.errors import NotUp
-from infra.lab.openstack import initial, install
+from infra.lab.openstack import ending, guest, guests, initial, install
 from infra.lab.openstack.configuration import configure, make_folders
 from infra.lab.openstack.place import NAME, Place
 from infra.lab.openstack.services import (
@@ -38,27 +38,36 @@ from infra.lab.status import State, Status
 PACKAGES: tuple[str, ...] = ("mariadb-server-core", "memcached")
 ACCOUNT = "siji-lab"
 START_WITHIN_S = 600
-STOP_WITHIN_S = 8
-"""In lite mode threads of Nova and Cinder outlive SIGTERM; what they know is in the database."""
 
 
-def up(state: Path | None = None, *, full: bool = False, sizes: Sizes = CITY) -> None:
+def up(
+    state: Path | None = None,
+    *,
+    full: bool = False,
+    sizes: Sizes = CITY,
+    unified: bool = False,
+    vm: bool = False,
+) -> None:
     """Install it if missing, make its state at the first call, start what does not run; return when the
     services behind the APIs have reported too.
+
+    `unified`: Nova takes its limits from Keystone, which has its defaults registered; Nova alone is started
+    anew for that. `vm`: with a host of real guests, in full mode; `NoGuests` where the machine cannot.
     """
     folder = make_engine_folder(NAME, state)
     with locked(folder / "lock"):
         packages.ensure(PACKAGES, log=folder / "install.log", usable=MARIADB.exists() and MEMCACHED.exists())
-        if full:
+        if full or vm:
             rabbitmq.up(state)
-        place = Place(folder, state, full, sizes)
+        place, before = Place(folder, state, full or vm, sizes, unified, vm), Place.of(state)
         who = processes.account(ACCOUNT)
         install.ensure(place, who)
-        if Place.of(state) != place:
-            _stop(place)
+        if vm:
+            guest.ensure(place, who)
+        ending.what_changes(before, place)
         place.keep()
         if not place.golden.exists():
-            _make(place, who)
+            _make(replace(place, unified=False, vm=False), who)
         _start(place, who)
 
 
@@ -67,7 +76,7 @@ def down(state: Path | None = None) -> None:
     place = Place.of(state)
     if place.folder.exists():
         with locked(place.folder / "lock"):
-            _stop(place)
+            ending.whole(place)
 
 
 def reset(state: Path | None = None) -> None:
@@ -76,9 +85,9 @@ def reset(state: Path | None = None) -> None:
     if not place.golden.exists():
         raise NotUp(engine=NAME, folder=str(place.folder))
     with locked(place.folder / "lock"):
-        _stop(place)
+        ending.whole(place)
         _copy(place.golden, place.data)
-    up(state, full=place.full, sizes=place.sizes)
+    up(state, full=place.full, sizes=place.sizes, unified=place.unified, vm=place.vm)
 
 
 def kill(server: str, state: Path | None = None) -> None:
@@ -107,7 +116,7 @@ def status(state: Path | None = None) -> Status:
     running = [record.pid for record in records if record is not None and record.alive()]
     now: State = "down"
     if running:
-        servers = [*stores(place), *apis(place), *workers(place)]
+        servers = _servers(place)
         ready = all(processes.alive(place.record(one.name)) and one.ready() for one in servers)
         now = "up" if ready else "starting"
     elif not (MARIADB.exists() and MEMCACHED.exists() and place.venv.exists()):
@@ -123,9 +132,22 @@ def status(state: Path | None = None) -> Status:
     )
 
 
+def _servers(place: Place) -> list[Server]:
+    """All of them."""
+    return [*_below(place), *apis(place), *_above(place)]
+
+
+def _below(place: Place) -> list[Server]:
+    return [*stores(place), *guests.below(place)]
+
+
+def _above(place: Place) -> list[Server]:
+    return [*workers(place), *guests.above(place)]
+
+
 def _make(place: Place, who: processes.Account) -> None:
     """The state of a new cloud and a copy of it; an interrupted attempt is begun again."""
-    _stop(place)
+    ending.whole(place)
     shutil.rmtree(place.data, ignore_errors=True)
     _prepare(place, who)
     make_folders(place)
@@ -136,16 +158,16 @@ def _make(place: Place, who: processes.Account) -> None:
     _run_all(place, who)
     _catalogue(place, "lasting", str(place.sizes.public_addresses))
     initial.admit_computes(place, who)
-    _stop(place)
+    ending.whole(place)
     _copy(place.data, place.golden)
 
 
 def _start(place: Place, who: processes.Account) -> None:
-    servers = [*stores(place), *apis(place), *workers(place)]
-    if all(processes.alive(place.record(one.name)) for one in servers):
+    complete = not place.vm or guests.admitted(place).exists()
+    if complete and all(processes.alive(place.record(one.name)) for one in _servers(place)):
         return
     _prepare(place, who)
-    _run(place, stores(place), who)
+    _run(place, _below(place), who)
     initial.follow_transport(place, who)
     _run_all(place, who)
 
@@ -166,8 +188,15 @@ def _run_all(place: Place, who: processes.Account) -> None:
         _catalogue(place, "services", str(plan))
         plan.unlink()
         told.write_text(told_now)
-    _run(place, [keystone, *others, *workers(place)], who)
-    _catalogue(place, "ready", str(place.sizes.computes), str(begun))
+    if place.unified:
+        _run(place, [keystone], who)
+        _catalogue(place, "limits")
+    _run(place, [keystone, *others, *_above(place)], who)
+    _catalogue(place, "ready", str(place.sizes.computes + place.vm), str(begun))
+    if place.vm and not guests.admitted(place).exists():
+        initial.admit_computes(place, who)
+        _catalogue(place, "guests", str(guest.kernel()), str(guest.first_disk()))
+        guests.admitted(place).touch()
 
 
 def _prepare(place: Place, who: processes.Account) -> None:
@@ -177,6 +206,8 @@ def _prepare(place: Place, who: processes.Account) -> None:
             place.refresh_port(name)
     configure(place)
     initial.write_databases(place)
+    if place.vm:
+        guests.prepare(place, who)
     _hand_over(place, who)
 
 
@@ -191,7 +222,7 @@ def _hand_over(place: Place, who: processes.Account) -> None:
 def _run(place: Place, servers: Sequence[Server], who: processes.Account) -> None:
     """Start those that do not run, all at once, and wait for each."""
     if not any(processes.alive(file) for file in place.folder.glob("*.pid.json")):
-        _end_orphans(place)
+        ending.orphans(place)
     for one in servers:
         if not processes.alive(place.record(one.name)):
             processes.start(
@@ -210,26 +241,6 @@ def _run(place: Place, servers: Sequence[Server], who: processes.Account) -> Non
             log=place.logs / f"{one.name}.log",
             within_s=START_WITHIN_S,
         )
-
-
-def _stop(place: Place) -> None:
-    """APIs and workers first, all at once, then the stores."""
-    below = [place.record(name) for name in ("mariadb", "memcached")]
-    above = [file for file in place.folder.glob("*.pid.json") if file not in below]
-    with ThreadPoolExecutor(len(above) or 1) as pool:
-        list(pool.map(_end, above))
-    for file in below:
-        _end(file)
-    _end_orphans(place)
-
-
-def _end(record: Path) -> None:
-    processes.stop(record, politely=signal.SIGTERM, within_s=STOP_WITHIN_S)
-
-
-def _end_orphans(place: Place) -> None:
-    for folder in (place.run, place.data):
-        processes.end_orphans(folder, place.python.resolve().name, MARIADB.name, MEMCACHED.name)
 
 
 def _copy(source: Path, target: Path) -> None:

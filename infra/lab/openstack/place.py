@@ -1,6 +1,8 @@
 """Where the lab's OpenStack keeps its files, where it answers, and its passwords. It starts nothing."""
 
+import hashlib
 import json
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,18 +14,25 @@ NAME = "openstack"
 HOST = "127.0.0.1"
 REGION = "RegionOne"
 DOMAIN = "Default"
+GUESTS = "guests-1"
+"""The host whose guests are real."""
 DATABASE_USER = "siji"
 PORT_PATIENCE_S = 10
 
 
 @dataclass(frozen=True)
 class Place:
-    """The folder of one OpenStack; `state` is the lab's folder, for the broker of the full mode."""
+    """The folder of one OpenStack; `state` is the lab's folder, for the broker of the full mode.
+
+    `unified`: Nova takes its limits from Keystone. `vm`: a host with real guests is beside the others.
+    """
 
     folder: Path
     state: Path | None
     full: bool = False
     sizes: Sizes = CITY
+    unified: bool = False
+    vm: bool = False
 
     @classmethod
     def of(cls, state: Path | None) -> "Place":
@@ -31,13 +40,14 @@ class Place:
         folder = engine_folder(NAME, state)
         try:
             told = json.loads((folder / "mode.json").read_text())
-            return cls(folder, state, told["full"], Sizes(**told["sizes"]))
+            return cls(folder, state, told["full"], Sizes(**told["sizes"]), told["unified"], told["vm"])
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return cls(folder, state)
 
     def keep(self) -> None:
         """Let `of` know how it is started now."""
-        (self.folder / "mode.json").write_text(json.dumps({"full": self.full, "sizes": asdict(self.sizes)}))
+        told = {"full": self.full, "sizes": asdict(self.sizes), "unified": self.unified, "vm": self.vm}
+        (self.folder / "mode.json").write_text(json.dumps(told))
 
     @property
     def venv(self) -> Path:
@@ -73,6 +83,12 @@ class Place:
     def golden(self) -> Path:
         """The state as it was right after it was made."""
         return self.folder / "golden"
+
+    @property
+    def sockets(self) -> Path:
+        """Of libvirt and its guests: a short name, since longer paths of sockets than 107 are refused."""
+        digest = hashlib.sha256(bytes(self.folder)).hexdigest()
+        return Path(tempfile.gettempdir()) / f"siji-vm-{digest[:12]}"
 
     @property
     def clouds(self) -> Path:

@@ -12,7 +12,7 @@ ANSWER_WITHIN_S = 20
 CONTROL = Path(__file__).parent / "control"
 MARIADB = Path("/usr/sbin/mariadbd")
 MEMCACHED = Path("/usr/bin/memcached")
-PORTS = ("mariadb", "memcached", "keystone", "placement", "glance", "nova", "cinder", "neutron")
+PORTS = ("mariadb", "memcached", "keystone", "placement", "glance", "nova", "cinder", "neutron", "novnc")
 """Those that listen."""
 USERS = ("placement", "glance", "nova", "cinder", "neutron")
 PATHS = {
@@ -63,13 +63,13 @@ def stores(place: Place) -> list[Server]:
                 "--performance-schema=OFF",
             ],
             place.environment(),
-            lambda: _listens(place, "mariadb"),
+            lambda: listens(place, "mariadb"),
         ),
         Server(
             "memcached",
             [MEMCACHED, "-l", HOST, "-p", str(place.port("memcached")), "-U", "0", "-m", "64", "-t", "1"],
             place.environment(),
-            lambda: _listens(place, "memcached"),
+            lambda: listens(place, "memcached"),
         ),
     ]
 
@@ -143,7 +143,8 @@ def _api(
     )
 
 
-def _listens(place: Place, name: str) -> bool:
+def listens(place: Place, name: str) -> bool:
+    """Whether anybody takes connections at that server's port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((HOST, place.port(name))) == 0

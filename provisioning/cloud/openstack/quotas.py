@@ -7,6 +7,7 @@ from typing import Any
 import openstack.exceptions as sdk
 
 from provisioning.cloud.observed import SERVICES, Held, PushedLimits
+from provisioning.cloud.openstack import unified
 from provisioning.cloud.openstack.failures import Failures
 from provisioning.cloud.pushing import push_to_each
 from provisioning.quota import Limits, Resources
@@ -25,7 +26,7 @@ def push(cloud: Any, failures: Failures, project_id: str, limits: Limits) -> Pus
 
     def write(service: str) -> None:
         with failures.translated():
-            _write(cloud, service, project_id, limits)
+            _write(cloud, failures, service, project_id, limits)
 
     def read_back(service: str) -> Held:
         with failures.translated():
@@ -46,7 +47,8 @@ def read(cloud: Any, project_id: str) -> Limits:
 def over_quota_told(
     cloud: Any, failures: Failures, project_id: str, asked: Resources, *, status: int
 ) -> Iterator[None]:
-    """A refusal for the quota's sake within leaves as `OverQuota` with the figures that the services hold.
+    """A refusal for the quota's sake within leaves as `OverQuota` with the figures that the service told, or
+    else with those that the services hold.
 
     `status` is the one that the service refuses with.
     """
@@ -54,9 +56,10 @@ def over_quota_told(
         yield
     except sdk.HttpException as error:
         said = str(error.details or error.message)
-        if error.status_code != status or "uota" not in said:
+        told = unified.find_shortfalls(said)
+        if error.status_code != status or not (told or "uota" in said):
             raise
-        raise failures.over_quota(project_id, _shortfalls(cloud, project_id, asked), said) from error
+        raise failures.over_quota(project_id, told or _shortfalls(cloud, project_id, asked), said) from error
 
 
 def _shortfalls(cloud: Any, project_id: str, asked: Resources) -> list[dict[str, Any]]:
@@ -71,11 +74,13 @@ def _shortfalls(cloud: Any, project_id: str, asked: Resources) -> list[dict[str,
     return found
 
 
-def _write(cloud: Any, service: str, project_id: str, limits: Limits) -> None:
+def _write(cloud: Any, failures: Failures, service: str, project_id: str, limits: Limits) -> None:
     told = _told(NAMES[service], limits)
     match service:
         case "nova":
-            cloud.compute.update_quota_set(project_id, force=True, **told)  # below the usage too
+            answer = cloud.compute.update_quota_set(project_id, force=True, **told)  # below the usage too
+            if any(getattr(answer, name) != bound for name, bound in told.items()):
+                unified.write(cloud, failures, project_id, _told(unified.RESOURCES, limits))
         case "cinder":
             cloud.block_storage.update_quota_set(project_id, **told)
         case _:
