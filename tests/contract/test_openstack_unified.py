@@ -39,8 +39,8 @@ def create(cloud: OpenStackCloud, project_id: str, name: str) -> Server:
         image="Debian-12",
         zone=ZONE.name,
     )
-    wait_until(lambda: cloud.get_server(made.id).status is ServerStatus.active)
-    return made
+    wait_until(lambda: cloud.get_server(made).status is ServerStatus.active)
+    return cloud.get_server(made)
 
 
 def hold(cloud: OpenStackCloud, project_id: str, wanted: Limits) -> None:

@@ -71,7 +71,7 @@ def create(
     made = cloud.create_server(
         tag=name, project_id=project_id, name=name, flavor="g1", image=image, zone=ZONE.name
     )
-    return until(cloud, made.id, status)
+    return until(cloud, made, status)
 
 
 def until(cloud: OpenStackCloud, server_id: str, status: ServerStatus) -> Server:
