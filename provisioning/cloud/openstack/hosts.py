@@ -7,7 +7,7 @@ import openstack.exceptions as sdk
 from provisioning.cloud.labels import find_reason_fault
 from provisioning.cloud.observed import Host
 from provisioning.cloud.openstack.catalogue import told_by
-from provisioning.cloud.openstack.servers import Servers, get_server, unless
+from provisioning.cloud.openstack.servers import Servers, get_built, unless
 
 COMPUTE = "nova-compute"
 ANSWERS_AT_ONCE = "2.34"
@@ -40,7 +40,7 @@ class Hosts(Servers):
     def migrate_server(self, server_id: str, *, live: bool) -> None:
         """See Cloud."""
         with self._session.calling("migrate_server") as (cloud, failures):
-            get_server(cloud, server_id, failures)
+            get_built(cloud, server_id, failures)
             with unless(cloud, server_id, lambda now: now.status == ("MIGRATING" if live else "RESIZE")):
                 if not live:
                     cloud.compute.migrate_server(server_id)

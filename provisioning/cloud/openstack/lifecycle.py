@@ -4,7 +4,7 @@ from typing import Any
 
 import openstack.exceptions as sdk
 
-from provisioning.cloud.openstack.servers import Servers, get_server, unless
+from provisioning.cloud.openstack.servers import Servers, get_built, unless
 
 SHELVING = ("shelving", "shelving_image_pending_upload", "shelving_image_uploading", "shelving_offloading")
 UNSHELVING = ("unshelving", "spawning")
@@ -18,7 +18,7 @@ class Lifecycle(Servers):
     def reboot_server(self, server_id: str, *, hard: bool) -> None:
         """See Cloud."""
         with self._session.calling("reboot_server") as (cloud, failures):
-            if get_server(cloud, server_id, failures).compute_host is None:
+            if get_built(cloud, server_id, failures).compute_host is None:
                 raise failures.conflict(
                     f"云服务器 {server_id} 不在任何主机上", f"the server {server_id} is on no host"
                 )
@@ -28,7 +28,7 @@ class Lifecycle(Servers):
     def shelve_server(self, server_id: str) -> None:
         """See Cloud."""
         with self._session.calling("shelve_server") as (cloud, failures):
-            server = get_server(cloud, server_id, failures)
+            server = get_built(cloud, server_id, failures)
             theirs = self._session.scoped(server.project_id, failures)  # whose the image shall be
             with unless(cloud, server_id, _is_shelved):
                 if server.status == SHELVED and server.task_state is None:
@@ -39,14 +39,14 @@ class Lifecycle(Servers):
     def unshelve_server(self, server_id: str) -> None:
         """See Cloud."""
         with self._session.calling("unshelve_server") as (cloud, failures):
-            get_server(cloud, server_id, failures)
+            get_built(cloud, server_id, failures)
             with unless(cloud, server_id, _is_unshelved):
                 cloud.compute.unshelve_server(server_id)
 
     def rebuild_server(self, server_id: str, *, image: str) -> None:
         """See Cloud."""
         with self._session.calling("rebuild_server") as (cloud, failures):
-            get_server(cloud, server_id, failures)
+            get_built(cloud, server_id, failures)
             image_id = self._image_id(cloud, image, failures)
             with unless(cloud, server_id, lambda now: now.status == "REBUILD"):
                 cloud.compute.rebuild_server(server_id, image_id)
@@ -54,7 +54,7 @@ class Lifecycle(Servers):
     def console_url(self, server_id: str) -> str:
         """See Cloud."""
         with self._session.calling("console_url") as (cloud, failures):
-            get_server(cloud, server_id, failures)
+            get_built(cloud, server_id, failures)
             try:
                 made = cloud.compute.create_server_remote_console(server_id, protocol="vnc", type="novnc")
             except sdk.HttpException as error:

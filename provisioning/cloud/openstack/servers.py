@@ -137,7 +137,7 @@ class Servers(Zones):
         """See Cloud. The metadata comes last: until then a repetition finds which tag it bore."""
         with self._session.calling("label_server") as (cloud, failures):
             failures.refuse_label(find_fault(tag=tag))
-            server = get_server(cloud, server_id, failures)
+            server = get_built(cloud, server_id, failures)
             had = (server.metadata or {}).get(TAG)
             if tag not in (server.tags or ()):
                 cloud.compute.add_tag_to_server(server_id, tag)
@@ -154,21 +154,21 @@ class Servers(Zones):
     def stop_server(self, server_id: str) -> None:
         """See Cloud."""
         with self._session.calling("stop_server") as (cloud, failures):
-            get_server(cloud, server_id, failures)
+            get_built(cloud, server_id, failures)
             with unless(cloud, server_id, lambda now: _rests(now, ServerStatus.shutoff)):
                 cloud.compute.stop_server(server_id)
 
     def start_server(self, server_id: str) -> None:
         """See Cloud."""
         with self._session.calling("start_server") as (cloud, failures):
-            get_server(cloud, server_id, failures)
+            get_built(cloud, server_id, failures)
             with unless(cloud, server_id, lambda now: _rests(now, ServerStatus.active)):
                 cloud.compute.start_server(server_id)
 
     def resize_server(self, server_id: str, *, flavor: str) -> None:
         """See Cloud."""
         with self._session.calling("resize_server") as (cloud, failures):
-            server = self._to_server(get_server(cloud, server_id, failures))
+            server = self._to_server(get_built(cloud, server_id, failures))
             size = self._flavor_for(server.project_id, flavor, failures)
             old = Resources.of(vcpus=server.vcpus, ram_mib=server.ram_mib)
             growth = old.growth_to(Resources.of(vcpus=size.vcpus, ram_mib=size.ram))
@@ -178,7 +178,7 @@ class Servers(Zones):
     def confirm_resize(self, server_id: str) -> None:
         """See Cloud."""
         with self._session.calling("confirm_resize") as (cloud, failures):
-            server = self._to_server(get_server(cloud, server_id, failures))
+            server = self._to_server(get_built(cloud, server_id, failures))
             try:
                 cloud.compute.confirm_server_resize(server_id)
             except sdk.BadRequestException:  # what was confirmed waits for its end without a task
@@ -188,14 +188,14 @@ class Servers(Zones):
     def revert_resize(self, server_id: str) -> None:
         """See Cloud."""
         with self._session.calling("revert_resize") as (cloud, failures):
-            get_server(cloud, server_id, failures)
+            get_built(cloud, server_id, failures)
             cloud.compute.revert_server_resize(server_id)
 
     def snapshot_server(self, server_id: str, *, tag: str, name: str) -> Image:
         """See Cloud."""
         with self._session.calling("snapshot_server") as (cloud, failures):
             failures.refuse_label(find_fault(tag=tag, name=name))
-            server = get_server(cloud, server_id, failures)
+            server = get_built(cloud, server_id, failures)
             theirs = self._session.scoped(server.project_id, failures)
             asked = {"createImage": {"name": name, "metadata": {TAG: tag}}}
             answer = theirs.compute.post(
@@ -244,6 +244,18 @@ def get_server(cloud: Any, server_id: str, failures: Failures) -> Any:
         return cloud.compute.get_server(server_id)
     except sdk.NotFoundException as error:
         raise failures.missing("云服务器", "server", server_id) from error
+
+
+def get_built(cloud: Any, server_id: str, failures: Failures) -> Any:
+    """One that something can be done with. Nova refuses what is being built, and while it goes from the API's
+    database to its cell's, as if it were not there.
+    """
+    server = get_server(cloud, server_id, failures)
+    if server.status == ServerStatus.build:
+        raise failures.conflict(
+            f"云服务器 {server_id} 正在创建", f"the server {server_id} is still being built"
+        )
+    return server
 
 
 @contextmanager
