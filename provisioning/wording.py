@@ -43,6 +43,8 @@ SERVER_STATES: Mapping[str, Pair] = {
     "reverting": ("恢复原规格中", "returning to its old flavor"),
     "stopping": ("停机中", "stopping"),
     "starting": ("开机中", "starting"),
+    "rebooting": ("重启中", "rebooting"),
+    "resetting": ("强制重启中", "rebooting, as the power was cut"),
     "expiring": ("到期备份中", "being kept as a snapshot"),
     "releasing": ("释放中", "being released"),
     "active": ("运行中", "running"),

@@ -169,6 +169,20 @@ def start_server(session: Session, *, server_id: int, at: datetime, actor: str) 
     return server
 
 
+def reboot_server(
+    session: Session, *, server_id: int, at: datetime, actor: str, hard: bool = False
+) -> Server:
+    """Have a running server rebooted; `hard`: as if its power were cut, also where a reboot hangs.
+
+    Raises NotFound, ServerState.
+    """
+    states = ("active", "rebooting") if hard else ("active",)
+    act = ("强制重启", "cut its power") if hard else ("重启", "reboot it")
+    server = _lock(session, server_id, states, zh=act[0], en=act[1])
+    move(session, server, "resetting" if hard else "rebooting", at=at, actor=actor)
+    return server
+
+
 def _lock(session: Session, server_id: int, states: tuple[str, ...], *, zh: str, en: str) -> Server:
     """The server, locked after the tree and its requests, in one of `states`."""
     keep_tree_still(session)

@@ -175,6 +175,8 @@ CALLS = [
     Call("GET /api/v1/servers/{server_id}", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/stop", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/start", bureau=MINZHENG),
+    Call("POST /api/v1/servers/{server_id}/reboot", bureau=MINZHENG, json={"hard": True}),
+    Call("POST /api/v1/servers/{server_id}/console", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/retry", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/give-up", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/reclaim", bureau=MINZHENG, json={"reason": "走查"}),

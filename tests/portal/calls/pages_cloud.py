@@ -54,6 +54,8 @@ CALLS = [
     Call("GET /servers/{server_id}", bureau=MINZHENG),
     Call("POST /servers/{server_id}/stop", bureau=MINZHENG, form={}),
     Call("POST /servers/{server_id}/start", bureau=MINZHENG, form={}),
+    Call("POST /servers/{server_id}/reboot", bureau=MINZHENG, form={}),
+    Call("POST /servers/{server_id}/console", bureau=MINZHENG, form={}),
     Call("POST /servers/{server_id}/reclaim", bureau=MINZHENG, form={}),
     Call("POST /servers/{server_id}/retry", bureau=MINZHENG, form={}),
     Call("POST /servers/{server_id}/give-up", bureau=MINZHENG, form={}),
