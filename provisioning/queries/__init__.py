@@ -30,6 +30,15 @@ from provisioning.queries.regions import (
     list_inventory,
     list_regions,
 )
+from provisioning.queries.removals import (
+    find_removal_request,
+    find_removing,
+    get_removal,
+    list_due_removals,
+    read_leaving,
+    read_removed,
+    removals_of,
+)
 from provisioning.queries.requests import (
     AppliedFor,
     count_open_requests,
@@ -63,9 +72,12 @@ __all__ = [
     "find_lease",
     "find_open_grant",
     "find_recorded",
+    "find_removal_request",
+    "find_removing",
     "get_finding",
     "get_maintenance",
     "get_region",
+    "get_removal",
     "get_request",
     "get_server",
     "keys_held_by",
@@ -74,6 +86,7 @@ __all__ = [
     "list_applied_for",
     "list_audits",
     "list_due",
+    "list_due_removals",
     "list_findings",
     "list_flavors",
     "list_granted_children",
@@ -92,8 +105,11 @@ __all__ = [
     "meets_of",
     "moves_of",
     "read_gone",
+    "read_leaving",
     "read_records",
+    "read_removed",
     "recorded_among",
+    "removals_of",
     "servers_by_id",
     "stand_of",
 ]

@@ -89,12 +89,16 @@ def leases_of(session: Session, server_ids: Collection[int]) -> dict[int, Lease]
 def find_recorded(
     session: Session, *, region: str, cloud_ids: Collection[str] = (), tag: str | None = None
 ) -> Server | None:
-    """A server of the records that is one of these in the cloud, or has a volume that is, or the tag."""
+    """A server of the records that is one of these in the cloud, or has a volume that is, or bears the tag,
+    itself or on a volume.
+    """
     ours = Server.cloud_id.in_(cloud_ids)
     its = Server.id.in_(select(Volume.server_id).where(Volume.cloud_id.in_(cloud_ids)))
     found = or_(ours, its)
     if tag is not None:
         found = or_(found, and_(Server.tag == tag, Server.state.not_in(("failed", "given_up", "released"))))
+        held = select(Volume.server_id).where(Volume.tag == tag, Volume.state.in_(("pending", "active")))
+        found = or_(found, Server.id.in_(held))
     return session.scalar(select(Server).where(Server.region == region, found).order_by(Server.id).limit(1))
 
 

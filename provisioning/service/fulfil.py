@@ -17,6 +17,7 @@ from provisioning.service.accounts import lock_account, lock_pooled_above
 from provisioning.service.adoption import sighting_of, take_up
 from provisioning.service.claims import claim_all, find_shortfalls, resize
 from provisioning.service.grants import grant_quota, set_root_grant
+from provisioning.service.removals import begin_removals
 from provisioning.service.rooms import find_grant_shortfalls
 from provisioning.service.settling import TASK, begin_dismantling, move
 from provisioning.service.states import RELEASABLE
@@ -50,7 +51,8 @@ def find_request_shortfalls(session: Session, request: Request) -> list[dict[str
 def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> None:
     """Claim everything that the request needs, or raise `QuotaExceeded` with every shortfall; then begin.
 
-    Raises ServerState for a server that is busy, RequestInvalid for a flavor that is gone, ServerRecorded.
+    Raises ServerState for a server that is busy, RequestInvalid for a flavor that is gone, ServerRecorded,
+    StillRecorded, BeingRemoved.
     """
     lines = list_lines(session, request.id)
     targets = _lock_targets(session, request, lines)
@@ -61,6 +63,8 @@ def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> N
             _build(session, request, lines, at=at, actor=actor)
         case "adoption":
             _adopt(session, request, lines, at=at, actor=actor)
+        case "removal":
+            begin_removals(session, request, lines, at=at, actor=actor)
         case "volumes":
             _add_volumes(session, request, targets, lines, at=at, actor=actor)
         case "resize":

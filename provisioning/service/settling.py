@@ -144,7 +144,7 @@ def conclude_request(session: Session, request: Request, *, at: datetime) -> Non
     if session.scalar(select(states.where(under_way).exists())):
         return
     hopeless = session.scalars(states.distinct()).all() == [lost]
-    closes = request.kind in ("release", "extension", "quota_change")
+    closes = request.kind in ("release", "removal", "extension", "quota_change")
     settled = "active" if request.case_id is None else "confirming"
     request.state = "failed" if hopeless else "closed" if closes else settled
     request.ended_at = None if request.state == "confirming" else at
