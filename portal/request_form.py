@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from portal.form import Form
 from portal.limits_form import limits_fields, read_limits
-from provisioning.models import RegionFlavor, RegionImage, Request, RequestLine, Server
+from provisioning.models import Finding, RegionFlavor, RegionImage, Request, RequestLine, Server
 from provisioning.queries import list_flavors, list_images, list_servers, servers_by_id
 from provisioning.quota import Limits
 from provisioning.service.asking import LINES_AT_MOST, PURPOSE_LENGTH, VOLUME_GIB_AT_MOST, LineAsked
 from provisioning.service.fulfil import TARGET_STATES
+from provisioning.service.removal_asking import list_removable
 from provisioning.service.states import PASSING
 
 COLUMNS = {
@@ -27,22 +28,26 @@ COLUMNS = {
 }
 """What a line of a kind is made of, for the kinds that are written line by line."""
 PICKED = ("extension", "release")
-"""Kinds whose lines are nothing but servers, which are ticked in a list."""
+"""Kinds whose lines are nothing but servers, which are ticked in a list; a removal's are findings."""
 ENDING = ("new_system", "servers", "adoption", "extension")
 """Kinds that last until a day."""
 COUNT_AT_MOST = 1000
 CLOUD_ID_LENGTH = 64
 GONE_NAMED = 10
 NONE_PICKED = ("请至少勾选一台云服务器", "Tick at least one server")
+NONE_FOUND = ("请至少勾选一项", "Tick at least one of them")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a line can name: flavors, images, and the system's servers that the kind can change."""
+    """What a line can name: flavors, images, the system's servers that the kind can change, and findings of
+    what can be removed.
+    """
 
     flavors: Sequence[RegionFlavor]
     images: Sequence[RegionImage]
     servers: Sequence[Server]
+    findings: Sequence[Finding]
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,13 @@ class Asked:
 
 
 def offer_of(
-    session: Session, *, kind: str, region: str, system_id: int | None, asked: Collection[int] = ()
+    session: Session,
+    *,
+    kind: str,
+    region: str,
+    bureau_id: int,
+    system_id: int | None,
+    asked: Collection[int] = (),
 ) -> Offer:
     """What lines of a request of `kind` can name in the region.
 
@@ -72,6 +83,7 @@ def offer_of(
         list_flavors(session, region),
         list_images(session, region),
         [found[server_id] for server_id in sorted(found)],
+        list_removable(session, region=region, bureau_id=bureau_id) if kind == "removal" else [],
     )
 
 
@@ -87,6 +99,7 @@ def form_of(request: Request, lines: Sequence[RequestLine]) -> Form:
         "end_on": request.end_on,
         "row": [str(number) for number, _ in enumerate(lines, start=1)],
         "target": [str(line.target_id) for line in lines],
+        "finding": [str(line.finding_id) for line in lines],
         **limits_fields(request.limit or Limits()),
     }
     for number, line in enumerate(lines, start=1):
@@ -121,9 +134,7 @@ def read_request(form: Form, kind: str, offer: Offer) -> Asked:
     return Asked(
         purpose=form.text("purpose", longest=PURPOSE_LENGTH),
         end_on=form.day("end_on") if kind in ENDING else None,
-        lines=_picked(form, offer)
-        if kind in PICKED
-        else [_line(form, kind, key, offer) for key in _rows(form, kind)],
+        lines=_lines(form, kind, offer),
         limit=read_limits(form) if kind == "quota_change" else None,
     )
 
@@ -142,8 +153,21 @@ def place_refusal(form: Form, kind: str) -> None:
         form.refuse(facts["field"], why)
 
 
-def _rows(form: Form, kind: str) -> list[str]:
-    return rows_of(form) if kind in COLUMNS else []
+def _lines(form: Form, kind: str, offer: Offer) -> list[LineAsked]:
+    if kind == "removal":
+        return _found(form, offer)
+    if kind in PICKED:
+        return _picked(form, offer)
+    return [_line(form, kind, key, offer) for key in rows_of(form)] if kind in COLUMNS else []
+
+
+def _found(form: Form, offer: Offer) -> list[LineAsked]:
+    """The ticked findings; one that is over meanwhile is left out, and the page shows it no more."""
+    ticked = form.all_typed("finding")
+    found = [LineAsked(finding_id=one.id) for one in offer.findings if str(one.id) in ticked]
+    if not found:
+        form.refuse("finding", NONE_FOUND)
+    return found
 
 
 def _line(form: Form, kind: str, key: str, offer: Offer) -> LineAsked:

@@ -19,7 +19,7 @@ REMOVABLE: Mapping[str, Thing] = {
     Kind.address_unrecorded.value: "address",
 }
 """What findings of a kind are about, for the kinds that a removal can name."""
-THINGS: Mapping[Thing, Pair] = {
+THINGS: Mapping[str, Pair] = {
     "server": ("云服务器", "server"),
     "volume": ("云硬盘", "volume"),
     "address": ("公网地址", "public address"),
