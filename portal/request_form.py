@@ -11,8 +11,14 @@ from sqlalchemy.orm import Session
 
 from portal.form import Form
 from portal.limits_form import limits_fields, read_limits
-from provisioning.models import Finding, RegionFlavor, RegionImage, Request, RequestLine, Server
-from provisioning.queries import list_flavors, list_images, list_servers, servers_by_id
+from provisioning.models import Finding, RegionFlavor, RegionImage, Request, RequestLine, Server, Volume
+from provisioning.queries import (
+    list_flavors,
+    list_images,
+    list_servers,
+    list_volumes_in_use,
+    servers_by_id,
+)
 from provisioning.quota import Limits
 from provisioning.service.asking import LINES_AT_MOST, PURPOSE_LENGTH, VOLUME_GIB_AT_MOST, LineAsked
 from provisioning.service.fulfil import TARGET_STATES
@@ -24,6 +30,7 @@ COLUMNS = {
     "servers": ("count", "flavor", "image", "volume_gib"),
     "adoption": ("cloud_id",),
     "volumes": ("target", "volume_gib"),
+    "enlargement": ("volume", "volume_gib"),
     "resize": ("target", "flavor"),
 }
 """What a line of a kind is made of, for the kinds that are written line by line."""
@@ -40,13 +47,14 @@ NONE_FOUND = ("请至少勾选一项", "Tick at least one of them")
 
 @dataclass(frozen=True)
 class Offer:
-    """What a line can name: flavors, images, the system's servers that the kind can change, and findings of
-    what can be removed.
+    """What a line can name: flavors, images, the system's servers that the kind can change, their volumes
+    in use, and findings of what can be removed.
     """
 
     flavors: Sequence[RegionFlavor]
     images: Sequence[RegionImage]
     servers: Sequence[Server]
+    volumes: Sequence[tuple[Volume, Server]]
     findings: Sequence[Finding]
 
 
@@ -83,6 +91,7 @@ def offer_of(
         list_flavors(session, region),
         list_images(session, region),
         [found[server_id] for server_id in sorted(found)],
+        list_volumes_in_use(session, found) if kind == "enlargement" else [],
         list_removable(session, region=region, bureau_id=bureau_id) if kind == "removal" else [],
     )
 
@@ -104,7 +113,7 @@ def form_of(request: Request, lines: Sequence[RequestLine]) -> Form:
     }
     for number, line in enumerate(lines, start=1):
         row = {"count": line.count, "flavor": line.flavor, "image": line.image, "target": line.target_id}
-        row["cloud_id"] = line.cloud_id
+        row |= {"cloud_id": line.cloud_id, "volume": line.volume_id}
         fields |= {f"{name}.{number}": value for name, value in row.items()}
         fields[f"volume_gib.{number}"] = line.volume_gib
     return Form.of(**fields)
@@ -177,6 +186,9 @@ def _line(form: Form, kind: str, key: str, offer: Offer) -> LineAsked:
     volume: int | None = 0
     target: int | None = None
     cloud_id: str | None = None
+    larger: int | None = None
+    if "volume" in columns:
+        larger = int(form.one_of(f"volume.{key}", {str(one.id) for one, _ in offer.volumes}) or 0)
     if "cloud_id" in columns:
         cloud_id = form.text(f"cloud_id.{key}", longest=CLOUD_ID_LENGTH)
     if "count" in columns:
@@ -188,11 +200,11 @@ def _line(form: Form, kind: str, key: str, offer: Offer) -> LineAsked:
     if "image" in columns:
         image = form.one_of(f"image.{key}", {one.name for one in offer.images})
     if "volume_gib" in columns:
-        is_needed = kind == "volumes"
+        is_needed = kind in ("volumes", "enlargement")
         volume = form.whole(
             f"volume_gib.{key}", least=1 if is_needed else 0, most=VOLUME_GIB_AT_MOST, needed=is_needed
         )
-    return LineAsked(count or 1, flavor, image, volume or 0, target, cloud_id)
+    return LineAsked(count or 1, flavor, image, volume or 0, target, cloud_id, volume_id=larger)
 
 
 def _picked(form: Form, offer: Offer) -> list[LineAsked]:

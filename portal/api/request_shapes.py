@@ -23,7 +23,7 @@ from provisioning.service.looking import sight_of
 
 class LineIn(In):
     """New servers of a kind, or what to do with one server (`server`: its id), or one to adopt, or a finding
-    (of what is unrecorded) to have removed.
+    (of what is unrecorded) to have removed, or a volume to be larger.
     """
 
     count: int = Field(1, ge=1, le=1000, examples=[2])
@@ -42,6 +42,10 @@ class LineIn(In):
         None, ge=1, le=LARGEST_ID, description="要移除的核对结果编号 · id of a finding, to have it removed"
     )
 
+    volume: int | None = Field(
+        None, ge=1, le=LARGEST_ID, description="要扩容的云硬盘编号 · id of a volume, to be volume_gib in all"
+    )
+
     def asked(self) -> LineAsked:
         """As provisioning takes it."""
         return LineAsked(
@@ -52,6 +56,7 @@ class LineIn(In):
             self.server,
             self.cloud_id,
             self.finding,
+            self.volume,
         )
 
 
@@ -71,7 +76,7 @@ class SightOut(Out):
 
     thing: str = Field(examples=["server"])
     name: str
-    size: str = Field(examples=["g2 · 2 vCPU · 4096 MiB · 40 GiB"])
+    size: str = Field(examples=["g2 · 2 vCPU · 4 GiB · 40 GiB"])
     status: str = Field(examples=["ACTIVE"])
     attached: list[str] = Field(description="与其相连的资源名称 · names of what is attached to it")
 
@@ -85,6 +90,7 @@ class LineOut(Out):
     image: str | None
     volume_gib: int
     server: int | None
+    volume: int | None
     cloud_id: str | None
     seen: SeenOut | None = Field(description="云上所见，尚未核对则为空 · null until a worker has looked")
     finding: int | None
@@ -207,6 +213,7 @@ def _line(line: RequestLine, removal: Removal | None) -> LineOut:
         image=line.image,
         volume_gib=line.volume_gib,
         server=line.target_id,
+        volume=line.volume_id,
         cloud_id=line.cloud_id,
         seen=_seen(line),
         finding=line.finding_id,

@@ -40,6 +40,7 @@ Kind = Literal[
     "adoption",
     "removal",
     "volumes",
+    "enlargement",
     "resize",
     "quota_change",
     "extension",

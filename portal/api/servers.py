@@ -46,8 +46,10 @@ class ServerRow(Out):
 class VolumeOut(Out):
     """A data volume of a server."""
 
+    id: int
     name: str
     size_gib: int = Field(examples=[200])
+    wanted_gib: int | None = Field(description="正在扩容至 · what it is being extended to")
     state: str = Field(examples=["active"])
 
 

@@ -32,6 +32,7 @@ Kind = Literal[
     "adoption",
     "removal",
     "volumes",
+    "enlargement",
     "resize",
     "quota_change",
     "extension",
@@ -53,6 +54,9 @@ CloudId = Annotated[
 
 Finding = Annotated[
     int | None, typer.Option(min=1, help="要移除的核对结果编号 · a finding, to have removed what it is about")
+]
+Volume = Annotated[
+    int | None, typer.Option(min=1, help="要扩容的云硬盘编号 · a volume, to be --volume-gib in all")
 ]
 
 COLUMNS = (
@@ -100,6 +104,7 @@ CHANGES = Part(
     (
         POSITION,
         Column("server", "云服务器", "server"),
+        Column("volume", "云硬盘", "volume"),
         FLAVOR_ASKED,
         VOLUME_ASKED,
         Column("state", "状态", "state", LINE_STATES),
@@ -206,6 +211,7 @@ def new(
     server: Server = None,
     cloud_id: CloudId = None,
     finding: Finding = None,
+    volume: Volume = None,
     limit: LimitPairs = None,
     file: MaybeDocument = None,
     as_json: AsJson = False,
@@ -232,6 +238,7 @@ def new(
         server=server,
         cloud_id=cloud_id,
         finding=finding,
+        volume=volume,
     ):
         body["lines"] = [*body.get("lines", ()), line]
     _show(open_portal().send("POST", "/requests", body), as_json)

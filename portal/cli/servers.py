@@ -36,8 +36,10 @@ VOLUMES = Part(
     "云硬盘",
     "Volumes",
     (
+        Column("id", "编号", "number"),
         Column("name", "名称", "name"),
         Column("size_gib", "容量 GiB", "GiB"),
+        Column("wanted_gib", "扩容至 GiB", "to be GiB"),
         Column("state", "状态", "state", VOLUME_STATES),
     ),
 )

@@ -12,7 +12,7 @@ from provisioning.quota import Resources
 
 WORKING = (
     "pending", "creating", "cleaning", "adopting", "attaching", "pruning", "resizing", "reverting",
-    "stopping", "starting", "rebooting", "resetting", "expiring", "releasing",
+    "extending", "measuring", "stopping", "starting", "rebooting", "resetting", "expiring", "releasing",
 )  # fmt: skip
 SERVER_STATES = (*WORKING, "active", "stopped", "failed", "given_up", "released")
 VOLUME_STATES = ("pending", "active", "failed", "released")
@@ -75,7 +75,9 @@ class Server(Base):
 
 
 class Volume(Base):
-    """A data volume of a server; it is made, adopted, attached and deleted by visits of its server's row."""
+    """A data volume of a server; it is made, adopted, attached, extended and deleted by visits of its
+    server's row. `wanted_gib` is the size that it is being extended to.
+    """
 
     __tablename__ = "volumes"
     __table_args__ = (
@@ -89,6 +91,7 @@ class Volume(Base):
     server_id: Mapped[int] = mapped_column(Key, ForeignKey("servers.id"), index=True)
     line_id: Mapped[int] = mapped_column(Key, ForeignKey("request_lines.id"), index=True)
     size_gib: Mapped[int] = mapped_column(BigInteger)
+    wanted_gib: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(16), default="pending")
     cloud_id: Mapped[str | None] = mapped_column(String(64))
     allocation_key: Mapped[str] = mapped_column(String(128), unique=True)

@@ -61,9 +61,24 @@ def servers_by_id(session: Session, ids: Collection[int]) -> dict[int, Server]:
     return {server.id: server for server in session.scalars(select(Server).where(Server.id.in_(ids)))}
 
 
+def get_volume(session: Session, volume_id: int) -> Volume:
+    """The volume's row. Raises: NotFound."""
+    found = session.get(Volume, volume_id)
+    if found is None:
+        raise NotFound(what_zh="云硬盘", what_en="volume", key=volume_id)
+    return found
+
+
 def list_volumes_of(session: Session, server_id: int) -> Sequence[Volume]:
     """The server's data volumes, released ones too."""
     return session.scalars(select(Volume).where(Volume.server_id == server_id).order_by(Volume.id)).all()
+
+
+def list_volumes_in_use(session: Session, server_ids: Collection[int]) -> Sequence[tuple[Volume, Server]]:
+    """The active volumes of these servers, each with its server, by server."""
+    query = select(Volume, Server).join(Server, Server.id == Volume.server_id)
+    query = query.where(Volume.state == "active", Server.id.in_(server_ids))
+    return [(one, its) for one, its in session.execute(query.order_by(Server.id, Volume.id))]
 
 
 def keys_held_by(which: ColumnElement[bool], *columns: ColumnElement[Any]) -> Subquery:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn, Self
 
@@ -12,7 +12,7 @@ from identity.queries import get_bureau_by_id, get_system_by_id
 from infra.clock import city_date
 from infra.textfile import printable
 from provisioning.errors import NoSuchRegion, RequestInvalid
-from provisioning.models import KINDS, Region, Request, RequestLine
+from provisioning.models import KINDS, Region, Request, RequestLine, Server
 from provisioning.queries import (
     find_adopting,
     find_flavor,
@@ -20,6 +20,7 @@ from provisioning.queries import (
     find_lease,
     find_recorded,
     get_server,
+    get_volume,
 )
 from provisioning.service.removal_asking import find_objection
 
@@ -39,7 +40,8 @@ PURPOSE_LENGTH = 2000
 @dataclass(frozen=True)
 class LineAsked:
     """`count` new servers with a data volume of `volume_gib` each (0: none), or a change to `target_id`, or
-    the server that is `cloud_id` in the cloud and has no record yet, or that `finding_id` be removed.
+    the server that is `cloud_id` in the cloud and has no record yet, or that `finding_id` be removed,
+    or `volume_gib` in all for the volume `volume_id`, whose server is `target_id`.
     """
 
     count: int = 1
@@ -49,13 +51,21 @@ class LineAsked:
     target_id: int | None = None
     cloud_id: str | None = None
     finding_id: int | None = None
+    volume_id: int | None = None
 
     @classmethod
     def of(cls, line: RequestLine) -> Self:
         """As a stored line has it."""
         named = None if line.finding_id is not None else line.cloud_id
         return cls(
-            line.count, line.flavor, line.image, line.volume_gib, line.target_id, named, line.finding_id
+            line.count,
+            line.flavor,
+            line.image,
+            line.volume_gib,
+            line.target_id,
+            named,
+            line.finding_id,
+            line.volume_id,
         )
 
 
@@ -138,7 +148,7 @@ def _check_system(session: Session, request: Request) -> None:
 
 
 def _check_new(session: Session, request: Request, line: LineAsked, number: int) -> None:
-    is_other = line.target_id is not None or line.finding_id is not None
+    is_other = (line.target_id, line.finding_id, line.volume_id) != (None, None, None)
     if line.count < 1 or not 0 <= line.volume_gib <= VOLUME_GIB_AT_MOST or is_other:
         _refuse(
             f"第 {number} 行的数量或云硬盘容量有误",
@@ -213,6 +223,14 @@ def _check_change(session: Session, request: Request, line: LineAsked, number: i
             f"line {number}: server {server.name} is not of this information system and region",
             line=number,
         )
+    if (request.kind == "enlargement") != (line.volume_id is not None):
+        _refuse(
+            f"第 {number} 行：扩容须指明云硬盘，其他申请不得指明",
+            f"line {number}: larger volumes name a volume, and nothing else does",
+            line=number,
+        )
+    if line.volume_id is not None:
+        _check_larger(session, server, line, line.volume_id, number)
     if request.kind == "volumes" and not 0 < line.volume_gib <= VOLUME_GIB_AT_MOST:
         _refuse(f"第 {number} 行的云硬盘容量有误", f"the volume size of line {number} is wrong", line=number)
     if request.kind == "resize":
@@ -230,6 +248,34 @@ def _check_change(session: Session, request: Request, line: LineAsked, number: i
             f"line {number}: the lease of server {server.name} lasts to {lease.end_on} already",
             line=number,
         )
+
+
+def _check_larger(session: Session, server: Server, line: LineAsked, volume_id: int, number: int) -> None:
+    volume = get_volume(session, volume_id)
+    if volume.server_id != server.id or volume.state != "active":
+        _refuse(
+            f"第 {number} 行：云硬盘 {volume.name} 不属于云服务器 {server.name}，或不在用",
+            f"line {number}: volume {volume.name} is not of server {server.name}, or not in use",
+            line=number,
+        )
+    if not volume.size_gib < line.volume_gib <= VOLUME_GIB_AT_MOST:
+        _refuse(
+            f"第 {number} 行：云硬盘 {volume.name} 现为 {volume.size_gib} GiB，只能扩大，"
+            f"且不超过 {VOLUME_GIB_AT_MOST} GiB",
+            f"line {number}: volume {volume.name} has {volume.size_gib} GiB and can only grow, to at most "
+            f"{VOLUME_GIB_AT_MOST}",
+            line=number,
+        )
+
+
+def with_servers(session: Session, lines: Sequence[LineAsked]) -> list[LineAsked]:
+    """The lines, those with a volume naming its server too. Raises NotFound."""
+    return [
+        line
+        if line.volume_id is None
+        else replace(line, target_id=get_volume(session, line.volume_id).server_id)
+        for line in lines
+    ]
 
 
 def _refuse(why_zh: str, why_en: str, *, field: str | None = None, line: int | None = None) -> NoReturn:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from provisioning.cloud.driver import Cloud, NotInCloud
 from provisioning.cloud.observed import ImageStatus, ServerStatus, VolumeStatus
+from provisioning.finding_wording import ram_words
 from provisioning.removal import Beside, Pair, Sight, Thing, find_change, find_hold, find_newcomer
 from provisioning.service.visits import DELETING, Fault
 
@@ -123,7 +124,7 @@ def _see_server(cloud: Cloud, cloud_id: str) -> Sight | None:
         tag=found.tag,
         project_id=found.project_id,
         made_at=found.created_at.isoformat(),
-        size=f"{found.flavor} · {found.vcpus} vCPU · {found.ram_mib} MiB · {found.root_gib} GiB",
+        size=f"{found.flavor} · {found.vcpus} vCPU · {ram_words(found.ram_mib)} · {found.root_gib} GiB",
         status=found.status.value,
         attached=tuple(_beside(one.id, one.name) for one in volumes if one.server_id == found.id),
     )

@@ -22,7 +22,7 @@ from provisioning.errors import RequestInvalid, RequestOutdated, RequestState
 from provisioning.models import Request, RequestLine
 from provisioning.queries import get_finding, get_request, list_lines
 from provisioning.quota import Limits
-from provisioning.service.asking import LineAsked, check_request
+from provisioning.service.asking import LineAsked, check_request, with_servers
 from provisioning.service.confirming import check_confirms
 from provisioning.service.fulfil import find_request_shortfalls, fulfil
 from provisioning.service.looking import check_seen, have_looked
@@ -83,6 +83,7 @@ def draft_request(
         applicant_id=applicant_id,
         created_at=at,
     )
+    lines = with_servers(session, lines)
     check_request(session, request, lines, at=at)
     session.add(request)
     session.flush()
@@ -129,6 +130,7 @@ def edit_request(
     request.purpose = request.purpose if purpose is None else purpose
     request.end_on = request.end_on if end_on is None else end_on
     request.limit = request.limit if limit is None else limit
+    lines = None if lines is None else with_servers(session, lines)
     new = old if lines is None else lines
     check_request(session, request, new, at=at)
     if lines is not None:
@@ -280,6 +282,7 @@ def _write_lines(session: Session, request: Request, lines: Sequence[LineAsked])
             target_id=line.target_id,
             cloud_id=line.cloud_id or _found_id(session, line),
             finding_id=line.finding_id,
+            volume_id=line.volume_id,
             state="pending",
         )
         for position, line in enumerate(lines, start=1)

@@ -81,7 +81,7 @@ def take_server(session: Session, *, server_id: int, at: datetime) -> Work | Non
         repushes=server.repushes,
         asked=server.asked,
         volumes=tuple(
-            VolumeWork(one.id, one.tag, one.name, one.size_gib, one.state, one.cloud_id)
+            VolumeWork(one.id, one.tag, one.name, one.size_gib, one.state, one.cloud_id, one.wanted_gib)
             for one in list_volumes_of(session, server.id)
         ),
         grows=_grows(session, server),

@@ -10,6 +10,7 @@ from provisioning.cloud.driver import Cloud
 from provisioning.service import endings, visits
 from provisioning.service.adoption_visit import adopt
 from provisioning.service.endings import Ending
+from provisioning.service.extend_visit import extend, measure
 from provisioning.service.reboot_visit import reboot
 from provisioning.service.visits import Found, Work
 
@@ -79,6 +80,23 @@ RULES: Mapping[str, Rule] = {
         broken=None,
         gone="releasing",
         lose=endings.undo_resize,
+    ),
+    "extending": Rule(
+        visit=extend,
+        end=endings.end_extension,
+        done="active",
+        broken="measuring",
+        gone="releasing",
+        lose=endings.end_extension,
+        fenced=True,
+    ),
+    "measuring": Rule(
+        visit=measure,
+        end=endings.end_extension,
+        done="active",
+        broken=None,
+        gone="releasing",
+        lose=endings.end_extension,
     ),
     "stopping": Rule(
         visit=visits.stop,

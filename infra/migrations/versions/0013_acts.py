@@ -1,4 +1,4 @@
-"""Reboots of servers; removal of what is in a cloud and in no record."""
+"""Reboots of servers, larger volumes; removal of what is in a cloud and in no record."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ revision = "0013"
 down_revision = "0012"
 
 KINDS = (
-    *("new_system", "servers", "adoption", "removal", "volumes", "resize", "quota_change", "extension"),
-    "release",
+    *("new_system", "servers", "adoption", "removal", "volumes", "enlargement", "resize", "quota_change"),
+    *("extension", "release"),
 )
 SERVER_STATES = (
     *("pending", "creating", "cleaning", "adopting", "attaching", "pruning", "resizing", "reverting"),
-    *("stopping", "starting", "rebooting", "resetting", "expiring", "releasing"),
+    *("extending", "measuring", "stopping", "starting", "rebooting", "resetting", "expiring", "releasing"),
     *("active", "stopped", "failed", "given_up", "released"),
 )
 
@@ -31,6 +31,8 @@ def upgrade() -> None:
         "kind = 'quota_change' OR system_id IS NOT NULL",
         "kind IN ('quota_change', 'removal') OR system_id IS NOT NULL",
     )
+    op.add_column("volumes", sa.Column("wanted_gib", sa.BigInteger(), nullable=True))
+    op.add_column("request_lines", sa.Column("volume_id", Key, nullable=True))
     op.add_column("request_lines", sa.Column("finding_id", Key, nullable=True))
     op.create_index(op.f("ix_request_lines_finding_id"), "request_lines", ["finding_id"], unique=False)
     op.create_table(
