@@ -24,6 +24,8 @@ from tests.yard import FLAVOR, IMAGE, REGION, make_yard
 
 WORKERS = 2
 LOST_ANSWERS = 4
+Work = Callable[[str, Path, timedelta], None]
+"""What a worker does in the yard whose records and folder these are, its clock put forward."""
 
 
 @pytest.mark.parametrize(("count", "kills"), [(24, 8)])
@@ -98,12 +100,16 @@ def kill_generations(
     longest_s: float,
     chance: random.Random,
     began: timedelta = timedelta(),
+    target: Work | None = None,
 ) -> None:
-    """Kill `kills` generations of workers within `longest_s` each, and let the last one finish."""
+    """Kill `kills` generations of workers within `longest_s` each, and let the last one finish.
+
+    Each does `target`, by default `work`.
+    """
     hits = 0
     for generation in range(kills + 1):
         ahead = began + generation * (VISIT_LASTS + timedelta(seconds=30))
-        workers = [begin(url, folder, ahead) for _ in range(WORKERS)]
+        workers = [begin(url, folder, ahead, target or work) for _ in range(WORKERS)]
         if generation < kills:
             time.sleep(chance.uniform(0.03, longest_s))
             hits += any(worker.is_alive() for worker in workers)
@@ -116,9 +122,9 @@ def kill_generations(
     assert {worker.exitcode for worker in workers} == {0}
 
 
-def begin(url: str, folder: Path, ahead: timedelta) -> BaseProcess:
+def begin(url: str, folder: Path, ahead: timedelta, target: Work) -> BaseProcess:
     """A worker process whose clock is `ahead`, so that what killed workers had taken is due again."""
-    worker = multiprocessing.get_context("fork").Process(target=work, args=(url, folder, ahead))
+    worker = multiprocessing.get_context("fork").Process(target=target, args=(url, folder, ahead))
     worker.start()
     return worker
 
