@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from approval.wording import STATES
-from provisioning.wording import LINE_STATES, MAINTENANCE_STATES, REQUEST_STATES, SERVER_STATES
+from provisioning.wording import (
+    LINE_STATES,
+    MAINTENANCE_STATES,
+    REMOVAL_STATES,
+    REQUEST_STATES,
+    SERVER_STATES,
+)
 
 Pair = tuple[str, str]
 
@@ -37,6 +43,7 @@ SERVER_TONES = {
     "stopped": "warn",
 }
 MAINTENANCE_TONES = {"planned": "warn", "drained": "good", "ended": "plain", "cancelled": "plain"}
+REMOVAL_TONES = {"removed": "good", "failed": "bad"}
 LINE_TONES = {"pending": "busy", "done": "good", "failed": "bad"}
 CASE_TONES = {
     "draft": "plain",
@@ -57,6 +64,7 @@ def _badges(words: Mapping[str, Pair], tones: Mapping[str, str]) -> dict[str, Ba
 REQUEST = _badges(REQUEST_STATES, REQUEST_TONES)
 SERVER = _badges(SERVER_STATES, SERVER_TONES)
 MAINTENANCE = _badges(MAINTENANCE_STATES, MAINTENANCE_TONES)
+REMOVAL = _badges(REMOVAL_STATES, REMOVAL_TONES)
 LINE = _badges(LINE_STATES, LINE_TONES)
 CASE = _badges(STATES, CASE_TONES) | {
     "approved": Badge("good", "已批准", "approved"),

@@ -27,6 +27,7 @@ KINDS: dict[str, Pair] = {
     "people": ("人员名单", "list of people"),
     "person": ("人员", "person"),
     "region": ("区域", "region"),
+    "removal": ("移除", "removal"),
     "request": ("资源申请", "request"),
     "server": ("云服务器", "server"),
     "subscription": ("共享申请", "subscription"),

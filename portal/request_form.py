@@ -11,11 +11,18 @@ from sqlalchemy.orm import Session
 
 from portal.form import Form
 from portal.limits_form import limits_fields, read_limits
-from provisioning.models import RegionFlavor, RegionImage, Request, RequestLine, Server
-from provisioning.queries import list_flavors, list_images, list_servers, servers_by_id
+from provisioning.models import Finding, RegionFlavor, RegionImage, Request, RequestLine, Server, Volume
+from provisioning.queries import (
+    list_flavors,
+    list_images,
+    list_servers,
+    list_volumes_in_use,
+    servers_by_id,
+)
 from provisioning.quota import Limits
 from provisioning.service.asking import LINES_AT_MOST, PURPOSE_LENGTH, VOLUME_GIB_AT_MOST, LineAsked
 from provisioning.service.fulfil import TARGET_STATES
+from provisioning.service.removal_asking import list_removable
 from provisioning.service.states import PASSING
 
 COLUMNS = {
@@ -23,26 +30,32 @@ COLUMNS = {
     "servers": ("count", "flavor", "image", "volume_gib"),
     "adoption": ("cloud_id",),
     "volumes": ("target", "volume_gib"),
+    "enlargement": ("volume", "volume_gib"),
     "resize": ("target", "flavor"),
 }
 """What a line of a kind is made of, for the kinds that are written line by line."""
 PICKED = ("extension", "release")
-"""Kinds whose lines are nothing but servers, which are ticked in a list."""
+"""Kinds whose lines are nothing but servers, which are ticked in a list; a removal's are findings."""
 ENDING = ("new_system", "servers", "adoption", "extension")
 """Kinds that last until a day."""
 COUNT_AT_MOST = 1000
 CLOUD_ID_LENGTH = 64
 GONE_NAMED = 10
 NONE_PICKED = ("请至少勾选一台云服务器", "Tick at least one server")
+NONE_FOUND = ("请至少勾选一项", "Tick at least one of them")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a line can name: flavors, images, and the system's servers that the kind can change."""
+    """What a line can name: flavors, images, the system's servers that the kind can change, their volumes
+    in use, and findings of what can be removed.
+    """
 
     flavors: Sequence[RegionFlavor]
     images: Sequence[RegionImage]
     servers: Sequence[Server]
+    volumes: Sequence[tuple[Volume, Server]]
+    findings: Sequence[Finding]
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,13 @@ class Asked:
 
 
 def offer_of(
-    session: Session, *, kind: str, region: str, system_id: int | None, asked: Collection[int] = ()
+    session: Session,
+    *,
+    kind: str,
+    region: str,
+    bureau_id: int,
+    system_id: int | None,
+    asked: Collection[int] = (),
 ) -> Offer:
     """What lines of a request of `kind` can name in the region.
 
@@ -72,6 +91,8 @@ def offer_of(
         list_flavors(session, region),
         list_images(session, region),
         [found[server_id] for server_id in sorted(found)],
+        list_volumes_in_use(session, found) if kind == "enlargement" else [],
+        list_removable(session, region=region, bureau_id=bureau_id) if kind == "removal" else [],
     )
 
 
@@ -87,11 +108,12 @@ def form_of(request: Request, lines: Sequence[RequestLine]) -> Form:
         "end_on": request.end_on,
         "row": [str(number) for number, _ in enumerate(lines, start=1)],
         "target": [str(line.target_id) for line in lines],
+        "finding": [str(line.finding_id) for line in lines],
         **limits_fields(request.limit or Limits()),
     }
     for number, line in enumerate(lines, start=1):
         row = {"count": line.count, "flavor": line.flavor, "image": line.image, "target": line.target_id}
-        row["cloud_id"] = line.cloud_id
+        row |= {"cloud_id": line.cloud_id, "volume": line.volume_id}
         fields |= {f"{name}.{number}": value for name, value in row.items()}
         fields[f"volume_gib.{number}"] = line.volume_gib
     return Form.of(**fields)
@@ -121,9 +143,7 @@ def read_request(form: Form, kind: str, offer: Offer) -> Asked:
     return Asked(
         purpose=form.text("purpose", longest=PURPOSE_LENGTH),
         end_on=form.day("end_on") if kind in ENDING else None,
-        lines=_picked(form, offer)
-        if kind in PICKED
-        else [_line(form, kind, key, offer) for key in _rows(form, kind)],
+        lines=_lines(form, kind, offer),
         limit=read_limits(form) if kind == "quota_change" else None,
     )
 
@@ -142,8 +162,21 @@ def place_refusal(form: Form, kind: str) -> None:
         form.refuse(facts["field"], why)
 
 
-def _rows(form: Form, kind: str) -> list[str]:
-    return rows_of(form) if kind in COLUMNS else []
+def _lines(form: Form, kind: str, offer: Offer) -> list[LineAsked]:
+    if kind == "removal":
+        return _found(form, offer)
+    if kind in PICKED:
+        return _picked(form, offer)
+    return [_line(form, kind, key, offer) for key in rows_of(form)] if kind in COLUMNS else []
+
+
+def _found(form: Form, offer: Offer) -> list[LineAsked]:
+    """The ticked findings; one that is over meanwhile is left out, and the page shows it no more."""
+    ticked = form.all_typed("finding")
+    found = [LineAsked(finding_id=one.id) for one in offer.findings if str(one.id) in ticked]
+    if not found:
+        form.refuse("finding", NONE_FOUND)
+    return found
 
 
 def _line(form: Form, kind: str, key: str, offer: Offer) -> LineAsked:
@@ -153,6 +186,9 @@ def _line(form: Form, kind: str, key: str, offer: Offer) -> LineAsked:
     volume: int | None = 0
     target: int | None = None
     cloud_id: str | None = None
+    larger: int | None = None
+    if "volume" in columns:
+        larger = int(form.one_of(f"volume.{key}", {str(one.id) for one, _ in offer.volumes}) or 0)
     if "cloud_id" in columns:
         cloud_id = form.text(f"cloud_id.{key}", longest=CLOUD_ID_LENGTH)
     if "count" in columns:
@@ -164,11 +200,11 @@ def _line(form: Form, kind: str, key: str, offer: Offer) -> LineAsked:
     if "image" in columns:
         image = form.one_of(f"image.{key}", {one.name for one in offer.images})
     if "volume_gib" in columns:
-        is_needed = kind == "volumes"
+        is_needed = kind in ("volumes", "enlargement")
         volume = form.whole(
             f"volume_gib.{key}", least=1 if is_needed else 0, most=VOLUME_GIB_AT_MOST, needed=is_needed
         )
-    return LineAsked(count or 1, flavor, image, volume or 0, target, cloud_id)
+    return LineAsked(count or 1, flavor, image, volume or 0, target, cloud_id, volume_id=larger)
 
 
 def _picked(form: Form, offer: Offer) -> list[LineAsked]:

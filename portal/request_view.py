@@ -12,12 +12,21 @@ from identity.models import Bureau, Person, System
 from identity.queries import get_bureau_by_id, get_system_by_id
 from provisioning.adoption import Sighting
 from provisioning.errors import RequestInvalid
-from provisioning.models import RegionFlavor, Request, RequestLine, Server
-from provisioning.queries import list_flavors, list_lines, list_servers_of, servers_by_id
+from provisioning.models import RegionFlavor, Removal, Request, RequestLine, Server, Volume
+from provisioning.queries import (
+    get_volume,
+    list_flavors,
+    list_lines,
+    list_servers_of,
+    removals_of,
+    servers_by_id,
+)
 from provisioning.quota import DIMENSIONS, Dimension, Limits
+from provisioning.removal import Sight
 from provisioning.service.accounts import find_account, headroom_of
 from provisioning.service.adoption import sighting_of
 from provisioning.service.fulfil import amounts_asked, find_request_shortfalls
+from provisioning.service.looking import sight_of
 from provisioning.wording import KINDS
 
 UNDECIDED = ("draft", "submitted")
@@ -41,7 +50,8 @@ class Need:
 @dataclass(frozen=True)
 class RequestShown:
     """A request with all that its page tells. `targets` are the servers that lines name, by id; `seen` what
-    the cloud showed of servers to adopt, by their ids there. `case` is None for what an operator imported.
+    the cloud showed of servers to adopt, by their ids there; `sights` of things to remove and `removals`, by
+    their lines. `case` is None for what an operator imported.
     """
 
     request: Request
@@ -54,6 +64,9 @@ class RequestShown:
     flavors: dict[str, RegionFlavor]
     targets: dict[int, Server]
     seen: dict[str, Sighting]
+    volumes: dict[int, Volume]
+    sights: dict[int, Sight]
+    removals: dict[int, Removal]
     servers: Sequence[Server]
     shortfalls: list[dict[str, Any]]
     needs: list[Need]
@@ -85,6 +98,9 @@ def show_request(session: Session, request: Request) -> RequestShown:
         flavors={one.name: one for one in list_flavors(session, request.region)},
         targets=servers_by_id(session, [line.target_id for line in lines if line.target_id is not None]),
         seen={seen.cloud_id: seen for line in lines if (seen := sighting_of(line)) is not None},
+        volumes={line.volume_id: get_volume(session, line.volume_id) for line in lines if line.volume_id},
+        sights={line.id: sight for line in lines if (sight := sight_of(line)) is not None},
+        removals=removals_of(session, request.id),
         servers=list_servers_of(session, request.id),
         shortfalls=_shortfalls(session, request) if is_open else [],
         needs=_needs(session, request) if is_open else [],

@@ -226,6 +226,24 @@ class ServerRecorded(SijiError):
     en = "What is {cloud_id} in the cloud is recorded already as of server {server}, and not adopted twice"
 
 
+class BeingRemoved(SijiError):
+    """What would be taken up into the records, or removed, is being removed by a verified request."""
+
+    kind = Kind.conflict
+    code = "being_removed"
+    zh = "云上编号为 {cloud_id} 的 {name} 正由申请 {request_id} 移除"
+    en = "{name}, which is {cloud_id} in the cloud, is being removed by request {request_id}"
+
+
+class StillRecorded(SijiError):
+    """What would be removed is in the records, or attached to what is."""
+
+    kind = Kind.conflict
+    code = "still_recorded"
+    zh = "{name} 属于已登记的云服务器 {server}，或与其相连，不能移除"
+    en = "{name} is of server {server}, which is recorded, or attached to it, and is not removed"
+
+
 class AdoptionFileUnreadable(SijiError):
     """A file that is no workbook of an adoption."""
 

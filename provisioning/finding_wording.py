@@ -126,7 +126,7 @@ def tell(kind: str, name: str, facts: Mapping[str, Any]) -> Pair:
 
 def _filled(kind: str, name: str, facts: Mapping[str, Any], language: int) -> str:
     words = {
-        key: NOTHING[language] if value is None else _ram(value) if key.endswith("ram_mib") else value
+        key: NOTHING[language] if value is None else ram_words(value) if key.endswith("ram_mib") else value
         for key, value in facts.items()
     }
     if kind == "quota_differs":
@@ -158,9 +158,9 @@ def _amounts(amounts: Mapping[str, int], language: int) -> str:
 def _bound(value: int | None, dimension: Dimension, language: int) -> str:
     if value is None:
         return UNLIMITED[language]
-    return _ram(value) if dimension.unit == "MiB" else f"{value} {dimension.unit}".rstrip()
+    return ram_words(value) if dimension.unit == "MiB" else f"{value} {dimension.unit}".rstrip()
 
 
-def _ram(mib: int) -> str:
+def ram_words(mib: int) -> str:
     """Whole GiB as such, as everywhere."""
     return f"{mib // 1024} GiB" if mib and mib % 1024 == 0 else f"{mib} MiB"

@@ -14,14 +14,17 @@ from infra.workdays import load_calendar
 from provisioning.cloud.connect import connect
 from provisioning.cloud.driver import Cloud, Retryable
 from provisioning.errors import QuotaInconsistent
-from provisioning.queries import get_request, get_server, list_regions
+from provisioning.queries import get_removal, get_request, get_server, list_regions
 from provisioning.service import servers
-from provisioning.service.adoption import look_at_request, nudge_lookers
 from provisioning.service.audits import audit_region
 from provisioning.service.fences import list_stale_fences, push_quota
 from provisioning.service.following import follow_cases
 from provisioning.service.leases import list_leases_to_tend, tend_lease
+from provisioning.service.looking import look_at_request as look_there
+from provisioning.service.looking import nudge_lookers
 from provisioning.service.offers import learn_region
+from provisioning.service.removals import remove as remove_there
+from provisioning.service.removals import sweep_removals
 from provisioning.service.retiring import retire_projects as retire_in
 from provisioning.service.rounds import list_maintenances_to_tend, tend_maintenance
 from provisioning.service.sweep import sweep as sweep_servers
@@ -39,22 +42,33 @@ def provision_server(server_id: int) -> None:
 
 @shared_task(name="provisioning.sweep")
 def sweep() -> None:
-    """Nudge for every server that waits too long; let requests follow cases that ended."""
+    """Nudge for every server and removal that waits too long; let requests follow cases that ended."""
     here = jobs.here()
     with transaction(here.engine) as session:
         sweep_servers(session, at=here.clock.now())
+        sweep_removals(session, at=here.clock.now())
         nudge_lookers(session)
     follow_cases(here.engine, at=here.clock.now())
 
 
-@shared_task(name="provisioning.look_at_adoption")
-def look_at_adoption(request_id: int) -> None:
-    """Look in the cloud at the servers that a request would adopt."""
+@shared_task(name="provisioning.remove")
+def remove(removal_id: int) -> None:
+    """Visit a removal that waits for it."""
+    here = jobs.here()
+    with reading(here.engine) as session:
+        region = get_removal(session, removal_id).region
+    cloud = _cloud(here.settings, region, here.clock)
+    remove_there(here.engine, cloud, removal_id=removal_id, at=here.clock.now())
+
+
+@shared_task(name="provisioning.look_at_request")
+def look_at_request(request_id: int) -> None:
+    """Look in the cloud at what a request would adopt or remove."""
     here = jobs.here()
     with reading(here.engine) as session:
         region = get_request(session, request_id).region
     cloud = _cloud(here.settings, region, here.clock)
-    look_at_request(here.engine, cloud, request_id=request_id, at=here.clock.now())
+    look_there(here.engine, cloud, request_id=request_id, at=here.clock.now())
 
 
 @shared_task(name="request.follow_case")

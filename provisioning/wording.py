@@ -15,7 +15,9 @@ KINDS: Mapping[str, Pair] = {
     "new_system": ("新系统上云", "new system"),
     "servers": ("增加云服务器", "more servers"),
     "adoption": ("接管已有云服务器", "adoption of servers"),
+    "removal": ("移除未登记资源", "removal of what is unrecorded"),
     "volumes": ("增加云硬盘", "more volumes"),
+    "enlargement": ("云硬盘扩容", "larger volumes"),
     "resize": ("变更规格", "resize"),
     "quota_change": ("配额调整", "quota change"),
     "extension": ("延长使用期限", "extension"),
@@ -41,8 +43,12 @@ SERVER_STATES: Mapping[str, Pair] = {
     "pruning": ("清理云硬盘", "removing a volume"),
     "resizing": ("变更规格中", "being resized"),
     "reverting": ("恢复原规格中", "returning to its old flavor"),
+    "extending": ("云硬盘扩容中", "a volume being extended"),
+    "measuring": ("核实云硬盘容量", "a volume being measured"),
     "stopping": ("停机中", "stopping"),
     "starting": ("开机中", "starting"),
+    "rebooting": ("重启中", "rebooting"),
+    "resetting": ("强制重启中", "rebooting, as the power was cut"),
     "expiring": ("到期备份中", "being kept as a snapshot"),
     "releasing": ("释放中", "being released"),
     "active": ("运行中", "running"),
@@ -61,6 +67,12 @@ LINE_STATES: Mapping[str, Pair] = {
     "pending": ("未办", "not yet done"),
     "done": ("已办", "done"),
     "failed": ("未成", "failed"),
+}
+REMOVAL_STATES: Mapping[str, Pair] = {
+    "checking": ("核对与备份中", "being checked and kept as a snapshot"),
+    "deleting": ("移除中", "being removed"),
+    "removed": ("已移除", "removed"),
+    "failed": ("未移除", "not removed"),
 }
 MAINTENANCE_STATES: Mapping[str, Pair] = {
     "planned": ("已计划", "planned"),
@@ -94,6 +106,16 @@ NOTICES: Mapping[str, Pair] = {
         "云服务器 {server} 未能接管，云上现状未动：{fault_zh}。请重试或放弃",
         "Server {server} could not be adopted, and nothing was done to it in the cloud: {fault_en}. Retry it "
         "or give it up",
+    ),
+    "thing_not_removed": (
+        "申请 {request_id} 要移除的 {name} 未能移除，云上现状未动：{fault_zh}",
+        "{name}, which request {request_id} asks to have removed, was not, and is as it was in the cloud: "
+        "{fault_en}",
+    ),
+    "removal_stuck": (
+        "区域 {region} 的 {name} 长时间未能移除，请检查云平台；原因消除后系统会自行继续：{fault_zh}",
+        "{name} in region {region} could not be removed for long; please check the cloud: once this is put "
+        "right it goes on by itself: {fault_en}",
     ),
     "server_stuck": (
         "云服务器 {server} 的操作长时间未能完成，请检查云平台；原因消除后系统会自行继续：{fault_zh}",

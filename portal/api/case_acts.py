@@ -19,6 +19,7 @@ from infra.clock import city_date
 from portal.access import At, Writing
 from portal.api.cases import CaseWhole, whole
 from portal.api.shapes import In, api_router
+from portal.asking import ASKERS
 from portal.needs import Asker, needs
 from portal.once import Once
 from portal.revisions import Seen, tag
@@ -28,7 +29,7 @@ router = api_router("cases")
 
 REASON = 2000
 Accepter = Annotated[Asker, needs(P.requests_review)]
-Applicant = Annotated[Asker, needs(P.requests_submit, P.subscriptions_request)]
+Applicant = Annotated[Asker, needs(*ASKERS, P.subscriptions_request)]
 Decider = Annotated[
     Asker,
     needs(P.requests_first_review, P.requests_review, P.requests_verify, P.subscriptions_decide),

@@ -14,14 +14,17 @@ from portal.api.amounts import LimitsOut, limits_out
 from portal.api.clocks import ClockOut
 from portal.api.shapes import In, Out
 from portal.numbers import LARGEST_ID
-from provisioning.models import Request, RequestLine
-from provisioning.queries import list_lines, list_servers_of
+from provisioning.models import Removal, Request, RequestLine
+from provisioning.queries import list_lines, list_servers_of, removals_of
 from provisioning.service.adoption import sighting_of
 from provisioning.service.asking import LineAsked
+from provisioning.service.looking import sight_of
 
 
 class LineIn(In):
-    """New servers of a kind, or what to do with one server (`server`: its id), or one to adopt."""
+    """New servers of a kind, or what to do with one server (`server`: its id), or one to adopt, or a finding
+    (of what is unrecorded) to have removed, or a volume to be larger.
+    """
 
     count: int = Field(1, ge=1, le=1000, examples=[2])
     flavor: str | None = Field(None, max_length=255, examples=["c4-8"])
@@ -35,9 +38,26 @@ class LineIn(In):
         None, max_length=64, description="待接管云服务器在云平台上的编号 · id in the cloud, to adopt it"
     )
 
+    finding: int | None = Field(
+        None, ge=1, le=LARGEST_ID, description="要移除的核对结果编号 · id of a finding, to have it removed"
+    )
+
+    volume: int | None = Field(
+        None, ge=1, le=LARGEST_ID, description="要扩容的云硬盘编号 · id of a volume, to be volume_gib in all"
+    )
+
     def asked(self) -> LineAsked:
         """As provisioning takes it."""
-        return LineAsked(self.count, self.flavor, self.image, self.volume_gib, self.server, self.cloud_id)
+        return LineAsked(
+            self.count,
+            self.flavor,
+            self.image,
+            self.volume_gib,
+            self.server,
+            self.cloud_id,
+            self.finding,
+            self.volume,
+        )
 
 
 class SeenOut(Out):
@@ -51,6 +71,16 @@ class SeenOut(Out):
     volumes: list[int] = Field(description="各云硬盘 GiB · its volumes")
 
 
+class SightOut(Out):
+    """A thing that is to be removed, as the cloud showed it."""
+
+    thing: str = Field(examples=["server"])
+    name: str
+    size: str = Field(examples=["g2 · 2 vCPU · 4 GiB · 40 GiB"])
+    status: str = Field(examples=["ACTIVE"])
+    attached: list[str] = Field(description="与其相连的资源名称 · names of what is attached to it")
+
+
 class LineOut(Out):
     """A line as it stands."""
 
@@ -60,9 +90,15 @@ class LineOut(Out):
     image: str | None
     volume_gib: int
     server: int | None
+    volume: int | None
     cloud_id: str | None
     seen: SeenOut | None = Field(description="云上所见，尚未核对则为空 · null until a worker has looked")
+    finding: int | None
+    sight: SightOut | None = Field(description="要移除的资源 · what is to be removed, as seen")
     state: str = Field(examples=["pending"])
+    fault: dict[str, Any] | None = Field(
+        description="不能移除或接管的原因（zh/en）· why it was, or cannot be, neither removed nor adopted"
+    )
 
 
 class ServerState(Out):
@@ -128,7 +164,7 @@ def show_rows(session: Session, found: Sequence[Request]) -> dict[int, RequestRo
 
 def show_request(session: Session, request: Request, *, calendar: WorkCalendar, on: date) -> RequestOut:
     """The request whole, with its clocks as they stand on `on`."""
-    view = None
+    view, removals = None, removals_of(session, request.id)
     if request.case_id is not None:
         view = view_case(session, case_id=request.case_id, calendar=calendar, on=on)
     return RequestOut(
@@ -137,7 +173,7 @@ def show_request(session: Session, request: Request, *, calendar: WorkCalendar, 
         case_state=view.case.state if view else None,
         zone=request.zone,
         limit=None if request.limit is None else limits_out(request.limit),
-        lines=[_line(line) for line in list_lines(session, request.id)],
+        lines=[_line(line, removals.get(line.id)) for line in list_lines(session, request.id)],
         servers=[ServerState.model_validate(server) for server in list_servers_of(session, request.id)],
         waits_for=_waiting(view) if view else None,
         ended_at=request.ended_at,
@@ -168,7 +204,8 @@ def _facts_of(session: Session, found: Sequence[Request]) -> dict[int, dict[str,
     }
 
 
-def _line(line: RequestLine) -> LineOut:
+def _line(line: RequestLine, removal: Removal | None) -> LineOut:
+    unseen = line.seen if line.seen is not None and "name" not in line.seen else None
     return LineOut(
         position=line.position,
         count=line.count,
@@ -176,9 +213,26 @@ def _line(line: RequestLine) -> LineOut:
         image=line.image,
         volume_gib=line.volume_gib,
         server=line.target_id,
+        volume=line.volume_id,
         cloud_id=line.cloud_id,
         seen=_seen(line),
+        finding=line.finding_id,
+        sight=_sight(line),
         state=line.state,
+        fault=removal.fault if removal is not None else unseen,
+    )
+
+
+def _sight(line: RequestLine) -> SightOut | None:
+    sight = sight_of(line)
+    if sight is None:
+        return None
+    return SightOut(
+        thing=sight.thing,
+        name=sight.name,
+        size=sight.size,
+        status=sight.status,
+        attached=[one.name for one in sight.attached],
     )
 
 

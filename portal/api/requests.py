@@ -21,6 +21,7 @@ from portal.access import At, Reading, Writing
 from portal.api.amounts import LimitsIn
 from portal.api.request_shapes import LineIn, RequestOut, RequestRow, SubmittedOut, show_request, show_rows
 from portal.api.shapes import Cursor, In, Limit, Page, api_router, id_of, page_of
+from portal.asking import ASKERS, who_asks
 from portal.deciding import DECIDERS, let_decide
 from portal.needs import Asker, needs
 from portal.numbers import RowId
@@ -30,17 +31,29 @@ from provisioning.models import Request
 from provisioning.queries import get_request, list_requests
 from provisioning.quota import Limits
 from provisioning.service import requests
+from provisioning.service.removal_asking import removing_of
 
 router = api_router("requests")
 Kind = Literal[
-    "new_system", "servers", "adoption", "volumes", "resize", "quota_change", "extension", "release"
+    "new_system",
+    "servers",
+    "adoption",
+    "removal",
+    "volumes",
+    "enlargement",
+    "resize",
+    "quota_change",
+    "extension",
+    "release",
 ]
 Sees = Annotated[Asker, needs(Permission.requests_see)]
-Submits = Annotated[Asker, needs(Permission.requests_submit)]
+Submits = Annotated[Asker, needs(*ASKERS)]
 
 
 class RequestIn(In):
-    """What is asked for; a quota change names its bureau and limit, any other kind its system and lines."""
+    """What is asked for; a quota change names its bureau and limit, a removal findings, any other kind its
+    system and lines.
+    """
 
     kind: Kind
     system: str | None = Field(
@@ -124,9 +137,11 @@ def show(asker: Sees, session: Reading, at: At, response: Response, request_id: 
 def draft(asker: Submits, session: Writing, at: At, once: Once, body: RequestIn) -> RequestOut:
     """Draft a request; nobody sees it as asked before it is submitted."""
     system = get_system(session, code=body.system) if body.system else None
-    bureau = get_bureau(session, code=body.bureau) if body.bureau else None
-    owner = system.bureau_id if system else bureau.id if bureau else asker.actor.bureau_id
-    asker.at(session, owner)
+    bureau_id = get_bureau(session, code=body.bureau).id if body.bureau else None
+    if body.kind == "removal":
+        bureau_id = removing_of(session, [one.finding for one in body.lines if one.finding is not None])[1]
+    owner = system.bureau_id if system else bureau_id or asker.actor.bureau_id
+    who_asks(asker, body.kind).at(session, owner)
 
     def act() -> RequestOut:
         made = requests.draft_request(
@@ -137,7 +152,7 @@ def draft(asker: Submits, session: Writing, at: At, once: Once, body: RequestIn)
             purpose=body.purpose,
             at=at,
             system_id=system.id if system else None,
-            bureau_id=bureau.id if bureau else None,
+            bureau_id=bureau_id,
             end_on=body.end_on,
             lines=[line.asked() for line in body.lines],
             limit=None if body.limit is None else Limits.parse(body.limit),
@@ -158,7 +173,7 @@ def edit(
     body: RequestEdit,
 ) -> RequestOut:
     """Change what is asked before it is decided; approvals that it had are void."""
-    found = _asked_of(asker, session, request_id)
+    found = _applied_for(asker, session, request_id)
     requests.edit_request(
         session,
         request_id=found.id,
@@ -176,7 +191,7 @@ def edit(
 @router.post("/requests/{request_id}/submit")
 def submit(asker: Submits, session: Writing, at: At, once: Once, request_id: RowId) -> SubmittedOut:
     """Hand a draft in; quota that is missing now is a warning, not a refusal."""
-    found = _asked_of(asker, session, request_id)
+    found = _applied_for(asker, session, request_id)
 
     def act() -> SubmittedOut:
         done = requests.submit_request(session, request_id=found.id, person_id=asker.person_id, at=at)
@@ -216,7 +231,7 @@ def withdraw(
     asker: Submits, session: Writing, at: At, once: Once, request_id: RowId, body: WithdrawalIn
 ) -> RequestOut:
     """Take a request back until it is decided."""
-    found = _asked_of(asker, session, request_id)
+    found = _applied_for(asker, session, request_id)
     return once(
         body,
         _after(
@@ -249,6 +264,12 @@ def confirm(
             lambda: requests.confirm_request(session, request_id=found.id, person_id=asker.person_id, at=at),
         ),
     )
+
+
+def _applied_for(asker: Asker, session: Session, request_id: RowId) -> Request:
+    found = get_request(session, request_id)
+    who_asks(asker, found.kind).at(session, found.bureau_id)
+    return found
 
 
 def _asked_of(asker: Asker, session: Session, request_id: RowId) -> Request:

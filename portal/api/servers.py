@@ -1,4 +1,4 @@
-"""Servers: as they should be and as they were seen last; stop, start, retry, give up, reclaim."""
+"""Servers: as they should be and as they were seen last; what may be done with one."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -11,15 +11,18 @@ from sqlalchemy.orm import Session
 
 from identity.queries import find_bureaus, find_systems, get_bureau, get_system
 from identity.roles import Permission
-from portal.access import At, Reading, Writing
+from infra.database import reading
+from portal.access import At, Here, Reading, Writing
 from portal.api.amounts import LimitsOut, limits_out
 from portal.api.shapes import Cursor, In, Limit, Out, Page, api_router, id_of, page_of
+from portal.clouds import cloud_of
 from portal.needs import Asker, needs
 from portal.numbers import RowId
 from portal.once import Once
 from provisioning.models import Server
 from provisioning.queries import get_server, leases_of, list_servers, list_volumes_of
 from provisioning.service import servers
+from provisioning.service.consoles import open_console
 
 router = api_router("servers")
 Sees = Annotated[Asker, needs(Permission.servers_see)]
@@ -43,8 +46,10 @@ class ServerRow(Out):
 class VolumeOut(Out):
     """A data volume of a server."""
 
+    id: int
     name: str
     size_gib: int = Field(examples=[200])
+    wanted_gib: int | None = Field(description="正在扩容至 · what it is being extended to")
     state: str = Field(examples=["active"])
 
 
@@ -65,6 +70,20 @@ class ReclaimIn(In):
     """Why the office takes a server back; its applicant is told."""
 
     reason: str = Field(max_length=2000, examples=["连续三个月闲置"])
+
+
+class RebootIn(In):
+    """How to reboot."""
+
+    hard: bool = Field(False, description="强制重启，如同断电 · as if the power were cut")
+
+
+class ConsoleOut(Out):
+    """Where the screen of a server is for some minutes."""
+
+    url: str = Field(
+        description="含数分钟内有效的密钥，不要保存或转发 · holds a secret of some minutes; keep it not"
+    )
 
 
 @router.get("/servers")
@@ -112,6 +131,25 @@ def stop(asker: Operates, session: Writing, at: At, once: Once, server_id: RowId
 def start(asker: Operates, session: Writing, at: At, once: Once, server_id: RowId) -> ServerOut:
     """Have a stopped server run again, while its lease lasts."""
     return _act(asker, session, at, once, server_id, servers.start_server)
+
+
+@router.post("/servers/{server_id}/reboot")
+def reboot(
+    asker: Operates, session: Writing, at: At, once: Once, server_id: RowId, body: RebootIn
+) -> ServerOut:
+    """Have a running server rebooted, once; hard also where a reboot hangs."""
+    return _act(asker, session, at, once, server_id, partial(servers.reboot_server, hard=body.hard), body)
+
+
+@router.post("/servers/{server_id}/console")
+def console(asker: Operates, here: Here, at: At, server_id: RowId) -> ConsoleOut:
+    """The address of a running server's screen. Who opened it is journalled; the address is kept nowhere."""
+    with reading(here.engine) as session:
+        region = _found(asker, session, server_id).region
+    url = open_console(
+        here.engine, cloud_of(here, region), server_id=server_id, at=at, actor=asker.actor.journal_id
+    )
+    return ConsoleOut(url=url)
 
 
 @router.post("/servers/{server_id}/retry")

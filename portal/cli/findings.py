@@ -1,4 +1,4 @@
-"""`siji findings`: what audits found different between the records and the clouds; acknowledging it."""
+"""`siji findings`: what audits found different between the records and the clouds; what is done about it."""
 
 from typing import Annotated
 
@@ -9,6 +9,7 @@ from portal.cli.remote import at, open_portal
 from portal.cli.speech import say
 from portal.cli.tables import Column, show_list, show_one
 from provisioning.finding_wording import KINDS, SCOPES
+from provisioning.wording import REQUEST_STATES
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -31,6 +32,12 @@ FACTS = (
     Column("acknowledged_by", "认可人", "acknowledged by"),
     Column("reason", "认可理由", "why it may stay"),
 )
+REQUEST = (
+    Column("id", "申请", "request"),
+    Column("state", "状态", "state", REQUEST_STATES),
+    Column("bureau", "部门", "bureau"),
+    Column("purpose", "理由", "reason"),
+)
 AUDITS = (
     Column("region", "区域", "region"),
     Column("scope", "核对内容", "what", SCOPES),
@@ -40,6 +47,10 @@ AUDITS = (
     Column("fault", "未完成的原因", "why it failed"),
 )
 SAID = {
+    "drafted": {
+        "zh": "已起草，核对后用 siji requests submit {number} 提交",
+        "en": "It is drafted; check it, then submit it by siji requests submit {number}",
+    },
     "audit": {"zh": "已安排核对，稍后查看", "en": "An audit is under way; look in a moment"},
 }
 
@@ -69,6 +80,23 @@ def acknowledge(number: Number, reason: Reason, as_json: AsJson = False) -> None
     """认可 · Say that it is known and may stay; that lapses when it changes."""
     found = open_portal().send("POST", at("findings", number, "acknowledge"), {"reason": reason})
     show_one(found, FACTS, as_json=as_json)
+
+
+@app.command()
+def remove(
+    numbers: Annotated[list[int], typer.Argument(min=1, help="核对结果编号，可多个 · findings, one or more")],
+    reason: Reason,
+    as_json: AsJson = False,
+) -> None:
+    """申请移除 · Draft a request to have removed from the cloud what no record has; submit it then."""
+    portal = open_portal()
+    region = portal.get(at("findings", numbers[0]))["region"]
+    lines = [{"finding": number} for number in numbers]
+    body = {"kind": "removal", "region": region, "purpose": reason, "lines": lines}
+    drafted = portal.send("POST", "/requests", body)
+    show_one(drafted, REQUEST, as_json=as_json)
+    if not as_json:
+        say(SAID["drafted"], number=drafted["id"])
 
 
 @app.command()

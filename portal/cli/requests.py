@@ -21,12 +21,22 @@ from portal.cli.options import (
 from portal.cli.remote import at, open_portal
 from portal.cli.speech import language, say
 from portal.cli.tables import Column, Part, show_list, show_one
+from provisioning.removal import THINGS
 from provisioning.wording import KINDS, LINE_STATES, REQUEST_STATES, SERVER_STATES
 
 app = typer.Typer(no_args_is_help=True)
 
 Kind = Literal[
-    "new_system", "servers", "adoption", "volumes", "resize", "quota_change", "extension", "release"
+    "new_system",
+    "servers",
+    "adoption",
+    "removal",
+    "volumes",
+    "enlargement",
+    "resize",
+    "quota_change",
+    "extension",
+    "release",
 ]
 System = Annotated[str | None, typer.Option(help="信息系统代码 · the system's code")]
 Purpose = Annotated[str | None, typer.Option(help="用途 · what it is for")]
@@ -40,6 +50,13 @@ VolumeGib = Annotated[int | None, typer.Option(min=0, help="云硬盘容量 GiB 
 Server = Annotated[int | None, typer.Option(min=1, help="已有云服务器编号 · a server that is there")]
 CloudId = Annotated[
     str | None, typer.Option(help="待接管云服务器在云平台上的编号 · id in the cloud of a server to adopt")
+]
+
+Finding = Annotated[
+    int | None, typer.Option(min=1, help="要移除的核对结果编号 · a finding, to have removed what it is about")
+]
+Volume = Annotated[
+    int | None, typer.Option(min=1, help="要扩容的云硬盘编号 · a volume, to be --volume-gib in all")
 ]
 
 COLUMNS = (
@@ -87,6 +104,7 @@ CHANGES = Part(
     (
         POSITION,
         Column("server", "云服务器", "server"),
+        Column("volume", "云硬盘", "volume"),
         FLAVOR_ASKED,
         VOLUME_ASKED,
         Column("state", "状态", "state", LINE_STATES),
@@ -105,6 +123,22 @@ ADOPTED = Part(
     ),
 )
 """What was seen is empty until a worker has looked."""
+REMOVED = Part(
+    "lines",
+    "明细",
+    "Lines",
+    (
+        POSITION,
+        Column("finding", "核对结果", "finding"),
+        Column("sight.thing", "类别", "kind", THINGS),
+        Column("sight.name", "名称", "name"),
+        Column("sight.size", "规格", "size"),
+        Column("sight.attached", "相连的资源", "attached"),
+        Column("state", "状态", "state", LINE_STATES),
+        Column("fault", "原因", "fault"),
+    ),
+)
+SEEN = {"adoption": ADOPTED, "removal": REMOVED}
 ASKS_FOR_SERVERS = ("new_system", "servers")
 SERVERS = Part(
     "servers",
@@ -176,6 +210,8 @@ def new(
     volume_gib: VolumeGib = None,
     server: Server = None,
     cloud_id: CloudId = None,
+    finding: Finding = None,
+    volume: Volume = None,
     limit: LimitPairs = None,
     file: MaybeDocument = None,
     as_json: AsJson = False,
@@ -195,7 +231,14 @@ def new(
         limit=read_limit(limit),
     )
     if line := told(
-        flavor=flavor, image=image, count=count, volume_gib=volume_gib, server=server, cloud_id=cloud_id
+        flavor=flavor,
+        image=image,
+        count=count,
+        volume_gib=volume_gib,
+        server=server,
+        cloud_id=cloud_id,
+        finding=finding,
+        volume=volume,
     ):
         body["lines"] = [*body.get("lines", ()), line]
     _show(open_portal().send("POST", "/requests", body), as_json)
@@ -245,6 +288,6 @@ def _show(found: dict[str, Any], as_json: bool) -> None:
 
 
 def _lines_of(kind: str) -> Part:
-    if kind == "adoption":
-        return ADOPTED
+    if kind in SEEN:
+        return SEEN[kind]
     return NEW_SERVERS if kind in ASKS_FOR_SERVERS else CHANGES

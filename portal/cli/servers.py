@@ -1,4 +1,4 @@
-"""`siji servers`: servers as they were seen last; stop, start, retry, give up, reclaim."""
+"""`siji servers`: servers as they were seen last, and what may be done with one."""
 
 from typing import Annotated, Any
 
@@ -36,8 +36,10 @@ VOLUMES = Part(
     "云硬盘",
     "Volumes",
     (
+        Column("id", "编号", "number"),
         Column("name", "名称", "name"),
         Column("size_gib", "容量 GiB", "GiB"),
+        Column("wanted_gib", "扩容至 GiB", "to be GiB"),
         Column("state", "状态", "state", VOLUME_STATES),
     ),
 )
@@ -73,6 +75,23 @@ def stop(number: Number, as_json: AsJson = False) -> None:
 def start(number: Number, as_json: AsJson = False) -> None:
     """开机 · Have a stopped server run again, while its lease lasts."""
     _act(number, "start", as_json)
+
+
+@app.command()
+def reboot(
+    number: Number,
+    hard: Annotated[bool, typer.Option("--hard", help="如同断电 · as if its power were cut")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """重启 · Have a running server rebooted; hard also where a reboot hangs."""
+    _show(open_portal().send("POST", at("servers", number, "reboot"), {"hard": hard}), as_json)
+
+
+@app.command()
+def console(number: Number, as_json: AsJson = False) -> None:
+    """控制台 · Print the address of a running server's screen; it lasts some minutes. It is journalled."""
+    found = open_portal().send("POST", at("servers", number, "console"))
+    show_one(found, (Column("url", "地址", "address"),), as_json=as_json)
 
 
 @app.command()

@@ -22,7 +22,8 @@ from infra.clock import city_date
 from infra.database import reading
 from infra.errors import NotFound
 from portal.access import At, Reading
-from portal.badges import LINE, REQUEST
+from portal.asking import ASKERS
+from portal.badges import LINE, REMOVAL, REQUEST
 from portal.case_view import CLOCKS, due_words, show_case, why_not
 from portal.deciding import DECIDERS, let_decide
 from portal.flash import Pair, onward
@@ -33,6 +34,7 @@ from portal.request_view import show_request
 from portal.sight import CASE_SEERS, sight_of
 from provisioning.queries import get_request
 from provisioning.quota import DIMENSIONS
+from provisioning.removal import THINGS
 from provisioning.service.requests import SUBJECT, decide_request
 
 router = APIRouter(include_in_schema=False)
@@ -132,7 +134,7 @@ def resume(request: Request, number: str, asker: Decides, sent: SentForm) -> Res
 
 @router.post("/cases/{number}/answer")
 def answer(
-    request: Request, number: str, asker: Annotated[Asker, form_needs(P.requests_submit)], sent: SentForm
+    request: Request, number: str, asker: Annotated[Asker, form_needs(*ASKERS)], sent: SentForm
 ) -> Response:
     """Hand in what was missing."""
 
@@ -202,6 +204,9 @@ def _show(
         "opens": is_request and may(session, actor, P.requests_see, bureau_id=case.bureau_id),
         "request_badges": REQUEST,
         "line_badges": LINE,
+        "removal_badges": REMOVAL,
+        "things": THINGS,
+        "sees_findings": may(session, actor, P.findings_see, bureau_id=case.bureau_id),
         "dimensions": DIMENSIONS,
         "decides": may_decide and refusal is None,
         "refusal": None if isinstance(refusal, RoleNeeded) else refusal,

@@ -12,6 +12,7 @@ from identity.roles import Permission as P
 from identity.service.access import may
 from infra.database import reading
 from portal.access import At, Reading
+from portal.asking import ASKERS
 from portal.badges import Badge
 from portal.flash import onward
 from portal.form import Form, SentForm
@@ -21,9 +22,11 @@ from portal.render import render
 from provisioning.comparison import UNRECORDED
 from provisioning.finding_wording import KINDS, SCOPES, tell
 from provisioning.models import Finding
-from provisioning.queries import get_finding, list_audits, list_findings
+from provisioning.queries import find_removal_request, get_finding, list_audits, list_findings
+from provisioning.removal import REMOVABLE
 from provisioning.service.audits import ask_for_audits
 from provisioning.service.findings import acknowledge_finding
+from provisioning.service.removal_asking import owner_of
 
 router = APIRouter(include_in_schema=False)
 Sees = Annotated[Asker, page_needs(P.findings_see)]
@@ -137,6 +140,10 @@ def _show(
         "settles": found.ended_at is None
         and may(session, asker.actor, P.findings_settle, bureau_id=found.bureau_id),
         "submits": may(session, asker.actor, P.requests_submit, bureau_id=found.bureau_id),
+        "removes": found.kind in REMOVABLE
+        and found.ended_at is None
+        and Asker(asker.actor, ASKERS).may(session, owner_of(session, found)),
+        "removing": find_removal_request(session, found.id),
         "form": form,
     }
     return render(request, "finding.html", facts, status=form.status)

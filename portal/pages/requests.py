@@ -17,7 +17,8 @@ from identity.roles import Permission
 from identity.service.access import may, permissions_of
 from infra.database import reading
 from portal.access import At, Reading
-from portal.badges import CASE, LINE, REQUEST, SERVER
+from portal.asking import ASKERS, who_asks
+from portal.badges import CASE, LINE, REMOVAL, REQUEST, SERVER
 from portal.case_view import CLOCKS, due_words, show_case
 from portal.flash import Pair, onward
 from portal.form import Form, Sent, SentForm
@@ -29,13 +30,14 @@ from provisioning.models import KINDS, REQUEST_STATES
 from provisioning.models import Request as Asked
 from provisioning.queries import get_request, list_requests
 from provisioning.quota import DIMENSIONS
+from provisioning.removal import THINGS
 from provisioning.service import requests
 from provisioning.service.confirming import may_confirm
 from provisioning.wording import KINDS as KIND_NAMES
 
 router = APIRouter(include_in_schema=False)
 Sees = Annotated[Asker, page_needs(Permission.requests_see)]
-Submits = Annotated[Asker, form_needs(Permission.requests_submit)]
+Submits = Annotated[Asker, form_needs(*ASKERS)]
 Confirms = Annotated[Asker, form_needs(Permission.requests_confirm)]
 AT_ONCE = 50
 OPEN = "open"
@@ -127,7 +129,7 @@ def confirm(request: Request, request_id: RowId, asker: Confirms, sent: SentForm
     def act(session: Session) -> None:
         requests.confirm_request(session, request_id=request_id, person_id=asker.person_id, at=sent.at)
 
-    return _act(request, sent, asker, request_id, act, CONFIRMED)
+    return _act(request, sent, asker, request_id, act, CONFIRMED, let=lambda asker, _: asker)
 
 
 def _act(
@@ -137,9 +139,11 @@ def _act(
     request_id: int,
     act: Callable[[Session], None],
     said: Pair,
+    let: Callable[[Asker, str], Asker] = who_asks,
 ) -> Response:
     def done(session: Session) -> str:
-        asker.at(session, get_request(session, request_id).bureau_id)
+        asked = get_request(session, request_id)
+        let(asker, asked.kind).at(session, asked.bureau_id)
         act(session)
         return f"/requests/{request_id}"
 
@@ -163,7 +167,7 @@ def _show(
     shown = show_request(session, found)
     case = shown.case
     is_mine = found.applicant_id == actor.id
-    asks = is_mine and may(session, actor, Permission.requests_submit, bureau_id=found.bureau_id)
+    asks = is_mine and who_asks(Asker(actor, ASKERS), found.kind).may(session, found.bureau_id)
     confirms = found.state == "confirming" and may(
         session, actor, Permission.requests_confirm, bureau_id=found.bureau_id
     )
@@ -177,6 +181,9 @@ def _show(
         "case_badge": CASE[case.outcome or case.state] if case else None,
         "server_badges": SERVER,
         "line_badges": LINE,
+        "removal_badges": REMOVAL,
+        "things": THINGS,
+        "sees_findings": may(session, actor, Permission.findings_see, bureau_id=found.bureau_id),
         "dimensions": DIMENSIONS,
         "due_words": due_words,
         "clock_names": CLOCKS,

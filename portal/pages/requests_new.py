@@ -26,11 +26,12 @@ from identity.service.access import may
 from infra.clock import city_date
 from infra.database import reading
 from portal.access import At, Here, Reading
+from portal.asking import ASKERS, who_asks
 from portal.badges import SERVER
 from portal.flash import onward
 from portal.form import Form, SentForm
 from portal.needs import Asker, form_needs, page_needs
-from portal.numbers import RowId
+from portal.numbers import Place, RowId
 from portal.quota_view import view_quota
 from portal.render import render
 from portal.request_form import (
@@ -46,17 +47,20 @@ from portal.request_form import (
     with_a_line,
     without_a_line,
 )
+from provisioning.finding_wording import KINDS as FOUND_KINDS
 from provisioning.models import KINDS
 from provisioning.models import Request as Asked
 from provisioning.queries import get_request, list_lines, list_regions
 from provisioning.quota import Limits
 from provisioning.service import requests
 from provisioning.service.accounts import find_account
+from provisioning.service.asking import WITHOUT_SYSTEM
+from provisioning.service.removal_asking import removing_of
 from provisioning.wording import KINDS as KIND_NAMES
 
 router = APIRouter(include_in_schema=False)
-MayAsk = Annotated[Asker, page_needs(Permission.requests_submit)]
-Asks = Annotated[Asker, form_needs(Permission.requests_submit)]
+MayAsk = Annotated[Asker, page_needs(*ASKERS)]
+Asks = Annotated[Asker, form_needs(*ASKERS)]
 SYSTEMS_SHOWN = 500
 USUAL_LEASE = timedelta(days=365)
 SAVED = ("草稿已保存，请核对后提交", "The draft was saved; check it and submit it")
@@ -74,8 +78,11 @@ def new(
     system: Annotated[str, Query(max_length=64)] = "",
     bureau: Annotated[str, Query(max_length=64)] = "",
     region: Annotated[str, Query(max_length=64)] = "",
+    finding: Place = 0,
 ) -> Response:
-    """First what is asked for which system or bureau, then the form of it."""
+    """First what is asked for which system or bureau, then the form of it; a removal begins at a finding."""
+    if finding:
+        return _begin_removal(request, session, asker, finding)
     place = region or _usual_region(session, here.settings.region)
     chosen = Form.of(kind=kind, system=system, bureau=bureau, region=place)
     about = _about(session, asker, chosen, is_first=not kind)
@@ -100,7 +107,7 @@ def draft(request: Request, asker: Asks, sent: SentForm) -> Response:
         asked = read_request(form, about["kind"], about["offer"])
 
     def act(session: Session) -> str:
-        asker.at(session, about["bureau"].id)
+        who_asks(asker, about["kind"]).at(session, about["bureau"].id)
         made = requests.draft_request(
             session,
             kind=about["kind"],
@@ -179,10 +186,10 @@ def _about(session: Session, asker: Asker, form: Form, *, is_first: bool) -> dic
     region = form.one_of("region", [one.name for one in list_regions(session)])
     system: System | None = None
     bureau: Bureau | None = None
-    if kind == "quota_change":
+    if kind in WITHOUT_SYSTEM:
         bureau = find_bureau(session, code=form.typed("bureau"))
         if bureau is None:
-            form.refuse("bureau", ("请选择要调整配额的单位", "Choose the bureau whose quota is to change"))
+            form.refuse("bureau", ("请选择单位", "Choose the bureau"))
     elif kind:
         system = find_system(session, code=form.typed("system"))
         if system is None:
@@ -191,14 +198,14 @@ def _about(session: Session, asker: Asker, form: Form, *, is_first: bool) -> dic
             bureau = get_bureau_by_id(session, bureau_id=system.bureau_id)
     if not (kind and region and bureau):
         return None
-    asker.at(session, bureau.id)
+    who_asks(asker, kind).at(session, bureau.id)
     return _of(session, kind, region, system, bureau)
 
 
 def _own(session: Session, asker: Asker, request_id: int) -> tuple[Asked, Case]:
     """The request with its case, for who applied. Raises NotFound, Forbidden, NotApplicant."""
     found = get_request(session, request_id)
-    asker.at(session, found.bureau_id)
+    who_asks(asker, found.kind).at(session, found.bureau_id)
     case = get_case(session, found.case_id or 0)
     check_applicant(case, asker.person_id, "edit")
     return found, case
@@ -221,7 +228,7 @@ def _of(
     asked: Collection[int] = (),
 ) -> dict[str, Any]:
     system_id = system.id if system else None
-    offer = offer_of(session, kind=kind, region=region, system_id=system_id, asked=asked)
+    offer = offer_of(session, kind=kind, region=region, bureau_id=bureau.id, system_id=system_id, asked=asked)
     account = find_account(session, region=region, bureau_id=bureau.id)
     return {
         "kind": kind,
@@ -232,6 +239,7 @@ def _of(
         "offer": offer,
         "columns": COLUMNS.get(kind, ()),
         "is_picked": kind in PICKED,
+        "found_kinds": FOUND_KINDS,
         "ends": kind in ENDING,
         "server_badges": SERVER,
         "view": view_quota(region, account),
@@ -245,6 +253,15 @@ def _show(request: Request, session: Session, about: dict[str, Any], form: Form)
     return render(request, "request_form.html", facts, status=form.status)
 
 
+def _begin_removal(request: Request, session: Session, asker: Asker, finding_id: int) -> Response:
+    """The form with that finding ticked, and beside it the others that may go with it."""
+    region, bureau_id = removing_of(session, [finding_id])
+    who_asks(asker, "removal").at(session, bureau_id)
+    bureau = get_bureau_by_id(session, bureau_id=bureau_id)
+    about = _of(session, "removal", region, None, bureau)
+    return _show(request, session, about, Form.of(finding=[finding_id]))
+
+
 def _usual_region(session: Session, configured: str) -> str:
     """The region of a request that names none: the configured one, else the only one; empty: to be chosen."""
     names = [one.name for one in list_regions(session)]
@@ -253,6 +270,7 @@ def _usual_region(session: Session, configured: str) -> str:
 
 def _choose(request: Request, session: Session, asker: Asker, form: Form) -> Response:
     """The page to choose on: what the reader came from stands first, and what is left out is said."""
+    asker = asker.only(Permission.requests_submit)  # a removal begins at a finding
     came_from = find_bureau(session, code=form.typed("bureau"))
     if came_from is not None and not asker.may(session, came_from.id):
         came_from = None

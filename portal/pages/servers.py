@@ -13,8 +13,10 @@ from identity.queries import get_bureau_by_id, get_system_by_id
 from identity.roles import Permission
 from identity.service.access import may
 from infra.database import reading
+from infra.errors import SijiError
 from portal.access import Reading
 from portal.badges import SERVER
+from portal.clouds import cloud_of
 from portal.flash import Pair, onward
 from portal.form import Form, Sent, SentForm
 from portal.needs import Asker, form_needs, page_needs
@@ -24,6 +26,7 @@ from provisioning.models import Server
 from provisioning.queries import find_lease, get_server, list_volumes_of
 from provisioning.quota import DIMENSIONS
 from provisioning.service import servers
+from provisioning.service.consoles import SHOWN, open_console
 from provisioning.service.settling import request_of
 from provisioning.service.states import RECLAIMABLE
 from provisioning.wording import VOLUME_STATES
@@ -60,6 +63,38 @@ def start(request: Request, server_id: RowId, asker: Operates, sent: SentForm) -
     """Have it run again."""
     said = ("已安排开机", "It is being started")
     return _act(request, sent, asker, server_id, servers.start_server, said)
+
+
+@router.post("/servers/{server_id}/reboot")
+def reboot(request: Request, server_id: RowId, asker: Operates, sent: SentForm) -> Response:
+    """Have it rebooted; hard, with a tick: what is not on its disks is lost."""
+    hard = bool(sent.form.typed("hard"))
+    if hard and not sent.form.typed("power"):
+        why = (
+            "强制重启会丢失未写入磁盘的数据，请勾选确认",
+            "What is not on its disks is lost; tick that it may be",
+        )
+        sent.form.refuse("power", why)
+    said = ("已安排强制重启", "Its power is being cut") if hard else ("已安排重启", "It is being rebooted")
+    return _act(request, sent, asker, server_id, partial(servers.reboot_server, hard=hard), said)
+
+
+@router.post("/servers/{server_id}/console")
+def console(request: Request, server_id: RowId, asker: Operates, sent: SentForm) -> Response:
+    """The way to its screen, on a page of its own that nobody keeps."""
+    here = sent.here
+    with reading(here.engine) as session:
+        found = get_server(session, server_id)
+        asker.at(session, found.bureau_id)
+    actor = asker.actor.journal_id
+    try:
+        cloud = cloud_of(here, found.region)
+        url = open_console(here.engine, cloud, server_id=found.id, at=sent.at, actor=actor)
+    except SijiError as refusal:
+        sent.form.refusal = refusal
+        with reading(here.engine) as session:
+            return _show(request, session, asker.actor, get_server(session, server_id), sent.form)
+    return render(request, "console.html", {"server": found, "url": url})
 
 
 @router.post("/servers/{server_id}/retry")
@@ -121,6 +156,7 @@ def _show(request: Request, session: Session, actor: Actor, found: Server, form:
         "dimensions": DIMENSIONS,
         "volume_states": VOLUME_STATES,
         "operates": holds(Permission.servers_operate),
+        "has_screen": found.state in SHOWN,
         "submits": holds(Permission.requests_submit),
         "reclaims": found.state in RECLAIMABLE and holds(Permission.servers_reclaim),
     }

@@ -223,6 +223,10 @@ class Cloud(Maintenance, Protocol):
         """
         ...
 
+    def count_reboots(self, server_id: str) -> int:
+        """How many reboots of it were accepted so far, whoever asked; it tells whether a call was heard."""
+        ...
+
     def shelve_server(self, server_id: str) -> None:
         """ACTIVE or SHUTOFF → SHELVED_OFFLOADED: on no host, its root disk kept as an image.
 

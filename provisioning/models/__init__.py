@@ -4,6 +4,7 @@ from provisioning.models.findings import Audit, Finding
 from provisioning.models.maintenance import UNDER_WAY, Maintenance, MaintenanceMeets, MaintenanceMove
 from provisioning.models.quotas import MODES, Allocation, Grant, PushedQuota, QuotaAccount
 from provisioning.models.regions import Region, RegionFlavor, RegionImage, RegionInventory
+from provisioning.models.removals import REMOVAL_STATES, REMOVING, Removal
 from provisioning.models.requests import KINDS, LINE_STATES, REQUEST_STATES, Request, RequestLine
 from provisioning.models.servers import SERVER_STATES, VOLUME_STATES, WORKING, Lease, Server, Volume
 
@@ -11,6 +12,8 @@ __all__ = [
     "KINDS",
     "LINE_STATES",
     "MODES",
+    "REMOVAL_STATES",
+    "REMOVING",
     "REQUEST_STATES",
     "SERVER_STATES",
     "UNDER_WAY",
@@ -30,6 +33,7 @@ __all__ = [
     "RegionFlavor",
     "RegionImage",
     "RegionInventory",
+    "Removal",
     "Request",
     "RequestLine",
     "Server",

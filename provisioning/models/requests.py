@@ -11,7 +11,8 @@ from provisioning.models.amounts import AmountsOfLimits, one_of
 from provisioning.quota import Limits
 
 KINDS = (
-    "new_system", "servers", "adoption", "volumes", "resize", "quota_change", "extension", "release",
+    "new_system", "servers", "adoption", "removal", "volumes", "enlargement", "resize", "quota_change",
+    "extension", "release",
 )  # fmt: skip
 REQUEST_STATES = (
     "draft", "submitted", "refused", "withdrawn", "provisioning", "confirming", "active", "closed", "failed",
@@ -30,7 +31,7 @@ class Request(Base):
     __table_args__ = (
         one_of("kind", KINDS),
         one_of("state", REQUEST_STATES),
-        CheckConstraint("kind = 'quota_change' OR system_id IS NOT NULL", name="system"),
+        CheckConstraint("kind IN ('quota_change', 'removal') OR system_id IS NOT NULL", name="system"),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -51,10 +52,13 @@ class Request(Base):
 
 class RequestLine(Base):
     """One line of a request: `count` new servers of a kind, or what to do with the server `target_id`, or a
-    server that the cloud has and no record yet: `cloud_id`.
+    server that the cloud has and no record yet: `cloud_id`; of a removal, what `finding_id` is about. The
+    volume `volume_id` of the server `target_id` is to have `volume_gib` in all.
 
-    `state` is that of a line with a target; `target_id` has no foreign key, since servers point to lines.
-    `seen` is a `Sighting` of the server `cloud_id`, or why there is none (zh, en); None: not asked yet.
+    `state` is that of a line with a target; `target_id` has no foreign key, since servers point to lines;
+    nor has `finding_id`, as findings are kept.
+    `seen` is a `Sighting` of the server `cloud_id` (of a removal a `Sight`), or why there is none (zh, en);
+    None: not asked yet.
     """
 
     __tablename__ = "request_lines"
@@ -72,6 +76,8 @@ class RequestLine(Base):
     image: Mapped[str | None] = mapped_column(String(255))
     volume_gib: Mapped[int] = mapped_column(BigInteger, default=0)
     target_id: Mapped[int | None] = mapped_column(Key, index=True)
+    volume_id: Mapped[int | None] = mapped_column(Key)
     cloud_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    finding_id: Mapped[int | None] = mapped_column(Key, index=True)
     seen: Mapped[dict[str, Any] | None] = mapped_column(NullableDocument)
     state: Mapped[str] = mapped_column(String(16), default="pending")

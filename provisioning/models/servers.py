@@ -12,7 +12,7 @@ from provisioning.quota import Resources
 
 WORKING = (
     "pending", "creating", "cleaning", "adopting", "attaching", "pruning", "resizing", "reverting",
-    "stopping", "starting", "expiring", "releasing",
+    "extending", "measuring", "stopping", "starting", "rebooting", "resetting", "expiring", "releasing",
 )  # fmt: skip
 SERVER_STATES = (*WORKING, "active", "stopped", "failed", "given_up", "released")
 VOLUME_STATES = ("pending", "active", "failed", "released")
@@ -26,7 +26,8 @@ class Server(Base):
     `fault` says in both languages why the last visit failed. `work_line_id` is the line it works for.
     Since the cloud last moved on (a second snapshot is no move), `attempts` visits failed for any reason,
     `refusals` of them by a no or a conflict, `repushes` by the quota there; `asked` says how often something
-    that came to nothing was begun.
+    that came to nothing was begun; of a reboot, which nothing but a count can tell from none, it is one more
+    than how many there had been when it was to begin.
     `project_bureau_id` is whose project in the cloud it stands in, if its system has changed hands since it
     was to be built there: a server never changes its project. `project` is the one in which an adopted server
     stands if that is no bureau's; None for all others.
@@ -74,7 +75,9 @@ class Server(Base):
 
 
 class Volume(Base):
-    """A data volume of a server; it is made, adopted, attached and deleted by visits of its server's row."""
+    """A data volume of a server; it is made, adopted, attached, extended and deleted by visits of its
+    server's row. `wanted_gib` is the size that it is being extended to.
+    """
 
     __tablename__ = "volumes"
     __table_args__ = (
@@ -88,6 +91,7 @@ class Volume(Base):
     server_id: Mapped[int] = mapped_column(Key, ForeignKey("servers.id"), index=True)
     line_id: Mapped[int] = mapped_column(Key, ForeignKey("request_lines.id"), index=True)
     size_gib: Mapped[int] = mapped_column(BigInteger)
+    wanted_gib: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(16), default="pending")
     cloud_id: Mapped[str | None] = mapped_column(String(64))
     allocation_key: Mapped[str] = mapped_column(String(128), unique=True)

@@ -125,7 +125,7 @@ def count_open_requests(
 def find_adopting(
     session: Session, *, region: str, cloud_ids: Collection[str], besides: int | None
 ) -> RequestLine | None:
-    """A line of another request, handed in and not ended, that would adopt one of these; by the request."""
+    """A line of another request, handed in and not ended, that would adopt or remove one of these."""
     query = select(RequestLine).join(Request, Request.id == RequestLine.request_id)
     query = query.where(Request.region == region, Request.state.in_(("submitted", "provisioning")))
     query = query.where(RequestLine.cloud_id.in_(cloud_ids), Request.id != (besides or 0))
@@ -133,7 +133,7 @@ def find_adopting(
 
 
 def list_unseen(session: Session) -> Sequence[int]:
-    """Ids of undecided requests with servers to adopt that nobody has looked at in the cloud."""
+    """Ids of undecided requests with things to adopt or remove that nobody has looked at in the cloud."""
     query = select(RequestLine.request_id).join(Request, Request.id == RequestLine.request_id)
     query = query.where(Request.state.in_(("draft", "submitted")), RequestLine.cloud_id.is_not(None))
     query = query.where(RequestLine.seen.is_(None))

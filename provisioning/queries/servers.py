@@ -61,9 +61,24 @@ def servers_by_id(session: Session, ids: Collection[int]) -> dict[int, Server]:
     return {server.id: server for server in session.scalars(select(Server).where(Server.id.in_(ids)))}
 
 
+def get_volume(session: Session, volume_id: int) -> Volume:
+    """The volume's row. Raises: NotFound."""
+    found = session.get(Volume, volume_id)
+    if found is None:
+        raise NotFound(what_zh="云硬盘", what_en="volume", key=volume_id)
+    return found
+
+
 def list_volumes_of(session: Session, server_id: int) -> Sequence[Volume]:
     """The server's data volumes, released ones too."""
     return session.scalars(select(Volume).where(Volume.server_id == server_id).order_by(Volume.id)).all()
+
+
+def list_volumes_in_use(session: Session, server_ids: Collection[int]) -> Sequence[tuple[Volume, Server]]:
+    """The active volumes of these servers, each with its server, by server."""
+    query = select(Volume, Server).join(Server, Server.id == Volume.server_id)
+    query = query.where(Volume.state == "active", Server.id.in_(server_ids))
+    return [(one, its) for one, its in session.execute(query.order_by(Server.id, Volume.id))]
 
 
 def keys_held_by(which: ColumnElement[bool], *columns: ColumnElement[Any]) -> Subquery:
@@ -89,12 +104,16 @@ def leases_of(session: Session, server_ids: Collection[int]) -> dict[int, Lease]
 def find_recorded(
     session: Session, *, region: str, cloud_ids: Collection[str] = (), tag: str | None = None
 ) -> Server | None:
-    """A server of the records that is one of these in the cloud, or has a volume that is, or the tag."""
+    """A server of the records that is one of these in the cloud, or has a volume that is, or bears the tag,
+    itself or on a volume.
+    """
     ours = Server.cloud_id.in_(cloud_ids)
     its = Server.id.in_(select(Volume.server_id).where(Volume.cloud_id.in_(cloud_ids)))
     found = or_(ours, its)
     if tag is not None:
         found = or_(found, and_(Server.tag == tag, Server.state.not_in(("failed", "given_up", "released"))))
+        held = select(Volume.server_id).where(Volume.tag == tag, Volume.state.in_(("pending", "active")))
+        found = or_(found, Server.id.in_(held))
     return session.scalar(select(Server).where(Server.region == region, found).order_by(Server.id).limit(1))
 
 

@@ -7,28 +7,22 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Engine, delete
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from identity.service.tree import keep_tree_still
-from infra.database import reading, transaction
-from infra.jobs import enqueue
 from provisioning.adoption import SeenVolume, Sighting
 from provisioning.cloud.driver import Cloud, NotInCloud
 from provisioning.cloud.observed import Server as Observed
-from provisioning.errors import RequestInvalid, ServerRecorded
+from provisioning.errors import ServerRecorded
 from provisioning.models import Request, RequestLine, Server, Volume
-from provisioning.queries import find_recorded, get_request, list_lines, list_unseen
+from provisioning.queries import find_recorded, get_request
 from provisioning.service.adoption_standing import Standing, find_standing
+from provisioning.service.removals import pass_alone, refuse_removing
 
-LOOK = "provisioning.look_at_adoption"
 NAME_LENGTH = 128
-UNDECIDED = ("draft", "submitted")
-Fault = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -105,58 +99,17 @@ def see(
     )
 
 
-def look_at_request(engine: Engine, cloud: Cloud, *, request_id: int, at: datetime) -> None:
-    """Ask the cloud about the servers that an undecided request names, and write down what was seen.
-
-    No transaction is open meanwhile. Doing it again is harmless. Raises `CloudFailure`, NotFound.
-    """
-    with reading(engine) as session:
-        request = get_request(session, request_id)
-        ids = [line.cloud_id for line in list_lines(session, request_id) if line.cloud_id is not None]
-        if request.state not in UNDECIDED or not ids:
-            return
-    seen = look(cloud, ids)
-    with transaction(engine) as session:
-        keep_tree_still(session)
-        if get_request(session, request_id, lock=True).state not in UNDECIDED:
-            return
-        for line in list_lines(session, request_id):
-            if line.cloud_id in seen:
-                line.seen = _document(seen[line.cloud_id], line.cloud_id, cloud.region)
-
-
-def nudge_lookers(session: Session) -> None:
-    """Have workers look for every undecided request of which nobody has looked yet."""
-    for request_id in list_unseen(session):
-        enqueue(session, LOOK, request_id)
-
-
 def sighting_of(line: RequestLine) -> Sighting | None:
     """What was seen of the line's server; None if nobody has looked yet, or it was not there."""
-    return None if line.seen is None or "name" not in line.seen else Sighting.parse(line.seen)
-
-
-def check_seen(session: Session, request: Request, *, decides: bool) -> None:
-    """Raises RequestInvalid for what was seen of a request's servers and cannot be adopted so.
-
-    `decides`: and for what nobody has looked at yet.
-    """
-    if request.kind != "adoption":
-        return
-    for line in list_lines(session, request.id):
-        why = _why_not(session, request, line, decides=decides)
-        if why is not None:
-            zh, en = why
-            raise RequestInvalid(
-                why_zh=f"第 {line.position} 行：{zh}",
-                why_en=f"line {line.position}: {en}",
-                field=None,
-                line=line.position,
-            )
+    is_seen = line.finding_id is None and line.seen is not None and "name" in line.seen
+    return Sighting.parse(line.seen or {}) if is_seen else None
 
 
 def take_up(session: Session, request: Request, lines: Sequence[RequestLine], *, at: datetime) -> TakenUp:
-    """Rows in the state `adopting` for what the lines saw. Raises ServerRecorded where another was first."""
+    """Rows in the state `adopting` for what the lines saw. Raises ServerRecorded where another was first,
+    BeingRemoved for what is.
+    """
+    _pass(session, request.region, [Sighting.parse(line.seen or {}) for line in lines])
     standings = _standings(session, request, lines, at=at)
     servers, volumes = [], []
     for line in lines:
@@ -172,10 +125,11 @@ def take_up(session: Session, request: Request, lines: Sequence[RequestLine], *,
 def take_up_again(session: Session, server: Server, line: RequestLine, *, at: datetime) -> list[Volume]:
     """Have a server whose adoption failed be adopted once more, as it was seen; its volumes, made anew.
 
-    Raises ServerRecorded where another was first.
+    Raises ServerRecorded where another was first, BeingRemoved.
     """
     seen = Sighting.parse(line.seen or {})
     request = get_request(session, line.request_id)
+    _pass(session, request.region, [seen])
     standing = _standings(session, request, [line], at=at)[seen.project_id]
     session.execute(delete(Volume).where(Volume.server_id == server.id, Volume.state == "failed"))
     server.project_bureau_id, server.project = standing.bureau_id, standing.project
@@ -186,31 +140,11 @@ def take_up_again(session: Session, server: Server, line: RequestLine, *, at: da
     return volumes
 
 
-def _why_not(
-    session: Session, request: Request, line: RequestLine, *, decides: bool
-) -> tuple[str, str] | None:
-    seen = sighting_of(line)
-    if seen is None:
-        if line.seen is not None:
-            return line.seen["zh"], line.seen["en"]
-        if not decides:
-            return None
-        return (
-            f"尚未在云平台上核对云服务器 {line.cloud_id}，请稍后再试",
-            f"the cloud has not been asked about server {line.cloud_id} yet; try again in a moment",
-        )
-    if seen.zone is not None and seen.zone != request.zone:
-        return (
-            f"云服务器 {seen.name} 在网络区 {seen.zone}，而信息系统登记的是 {request.zone}",
-            f"server {seen.name} is in zone {seen.zone}, and the information system is registered in "
-            f"{request.zone}",
-        )
-    if (holder := find_recorded(session, region=request.region, tag=seen.tag)) is not None:
-        return (
-            f"云服务器 {seen.name} 带有已登记的云服务器 {holder.name} 的标识",
-            f"server {seen.name} bears the tag of {holder.name}, which is recorded",
-        )
-    return None
+def _pass(session: Session, region: str, seen: Sequence[Sighting]) -> None:
+    """Nobody begins to remove any of it meanwhile. Raises BeingRemoved."""
+    pass_alone(session, region)
+    ids = [key for one in seen for key in (one.cloud_id, *(volume.id for volume in one.volumes))]
+    refuse_removing(session, region=region, cloud_ids=ids)
 
 
 def _standings(
@@ -290,12 +224,3 @@ def _add(session: Session, rows: Sequence[Server | Volume], *, region: str) -> N
         if holder is None:
             raise
         raise ServerRecorded(cloud_id=holder.cloud_id, server=holder.name) from error
-
-
-def _document(seen: Sighting | None, cloud_id: str, region: str) -> dict[str, Any]:
-    if seen is not None:
-        return seen.document()
-    return Fault(
-        zh=f"区域 {region} 的云平台上没有云服务器 {cloud_id}",
-        en=f"there is no server {cloud_id} in the cloud of region {region}",
-    )

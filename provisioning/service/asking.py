@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn, Self
 
@@ -12,7 +12,7 @@ from identity.queries import get_bureau_by_id, get_system_by_id
 from infra.clock import city_date
 from infra.textfile import printable
 from provisioning.errors import NoSuchRegion, RequestInvalid
-from provisioning.models import KINDS, Region, Request, RequestLine
+from provisioning.models import KINDS, Region, Request, RequestLine, Server
 from provisioning.queries import (
     find_adopting,
     find_flavor,
@@ -20,9 +20,12 @@ from provisioning.queries import (
     find_lease,
     find_recorded,
     get_server,
+    get_volume,
 )
+from provisioning.service.removal_asking import find_objection
 
 NEW_SERVERS = ("new_system", "servers")
+WITHOUT_SYSTEM = ("quota_change", "removal")
 RECORDS_SERVERS = (*NEW_SERVERS, "adoption")
 """Kinds after which the records have more servers than before."""
 CLOUD_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
@@ -37,7 +40,8 @@ PURPOSE_LENGTH = 2000
 @dataclass(frozen=True)
 class LineAsked:
     """`count` new servers with a data volume of `volume_gib` each (0: none), or a change to `target_id`, or
-    the server that is `cloud_id` in the cloud and has no record yet.
+    the server that is `cloud_id` in the cloud and has no record yet, or that `finding_id` be removed,
+    or `volume_gib` in all for the volume `volume_id`, whose server is `target_id`.
     """
 
     count: int = 1
@@ -46,11 +50,23 @@ class LineAsked:
     volume_gib: int = 0
     target_id: int | None = None
     cloud_id: str | None = None
+    finding_id: int | None = None
+    volume_id: int | None = None
 
     @classmethod
     def of(cls, line: RequestLine) -> Self:
         """As a stored line has it."""
-        return cls(line.count, line.flavor, line.image, line.volume_gib, line.target_id, line.cloud_id)
+        named = None if line.finding_id is not None else line.cloud_id
+        return cls(
+            line.count,
+            line.flavor,
+            line.image,
+            line.volume_gib,
+            line.target_id,
+            named,
+            line.finding_id,
+            line.volume_id,
+        )
 
 
 def check_request(session: Session, request: Request, lines: Sequence[LineAsked], *, at: datetime) -> None:
@@ -75,7 +91,8 @@ def check_request(session: Session, request: Request, lines: Sequence[LineAsked]
                 field="limit",
             )
         return
-    _check_system(session, request)
+    if request.kind not in WITHOUT_SYSTEM:
+        _check_system(session, request)
     ends = request.kind in (*RECORDS_SERVERS, "extension")
     if ends and request.end_on is None:
         _refuse("须给出截止日期", "it needs an end date", field="end_on")
@@ -85,7 +102,7 @@ def check_request(session: Session, request: Request, lines: Sequence[LineAsked]
         _refuse(
             f"明细须为 1–{LINES_AT_MOST} 行", f"it does not have 1 to {LINES_AT_MOST} lines", field="lines"
         )
-    targets = [line.target_id or line.cloud_id for line in lines]
+    targets = [line.target_id or line.cloud_id or line.finding_id for line in lines]
     named = [one for one in targets if one is not None]
     if len(set(named)) < len(named):
         _refuse("同一云服务器只能出现在一行", "a server stands in more than one line", field="lines")
@@ -96,7 +113,9 @@ def check_request(session: Session, request: Request, lines: Sequence[LineAsked]
                 f"line {number}: an id in the cloud is for an adoption, which names one in every line",
                 line=number,
             )
-        if request.kind == "adoption":
+        if request.kind == "removal":
+            _check_removed(session, request, line, number)
+        elif request.kind == "adoption":
             _check_adopted(session, request, line, number)
         elif request.kind in NEW_SERVERS:
             _check_new(session, request, line, number)
@@ -129,7 +148,8 @@ def _check_system(session: Session, request: Request) -> None:
 
 
 def _check_new(session: Session, request: Request, line: LineAsked, number: int) -> None:
-    if line.count < 1 or not 0 <= line.volume_gib <= VOLUME_GIB_AT_MOST or line.target_id is not None:
+    is_other = (line.target_id, line.finding_id, line.volume_id) != (None, None, None)
+    if line.count < 1 or not 0 <= line.volume_gib <= VOLUME_GIB_AT_MOST or is_other:
         _refuse(
             f"第 {number} 行的数量或云硬盘容量有误",
             f"the count or volume size of line {number} is wrong",
@@ -175,14 +195,26 @@ def _check_adopted(session: Session, request: Request, line: LineAsked, number: 
     other = find_adopting(session, region=request.region, cloud_ids=[cloud_id], besides=request.id)
     if other is not None and request.state == "draft":
         _refuse(
-            f"第 {number} 行：{cloud_id} 正由申请 {other.request_id} 接管",
-            f"line {number}: {cloud_id} is being adopted by request {other.request_id}",
+            f"第 {number} 行：{cloud_id} 正由申请 {other.request_id} 接管或移除",
+            f"line {number}: {cloud_id} is being adopted or removed by request {other.request_id}",
             line=number,
         )
 
 
+def _check_removed(session: Session, request: Request, line: LineAsked, number: int) -> None:
+    if line.finding_id is None or line != LineAsked(finding_id=line.finding_id):
+        _refuse(
+            f"第 {number} 行：移除只须写明核对结果的编号",
+            f"line {number}: a removal names a finding alone",
+            line=number,
+        )
+    why = find_objection(session, request, line.finding_id)
+    if why is not None:
+        _refuse(f"第 {number} 行：{why[0]}", f"line {number}: {why[1]}", line=number)
+
+
 def _check_change(session: Session, request: Request, line: LineAsked, number: int) -> None:
-    if line.target_id is None or line.count != 1:
+    if line.target_id is None or line.count != 1 or line.finding_id is not None:
         _refuse(f"第 {number} 行须指明一台云服务器", f"line {number} does not name one server", line=number)
     server = get_server(session, line.target_id)
     if server.system_id != request.system_id or server.region != request.region:
@@ -191,6 +223,14 @@ def _check_change(session: Session, request: Request, line: LineAsked, number: i
             f"line {number}: server {server.name} is not of this information system and region",
             line=number,
         )
+    if (request.kind == "enlargement") != (line.volume_id is not None):
+        _refuse(
+            f"第 {number} 行：扩容须指明云硬盘，其他申请不得指明",
+            f"line {number}: larger volumes name a volume, and nothing else does",
+            line=number,
+        )
+    if line.volume_id is not None:
+        _check_larger(session, server, line, line.volume_id, number)
     if request.kind == "volumes" and not 0 < line.volume_gib <= VOLUME_GIB_AT_MOST:
         _refuse(f"第 {number} 行的云硬盘容量有误", f"the volume size of line {number} is wrong", line=number)
     if request.kind == "resize":
@@ -208,6 +248,34 @@ def _check_change(session: Session, request: Request, line: LineAsked, number: i
             f"line {number}: the lease of server {server.name} lasts to {lease.end_on} already",
             line=number,
         )
+
+
+def _check_larger(session: Session, server: Server, line: LineAsked, volume_id: int, number: int) -> None:
+    volume = get_volume(session, volume_id)
+    if volume.server_id != server.id or volume.state != "active":
+        _refuse(
+            f"第 {number} 行：云硬盘 {volume.name} 不属于云服务器 {server.name}，或不在用",
+            f"line {number}: volume {volume.name} is not of server {server.name}, or not in use",
+            line=number,
+        )
+    if not volume.size_gib < line.volume_gib <= VOLUME_GIB_AT_MOST:
+        _refuse(
+            f"第 {number} 行：云硬盘 {volume.name} 现为 {volume.size_gib} GiB，只能扩大，"
+            f"且不超过 {VOLUME_GIB_AT_MOST} GiB",
+            f"line {number}: volume {volume.name} has {volume.size_gib} GiB and can only grow, to at most "
+            f"{VOLUME_GIB_AT_MOST}",
+            line=number,
+        )
+
+
+def with_servers(session: Session, lines: Sequence[LineAsked]) -> list[LineAsked]:
+    """The lines, those with a volume naming its server too. Raises NotFound."""
+    return [
+        line
+        if line.volume_id is None
+        else replace(line, target_id=get_volume(session, line.volume_id).server_id)
+        for line in lines
+    ]
 
 
 def _refuse(why_zh: str, why_en: str, *, field: str | None = None, line: int | None = None) -> NoReturn:

@@ -10,7 +10,7 @@ from infra.database import reading
 from provisioning.cloud.driver import Cloud, NotInCloud
 from provisioning.comparison import Difference, Kind, Listing, Records, compare
 from provisioning.models import Allocation, Server, Volume
-from provisioning.queries import read_gone, read_records
+from provisioning.queries import read_gone, read_records, read_removed
 
 HOLDS_NOTHING = ("failed", "given_up", "released")
 
@@ -23,7 +23,9 @@ def look_at_servers(engine: Engine, cloud: Cloud) -> tuple[int, list[Difference]
     with reading(engine) as session:
         after = _with_gone(session, cloud.region, listing)
         orphans = _orphaned_allocations(session, cloud.region)
-    found = [one for one in compare(before, listing, after) if not _is_there(cloud, one)]
+        differences = compare(before, listing, after)
+        removed = read_removed(session, cloud.region, [one.cloud_id for one in differences if one.cloud_id])
+    found = [one for one in differences if one.cloud_id not in removed and not _is_there(cloud, one)]
     return len(listing.servers) + len(listing.volumes), [*found, *orphans]
 
 

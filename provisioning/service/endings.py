@@ -3,7 +3,7 @@
 The table of states says which of these belongs to which state; the server's next state is not set here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,13 +20,16 @@ SETTLER = INSTALLATION.journal_id
 
 @dataclass(frozen=True)
 class Ending:
-    """The rows that a visit worked for, locked, and the server as the cloud left it, where that matters."""
+    """The rows that a visit worked for, locked, and the server and the GiB of volumes, by their rows, as the
+    cloud left them, where that matters.
+    """
 
     request: Request
     server: Server
     volumes: Sequence[Volume]
     seen: Seen | None
     at: datetime
+    sizes: Mapping[int, int]
 
 
 def end_build(session: Session, ending: Ending) -> None:
@@ -68,6 +71,19 @@ def undo_resize(session: Session, ending: Ending) -> None:
     claims.revert(session, key=server.allocation_key, at=ending.at, actor=SETTLER)
     server.wanted_flavor = None
     end_line(session, server, "failed")
+
+
+def end_extension(session: Session, ending: Ending) -> None:
+    """The volume is as large as it will be: hold that, the wanted size or the one that it had."""
+    got = True
+    for volume in ending.volumes:
+        if volume.wanted_gib is None:
+            continue
+        got = ending.sizes.get(volume.id) == volume.wanted_gib
+        conclude = claims.settle if got else claims.revert
+        held = conclude(session, key=volume.allocation_key, at=ending.at, actor=SETTLER)
+        volume.size_gib, volume.wanted_gib = held.amounts["volume_gib"], None
+    end_line(session, ending.server, "done" if got else "failed")
 
 
 def end_prune(session: Session, ending: Ending) -> None:

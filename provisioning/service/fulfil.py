@@ -11,12 +11,13 @@ from identity.queries import get_bureau_by_id, get_system_by_id
 from infra.jobs import enqueue
 from provisioning.errors import QuotaExceeded, RequestInvalid, ServerState, describe
 from provisioning.models import Lease, Request, RequestLine, Server, Volume
-from provisioning.queries import find_flavor, find_lease, get_server, list_lines
+from provisioning.queries import find_flavor, find_lease, get_server, get_volume, list_lines
 from provisioning.quota import Limits, Resources, total_used
 from provisioning.service.accounts import lock_account, lock_pooled_above
 from provisioning.service.adoption import sighting_of, take_up
 from provisioning.service.claims import claim_all, find_shortfalls, resize
 from provisioning.service.grants import grant_quota, set_root_grant
+from provisioning.service.removals import begin_removals
 from provisioning.service.rooms import find_grant_shortfalls
 from provisioning.service.settling import TASK, begin_dismantling, move
 from provisioning.service.states import RELEASABLE
@@ -24,6 +25,7 @@ from provisioning.wording import SERVER_STATES, state_facts
 
 TARGET_STATES: Mapping[str, Sequence[str]] = {
     "volumes": ("active",),
+    "enlargement": ("active", "stopped"),
     "resize": ("active", "stopped"),
     "extension": ("active", "stopped"),
     "release": RELEASABLE,
@@ -50,7 +52,8 @@ def find_request_shortfalls(session: Session, request: Request) -> list[dict[str
 def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> None:
     """Claim everything that the request needs, or raise `QuotaExceeded` with every shortfall; then begin.
 
-    Raises ServerState for a server that is busy, RequestInvalid for a flavor that is gone, ServerRecorded.
+    Raises ServerState for a server that is busy, RequestInvalid for a flavor that is gone, ServerRecorded,
+    StillRecorded, BeingRemoved.
     """
     lines = list_lines(session, request.id)
     targets = _lock_targets(session, request, lines)
@@ -61,8 +64,12 @@ def fulfil(session: Session, request: Request, *, at: datetime, actor: str) -> N
             _build(session, request, lines, at=at, actor=actor)
         case "adoption":
             _adopt(session, request, lines, at=at, actor=actor)
+        case "removal":
+            begin_removals(session, request, lines, at=at, actor=actor)
         case "volumes":
             _add_volumes(session, request, targets, lines, at=at, actor=actor)
+        case "enlargement":
+            _enlarge(session, request, targets, lines, at=at, actor=actor)
         case "resize":
             _resize(session, request, targets, lines, at=at, actor=actor)
         case "extension":
@@ -91,6 +98,8 @@ def claim_for(
 def _line_amounts(session: Session, request: Request, line: RequestLine) -> Resources:
     if request.kind == "volumes":
         return Resources.of(volumes=1, volume_gib=line.volume_gib)
+    if request.kind == "enlargement":
+        return get_volume(session, line.volume_id or 0).amounts.growth_to(_larger(line))
     if request.kind == "resize":
         held = get_server(session, line.target_id or 0).amounts
         return held.growth_to(_size(session, request.region, line.flavor))
@@ -206,6 +215,27 @@ def _add_volumes(
     for line in lines:
         targets[line.id].work_line_id = line.id
         move(session, targets[line.id], "attaching", at=at, actor=actor)
+
+
+def _enlarge(
+    session: Session,
+    request: Request,
+    targets: Mapping[int, Server],
+    lines: Sequence[RequestLine],
+    *,
+    at: datetime,
+    actor: str,
+) -> None:
+    _refuse_shortfalls(session, request, amounts_asked(session, request))
+    for line in lines:
+        server, volume = targets[line.id], get_volume(session, line.volume_id or 0)
+        resize(session, key=volume.allocation_key, amounts=_larger(line), at=at, actor=actor)
+        server.work_line_id, volume.wanted_gib = line.id, line.volume_gib
+        move(session, server, "extending", at=at, actor=actor)
+
+
+def _larger(line: RequestLine) -> Resources:
+    return Resources.of(volumes=1, volume_gib=line.volume_gib)
 
 
 def _resize(

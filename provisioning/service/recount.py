@@ -12,7 +12,7 @@ from sqlalchemy import select, true
 from sqlalchemy.orm import Session
 
 from identity.models import Bureau
-from provisioning.models import Allocation, Grant, QuotaAccount, Server
+from provisioning.models import Allocation, Grant, QuotaAccount, Server, Volume
 from provisioning.queries import keys_held_by
 from provisioning.quota import Limits, Resources, total_of
 
@@ -89,7 +89,7 @@ def _astray(session: Session, region: str) -> Iterator[Difference]:
 
 
 def _missized(session: Session, region: str) -> Iterator[Difference]:
-    """Servers whose own size is not what is settled for them, so that their next resize would go wrong."""
+    """Servers and volumes whose own size is not what is settled for them: the next change would go wrong."""
     query = (
         select(Server.id, Server.bureau_id, Server.amounts, Allocation.amounts)
         .join(Allocation, Allocation.key == Server.allocation_key)
@@ -98,6 +98,16 @@ def _missized(session: Session, region: str) -> Iterator[Difference]:
     for server_id, bureau_id, its, settled in session.execute(query.order_by(Server.id)):
         if its != settled:
             yield Difference(region, bureau_id, f"server:{server_id}.amounts", _shown(its), _shown(settled))
+    volumes = (
+        select(Volume, Server.bureau_id, Allocation.amounts)
+        .join(Server, Server.id == Volume.server_id)
+        .join(Allocation, Allocation.key == Volume.allocation_key)
+        .where(Allocation.region == region, Allocation.valid_to.is_(None), Allocation.state == "settled")
+    )
+    for volume, bureau_id, settled in session.execute(volumes.order_by(Volume.id)):
+        if volume.amounts != settled:
+            counter = f"volume:{volume.id}.amounts"
+            yield Difference(region, bureau_id, counter, _shown(volume.amounts), _shown(settled))
 
 
 def _usage(

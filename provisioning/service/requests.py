@@ -18,15 +18,14 @@ from identity.models import RoleAssignment
 from identity.queries import get_system_by_id, list_chain
 from identity.roles import Role
 from identity.service.tree import keep_tree_still
-from infra.jobs import enqueue
 from provisioning.errors import RequestInvalid, RequestOutdated, RequestState
 from provisioning.models import Request, RequestLine
-from provisioning.queries import get_request, list_lines
+from provisioning.queries import get_finding, get_request, list_lines
 from provisioning.quota import Limits
-from provisioning.service.adoption import LOOK, check_seen
-from provisioning.service.asking import LineAsked, check_request
+from provisioning.service.asking import LineAsked, check_request, with_servers
 from provisioning.service.confirming import check_confirms
 from provisioning.service.fulfil import find_request_shortfalls, fulfil
+from provisioning.service.looking import check_seen, have_looked
 from provisioning.service.settling import conclude_request, record_request
 from provisioning.wording import REQUEST_STATES, state_facts
 
@@ -61,7 +60,8 @@ def draft_request(
 ) -> Request:
     """A draft with its case. `end_on` is the last day in the city; `zone` None: the system's.
 
-    The bureau is the system's, or `bureau_id` for a quota change. Raises RequestInvalid, NotFound.
+    The bureau is the system's, or `bureau_id` for a quota change or a removal. Raises RequestInvalid,
+    NotFound.
     """
     keep_tree_still(session)
     system = None if system_id is None else get_system_by_id(session, system_id=system_id)
@@ -83,11 +83,12 @@ def draft_request(
         applicant_id=applicant_id,
         created_at=at,
     )
+    lines = with_servers(session, lines)
     check_request(session, request, lines, at=at)
     session.add(request)
     session.flush()
     _write_lines(session, request, lines)
-    _have_looked(session, request)
+    have_looked(session, request)
     case = approval.open_case(
         session,
         item_code=ITEM,
@@ -129,12 +130,13 @@ def edit_request(
     request.purpose = request.purpose if purpose is None else purpose
     request.end_on = request.end_on if end_on is None else end_on
     request.limit = request.limit if limit is None else limit
+    lines = None if lines is None else with_servers(session, lines)
     new = old if lines is None else lines
     check_request(session, request, new, at=at)
     if lines is not None:
         session.execute(delete(RequestLine).where(RequestLine.request_id == request.id))
         _write_lines(session, request, lines)
-        _have_looked(session, request)
+        have_looked(session, request)
     return approval.edit_case(
         session,
         case_id=case_id,
@@ -158,7 +160,7 @@ def submit_request(session: Session, *, request_id: int, person_id: int, at: dat
     request = get_request(session, request_id, lock=True)
     check_request(session, request, [LineAsked.of(line) for line in list_lines(session, request.id)], at=at)
     check_seen(session, request, decides=False)
-    _have_looked(session, request)
+    have_looked(session, request)
     places = _places(session, request, at=at)
     outcome = approval.submit_case(
         session,
@@ -278,12 +280,18 @@ def _write_lines(session: Session, request: Request, lines: Sequence[LineAsked])
             image=line.image,
             volume_gib=line.volume_gib,
             target_id=line.target_id,
-            cloud_id=line.cloud_id,
+            cloud_id=line.cloud_id or _found_id(session, line),
+            finding_id=line.finding_id,
+            volume_id=line.volume_id,
             state="pending",
         )
         for position, line in enumerate(lines, start=1)
     )
     session.flush()
+
+
+def _found_id(session: Session, line: LineAsked) -> str | None:
+    return None if line.finding_id is None else get_finding(session, line.finding_id).cloud_id
 
 
 def _places(session: Session, request: Request, *, at: datetime) -> dict[str, int]:
@@ -303,12 +311,6 @@ def _places(session: Session, request: Request, *, at: datetime) -> dict[str, in
     if session.scalar(reviewers.limit(1)) is not None:
         places["county"] = county
     return places
-
-
-def _have_looked(session: Session, request: Request) -> None:
-    """Have a worker look at what is to be adopted, so that whoever decides sees what it would take."""
-    if request.kind == "adoption":
-        enqueue(session, LOOK, request.id)
 
 
 def _case_id(request: Request) -> int:

@@ -86,7 +86,7 @@ def take_server(session: Session, *, server_id: int, at: datetime) -> Work | Non
         repushes=server.repushes,
         asked=server.asked,
         volumes=tuple(
-            VolumeWork(one.id, one.tag, one.name, one.size_gib, one.state, one.cloud_id)
+            VolumeWork(one.id, one.tag, one.name, one.size_gib, one.state, one.cloud_id, one.wanted_gib)
             for one in list_volumes_of(session, server.id)
         ),
         grows=_grows(session, server),
@@ -171,6 +171,20 @@ def start_server(session: Session, *, server_id: int, at: datetime, actor: str) 
     if lease is not None and is_over(lease.end_on, on=city_date(at)):
         raise LeaseOver(server=server.name, end_on=lease.end_on.isoformat())
     move(session, server, "starting", at=at, actor=actor)
+    return server
+
+
+def reboot_server(
+    session: Session, *, server_id: int, at: datetime, actor: str, hard: bool = False
+) -> Server:
+    """Have a running server rebooted; `hard`: as if its power were cut, also where a reboot hangs.
+
+    Raises NotFound, ServerState.
+    """
+    states = ("active", "rebooting") if hard else ("active",)
+    act = ("强制重启", "cut its power") if hard else ("重启", "reboot it")
+    server = _lock(session, server_id, states, zh=act[0], en=act[1])
+    move(session, server, "resetting" if hard else "rebooting", at=at, actor=actor)
     return server
 
 

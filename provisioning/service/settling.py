@@ -32,7 +32,7 @@ from provisioning.service.work import Found, Work
 TASK = "provisioning.provision_server"
 SETTLED_STATES = ("active", "stopped", "given_up", "released")
 DISMANTLING = ("cleaning", "releasing")
-KEEPS_FAULT = ("cleaning", "pruning", "reverting")
+KEEPS_FAULT = ("cleaning", "pruning", "reverting", "measuring")
 """States that undo something: the fault for which they do stays shown, whatever happens on the way."""
 LATE = {"zh": "云平台未在时限内完成", "en": "the cloud did not get it done in time"}
 UNKNOWN = {"zh": "原因不明", "en": "for an unknown reason"}
@@ -55,7 +55,10 @@ def settle_visit(session: Session, work: Work, found: Found, *, at: datetime) ->
         volume.cloud_id = found.volume_ids.get(volume.id, volume.cloud_id)
     if found.over_quota:
         distrust_fence(session, region=server.region, bureau_id=server.fenced_by)
-    found, ending = _judge(session, server, found, at=at), Ending(request, server, volumes, found.seen, at)
+    found, ending = (
+        _judge(session, server, found, at=at),
+        Ending(request, server, volumes, found.seen, at, found.sizes),
+    )
     match found.what:
         case "done":
             _finish(session, ending, found)
@@ -144,7 +147,7 @@ def conclude_request(session: Session, request: Request, *, at: datetime) -> Non
     if session.scalar(select(states.where(under_way).exists())):
         return
     hopeless = session.scalars(states.distinct()).all() == [lost]
-    closes = request.kind in ("release", "extension", "quota_change")
+    closes = request.kind in ("release", "removal", "extension", "quota_change")
     settled = "active" if request.case_id is None else "confirming"
     request.state = "failed" if hopeless else "closed" if closes else settled
     request.ended_at = None if request.state == "confirming" else at

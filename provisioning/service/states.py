@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -9,6 +10,8 @@ from provisioning.cloud.driver import Cloud
 from provisioning.service import endings, visits
 from provisioning.service.adoption_visit import adopt
 from provisioning.service.endings import Ending
+from provisioning.service.extend_visit import extend, measure
+from provisioning.service.reboot_visit import reboot
 from provisioning.service.work import Found, Work
 
 
@@ -35,9 +38,9 @@ class Rule:
     fenced: bool = False
 
 
-RELEASABLE = ("active", "stopped", "stopping", "starting", "expiring")
+RECLAIMABLE = ("active", "stopped", "stopping", "starting", "rebooting", "resetting")
+RELEASABLE = (*RECLAIMABLE, "expiring")
 """States in which a server can be given up: at rest, or at what may never come to an end."""
-RECLAIMABLE = ("active", "stopped", "stopping", "starting")
 _BUILD = Rule(visit=visits.build, end=endings.end_build, done="active", broken="cleaning", fenced=True)
 _ADOPT = Rule(visit=adopt, end=endings.end_build, done="active", broken="failed", undo=endings.end_cleaning)
 RULES: Mapping[str, Rule] = {
@@ -78,6 +81,23 @@ RULES: Mapping[str, Rule] = {
         gone="releasing",
         lose=endings.undo_resize,
     ),
+    "extending": Rule(
+        visit=extend,
+        end=endings.end_extension,
+        done="active",
+        broken="measuring",
+        gone="releasing",
+        lose=endings.end_extension,
+        fenced=True,
+    ),
+    "measuring": Rule(
+        visit=measure,
+        end=endings.end_extension,
+        done="active",
+        broken=None,
+        gone="releasing",
+        lose=endings.end_extension,
+    ),
     "stopping": Rule(
         visit=visits.stop,
         end=endings.end_switch,
@@ -88,6 +108,20 @@ RULES: Mapping[str, Rule] = {
     ),
     "starting": Rule(
         visit=visits.start, end=endings.end_switch, done="active", broken="stopped", gone="releasing"
+    ),
+    "rebooting": Rule(
+        visit=partial(reboot, hard=False),
+        end=endings.end_switch,
+        done="active",
+        broken="active",
+        gone="releasing",
+    ),
+    "resetting": Rule(
+        visit=partial(reboot, hard=True),
+        end=endings.end_switch,
+        done="active",
+        broken="active",
+        gone="releasing",
     ),
     "expiring": Rule(
         visit=visits.keep_snapshot,

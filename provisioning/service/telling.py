@@ -1,5 +1,6 @@
 """Who is told of a request, of a server and of a host: people leave, bureaus and the office stay."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from identity.queries import list_chain_ids, list_tops
 from identity.roles import Role
 from infra.clock import CITY_ZONE
 from provisioning.errors import QuotaInconsistent
-from provisioning.models import Maintenance, Request, Server
+from provisioning.models import Maintenance, Removal, Request, RequestLine, Server
 
 
 def tell_applicant(
@@ -54,6 +55,27 @@ def tell_office(
     """
     key = key or f"{code}:office:{server.id}:{server.revision}"
     notify(session, key=key, **_about(server, code, at, facts), **_office(session, server.bureau_id))
+
+
+def tell_office_of_removal(
+    session: Session, removal: Removal, *, at: datetime, fault: Mapping[str, str]
+) -> None:
+    """Tell the office, once, of a removal that it should look into."""
+    notify(
+        session,
+        key=f"removal_stuck:{removal.id}:{removal.state}",
+        code="removal_stuck",
+        facts={
+            "region": removal.region,
+            "name": removal.name,
+            "fault_zh": fault["zh"],
+            "fault_en": fault["en"],
+        },
+        subject_kind="request",
+        subject_id=session.get_one(RequestLine, removal.line_id).request_id,
+        at=at,
+        **_office(session, removal.bureau_id),
+    )
 
 
 def tell_office_of_quota(session: Session, inconsistent: QuotaInconsistent, *, at: datetime) -> None:

@@ -21,6 +21,7 @@ class VolumeWork:
     size_gib: int
     state: str
     cloud_id: str | None
+    wanted_gib: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ class Found:
     anew, after a longer pause, what ended in error and was taken away (`again`).
 
     `gone`: the server is not in the cloud any more. `seen` is the server as it was left, where its flavor
-    and whether it runs decide what the records hold. `refused` and `over_quota` say why to try again.
-    `asked`: how often the cloud took in what this state asks for; more than once, it did not keep to it.
+    and whether it runs decide what the records hold; so do `sizes`, GiB of volumes by their rows.
+    `refused` and `over_quota` say why to try again. `asked`: how often the cloud took in what this state
+    asks for; more than once, it did not keep to it.
     """
 
     what: Literal["done", "wait", "broken", "gone", "retry", "again"]
@@ -83,3 +85,4 @@ class Found:
     seen: Server | None = None
     refused: bool = False
     over_quota: bool = False
+    sizes: Mapping[int, int] = field(default_factory=dict)

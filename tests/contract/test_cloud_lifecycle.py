@@ -10,15 +10,19 @@ from tests.contract.cloud_bench import Bench, assert_actionable, used_by_kind
 class TestReboot:
     def test_ends_where_it_began_and_can_be_repeated(self, bench: Bench) -> None:
         server = bench.running()
-        for hard in (False, True):
+        for before, hard in enumerate((False, True)):
+            assert bench.cloud.count_reboots(server.id) == before
             bench.cloud.reboot_server(server.id, hard=hard)
+            assert bench.cloud.count_reboots(server.id) == before + 1
             assert bench.until(server.id, ServerStatus.active).host == server.host
+        assert bench.cloud.count_reboots(server.id) == 2
 
     def test_of_a_stopped_server_is_hard_or_none(self, bench: Bench) -> None:
         server = bench.stopped()
         with pytest.raises(Conflict) as caught:
             bench.cloud.reboot_server(server.id, hard=False)
         assert_actionable(caught.value, bench.cloud.region)
+        assert bench.cloud.count_reboots(server.id) == 0
         bench.cloud.reboot_server(server.id, hard=True)
         bench.until(server.id, ServerStatus.active)
 

@@ -171,6 +171,7 @@ class TestServers:
             lambda: cloud.unshelve_server(UNKNOWN),
             lambda: cloud.rebuild_server(UNKNOWN, image=bench.subject.image),
             lambda: cloud.console_url(UNKNOWN),
+            lambda: cloud.count_reboots(UNKNOWN),
             lambda: cloud.migrate_server(UNKNOWN, live=True),
             lambda: cloud.set_host_enabled("no-such-host", enabled=True, reason=""),
         ]

@@ -19,11 +19,13 @@ from provisioning.models import Allocation
 from provisioning.pace import VISIT_LASTS
 from provisioning.queries import list_due
 from provisioning.service.asking import LineAsked
-from provisioning.service.servers import provision_server
+from provisioning.service.servers import provision_server, reboot_server
 from tests.yard import FLAVOR, IMAGE, REGION, make_yard
 
 WORKERS = 2
 LOST_ANSWERS = 4
+Work = Callable[[str, Path, timedelta], None]
+"""What a worker does in the yard whose records and folder these are, its clock put forward."""
 
 
 @pytest.mark.parametrize(("count", "kills"), [(24, 8)])
@@ -49,20 +51,7 @@ def run(url: str, folder: Path, *, count: int, kills: int, seed: int) -> None:
     for call in ("ensure_project", "create_server", "create_volume", "attach_volume"):
         yard.region.inject(Fault.timed_out_but_done, operation=call, count=LOST_ANSWERS)
     yard.region.store.close()
-    hits = 0
-    for generation in range(kills + 1):
-        ahead = generation * (VISIT_LASTS + timedelta(seconds=30))
-        workers = [begin(url, folder, ahead) for _ in range(WORKERS)]
-        if generation < kills:
-            time.sleep(chance.uniform(0.03, 0.2 + count / 200))
-            hits += any(worker.is_alive() for worker in workers)
-            for worker in workers:
-                worker.kill()
-        for worker in workers:
-            worker.join()
-    sys.stdout.write(f"{hits} generations killed at work\n")
-    assert hits > 1
-    assert {worker.exitcode for worker in workers} == {0}
+    kill_generations(url, folder, kills=kills, longest_s=0.2 + count / 200, chance=chance)
     assert yard.request(asked).state == "confirming"
     rows = {server.tag: server.cloud_id for server in yard.servers(asked)}
     built = yard.cloud.list_servers()
@@ -82,9 +71,60 @@ def run(url: str, folder: Path, *, count: int, kills: int, seed: int) -> None:
     engine.dispose()
 
 
-def begin(url: str, folder: Path, ahead: timedelta) -> BaseProcess:
+def test_each_is_rebooted_once(fresh_database: Callable[[], str], tmp_path: Path) -> None:
+    url, seed = fresh_database(), random.SystemRandom().randrange(2**32)
+    sys.stdout.write(f"\n24 reboots, seed {seed}: ")
+    engine = open_database(url)
+    yard = make_yard(engine, tmp_path, at=datetime.now(UTC))
+    asked = yard.ask(LineAsked(count=24, flavor=FLAVOR, image=IMAGE))
+    yard.work()
+    servers = yard.servers(asked)
+    with transaction(engine) as session:
+        for number, server in enumerate(servers):
+            reboot_server(session, server_id=server.id, at=yard.at, actor="person:1", hard=number % 2 == 0)
+    engine.dispose()
+    yard.region.inject(Fault.timed_out_but_done, operation="reboot_server", count=LOST_ANSWERS)
+    yard.region.store.close()
+    began = yard.at - datetime.now(UTC)  # the visits so far took the yard's clock ahead
+    kill_generations(url, tmp_path, kills=8, longest_s=0.2, chance=random.Random(seed), began=began)
+    assert [yard.cloud.count_reboots(server.cloud_id or "") for server in servers] == [1] * 24
+    assert {server.state for server in yard.servers(asked)} == {"active"}
+    engine.dispose()
+
+
+def kill_generations(
+    url: str,
+    folder: Path,
+    *,
+    kills: int,
+    longest_s: float,
+    chance: random.Random,
+    began: timedelta = timedelta(),
+    target: Work | None = None,
+) -> None:
+    """Kill `kills` generations of workers within `longest_s` each, and let the last one finish.
+
+    Each does `target`, by default `work`.
+    """
+    hits = 0
+    for generation in range(kills + 1):
+        ahead = began + generation * (VISIT_LASTS + timedelta(seconds=30))
+        workers = [begin(url, folder, ahead, target or work) for _ in range(WORKERS)]
+        if generation < kills:
+            time.sleep(chance.uniform(0.03, longest_s))
+            hits += any(worker.is_alive() for worker in workers)
+            for worker in workers:
+                worker.kill()
+        for worker in workers:
+            worker.join()
+    sys.stdout.write(f"{hits} generations killed at work\n")
+    assert hits > 1
+    assert {worker.exitcode for worker in workers} == {0}
+
+
+def begin(url: str, folder: Path, ahead: timedelta, target: Work) -> BaseProcess:
     """A worker process whose clock is `ahead`, so that what killed workers had taken is due again."""
-    worker = multiprocessing.get_context("fork").Process(target=work, args=(url, folder, ahead))
+    worker = multiprocessing.get_context("fork").Process(target=target, args=(url, folder, ahead))
     worker.start()
     return worker
 

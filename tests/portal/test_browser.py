@@ -107,7 +107,7 @@ def test_the_forms_of_requests_fit(
     served.portal = portal_over(installation)
     browser.set_window_size(*WIDTHS[width])
     enter(browser, url, "minzheng", sample_sqlite[1])
-    for kind in ("servers", "volumes", "resize", "extension", "release"):
+    for kind in ("servers", "volumes", "enlargement", "resize", "extension", "release"):
         browser.get(f"{url}/requests/new?kind={kind}&system={SYSTEM}")
         assert browser.execute_script(OVERFLOW) <= 0, kind
         assert browser.execute_script(UNNAMED) == [], kind

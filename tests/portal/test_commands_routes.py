@@ -116,6 +116,8 @@ COMMANDS = {
     "POST /api/v1/notices/{number}/reading": ("shenhe", "notices read {hall_notice}"),
     "POST /api/v1/servers/{server_id}/stop": ("minzheng", "servers stop {server_id}"),
     "POST /api/v1/servers/{server_id}/start": ("minzheng", "servers start {server_id}"),
+    "POST /api/v1/servers/{server_id}/reboot": ("minzheng", "servers reboot {server_id} --hard"),
+    "POST /api/v1/servers/{server_id}/console": ("minzheng", "servers console {server_id}"),
     "POST /api/v1/servers/{server_id}/retry": ("minzheng", "servers retry {server_id}"),
     "POST /api/v1/servers/{server_id}/give-up": ("minzheng", "servers give-up {server_id}"),
     "POST /api/v1/servers/{server_id}/reclaim": ("shenhe", "servers reclaim {server_id} --reason 闲置"),

@@ -5,8 +5,8 @@ from sqlalchemy import select
 from infra.database import reading
 from provisioning.models import Server, Volume
 from provisioning.quota import Limits, Resources
-from provisioning.service.adoption import look_at_request
 from provisioning.service.asking import LineAsked
+from provisioning.service.looking import look_at_request
 from tests.yard import FLAVOR, IMAGE, Yard
 
 SIZE = Resources.of(servers=1, vcpus=2, ram_mib=4096, root_gib=40)

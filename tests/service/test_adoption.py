@@ -11,10 +11,10 @@ from provisioning.cloud.simulated import Fault
 from provisioning.errors import QuotaExceeded, RequestInvalid, RequestOutdated
 from provisioning.models import Lease, PushedQuota, RequestLine, Server
 from provisioning.quota import Limits, Resources
-from provisioning.service.adoption import look_at_request
 from provisioning.service.asking import LineAsked
 from provisioning.service.fences import push_quota
 from provisioning.service.grants import grant_quota
+from provisioning.service.looking import look_at_request
 from provisioning.service.recount import recount
 from provisioning.service.servers import release_server
 from provisioning.service.tree import QuotaGuard

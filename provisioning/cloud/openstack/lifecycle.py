@@ -25,6 +25,12 @@ class Lifecycle(Servers):
             with unless(cloud, server_id, lambda now: _is_rebooting(now)):
                 cloud.compute.reboot_server(server_id, "HARD" if hard else "SOFT")
 
+    def count_reboots(self, server_id: str) -> int:
+        """See Cloud. Nova's API notes an action before it passes it on, and forgets it with the server."""
+        with self._session.calling("count_reboots") as (cloud, failures):
+            get_built(cloud, server_id, failures)
+            return sum(one.action == "reboot" for one in cloud.compute.server_actions(server_id))
+
     def shelve_server(self, server_id: str) -> None:
         """See Cloud."""
         with self._session.calling("shelve_server") as (cloud, failures):

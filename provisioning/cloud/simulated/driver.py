@@ -159,6 +159,11 @@ class SimulatedCloud(Calls):
         with self._writing("reboot_server") as step:
             lifecycle.reboot(step, server_id, is_hard=hard)
 
+    def count_reboots(self, server_id: str) -> int:
+        """See Cloud."""
+        with self._reading("count_reboots") as step:
+            return int(servers.row_of(step, server_id)["reboots"])
+
     def shelve_server(self, server_id: str) -> None:
         """See Cloud."""
         with self._writing("shelve_server") as step:

@@ -31,7 +31,7 @@ PARTS = frozenset(f"{call}.{service}" for call in ("set_quota", "get_quota") for
 """What a call does at one service; only a fault that names it meets it."""
 OPERATIONS = WRITES | LISTINGS | {
     "list_projects", "get_quota", "list_flavors", "list_images", "inventory", "find_server", "get_server",
-    "find_image", "find_volume", "get_volume", "find_address", "list_hosts", "console_url",
+    "find_image", "find_volume", "get_volume", "find_address", "list_hosts", "console_url", "count_reboots",
 }  # fmt: skip
 
 

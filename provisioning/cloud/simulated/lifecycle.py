@@ -17,7 +17,8 @@ def reboot(step: Step, server_id: str, *, is_hard: bool) -> None:
     need_idle(step, server, *(("ACTIVE", "SHUTOFF", "ERROR") if is_hard else ("ACTIVE",)))
     _need_host(step, server)
     step.db.execute(
-        "UPDATE servers SET status = 'REBOOT', resting_status = 'ACTIVE' WHERE id = ?", (server_id,)
+        "UPDATE servers SET status = 'REBOOT', resting_status = 'ACTIVE', reboots = reboots + 1 WHERE id = ?",
+        (server_id,),
     )
     begin(step, server_id, task="rebooting_hard" if is_hard else "rebooting", outcome=ServerStatus.active)
 

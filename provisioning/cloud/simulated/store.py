@@ -72,6 +72,7 @@ ADDED = (
     ("servers", "key_name TEXT"),
     ("servers", "next_image_id TEXT"),
     ("servers", "root_volume_id TEXT"),
+    ("servers", "reboots INTEGER NOT NULL DEFAULT 0"),
     ("volumes", "shown_gib INTEGER"),
 )
 """Columns that a region made by an earlier version lacks."""

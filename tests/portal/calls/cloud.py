@@ -5,6 +5,7 @@ from typing import Any
 
 from identity.models import Person
 from identity.queries import get_system
+from identity.roles import Permission
 from identity.service.people import find_person_by_login
 from infra.clock import city_date
 from infra.database import transaction
@@ -58,7 +59,12 @@ def prepare(here: Installation) -> Named:
             bureau_id=system.bureau_id, server_id=server.id, facts={"recorded": "ACTIVE", "found": "SHUTOFF"},
             first_seen_at=at, last_seen_at=at,
         )  # fmt: skip
-        session.add(finding)
+        stray = Finding(
+            region=cloud.region, kind="volume_unrecorded", subject="volume:walked", name="walked-disk",
+            bureau_id=system.bureau_id, cloud_id="walked-disk", first_seen_at=at, last_seen_at=at,
+            facts={"project": "x", "status": "available", "size_gib": 7, "server": None, "made_at": ""},
+        )  # fmt: skip
+        session.add_all([finding, stray])
         session.flush()
         maintenance = plan_maintenance(
             session, region=cloud.region, host="walked", live=False, reason="更换内存", from_at=at,
@@ -73,6 +79,7 @@ def prepare(here: Installation) -> Named:
         return {
             "maintenance_id": maintenance.id,
             "finding_id": finding.id,
+            "stray_id": stray.id,
             "draft_id": draft.id, "request_id": asked.id, "server_id": server.id,
             "flavor": line.flavor, "end_on": city_date(at + timedelta(days=30)).isoformat(),
         }  # fmt: skip
@@ -82,6 +89,11 @@ NEW = {
     "kind": "servers", "system": f"{MINZHENG}-s1", "region": "baoding", "purpose": "走查",
     "end_on": "{end_on}", "lines": [{"count": 1, "flavor": "{flavor}", "image": IMAGE}],
 }  # fmt: skip
+
+REMOVAL = {
+    "kind": "removal", "region": "baoding", "purpose": "走查", "lines": [{"finding": "{stray_id}"}],
+}  # fmt: skip
+ASKS = Permission.requests_submit
 
 CALLS = [
     Call("GET /api/v1/regions"),
@@ -153,28 +165,42 @@ CALLS = [
     Call("GET /api/v1/requests"),
     Call("GET /api/v1/requests", bureau=MINZHENG, query={"bureau": MINZHENG}),
     Call("GET /api/v1/requests/{request_id}", bureau=MINZHENG),
-    Call("POST /api/v1/requests", bureau=MINZHENG, json=NEW),
+    Call("POST /api/v1/requests", bureau=MINZHENG, json=NEW, permission=ASKS),
+    Call("POST /api/v1/requests", bureau=MINZHENG, json=REMOVAL),
     Call(
         "PATCH /api/v1/requests/{request_id}",
         bureau=MINZHENG,
         names={"request_id": "{draft_id}"},
         headers=SEEN,
         json={"purpose": "走查二"},
+        permission=ASKS,
     ),
-    Call("POST /api/v1/requests/{request_id}/submit", bureau=MINZHENG, names={"request_id": "{draft_id}"}),
+    Call(
+        "POST /api/v1/requests/{request_id}/submit",
+        bureau=MINZHENG,
+        names={"request_id": "{draft_id}"},
+        permission=ASKS,
+    ),
     Call(
         "POST /api/v1/requests/{request_id}/decide",
         bureau=MINZHENG,
         headers=SEEN,
         json={"step": "accept", "decision": "return", "reason": "走查"},
     ),
-    Call("POST /api/v1/requests/{request_id}/withdraw", bureau=MINZHENG, json={"reason": "走查"}),
+    Call(
+        "POST /api/v1/requests/{request_id}/withdraw",
+        bureau=MINZHENG,
+        json={"reason": "走查"},
+        permission=ASKS,
+    ),
     Call("POST /api/v1/requests/{request_id}/confirm", bureau=MINZHENG),
     Call("GET /api/v1/servers"),
     Call("GET /api/v1/servers", bureau=MINZHENG, query={"bureau": MINZHENG}),
     Call("GET /api/v1/servers/{server_id}", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/stop", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/start", bureau=MINZHENG),
+    Call("POST /api/v1/servers/{server_id}/reboot", bureau=MINZHENG, json={"hard": True}),
+    Call("POST /api/v1/servers/{server_id}/console", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/retry", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/give-up", bureau=MINZHENG),
     Call("POST /api/v1/servers/{server_id}/reclaim", bureau=MINZHENG, json={"reason": "走查"}),

@@ -3,6 +3,7 @@
 from sqlalchemy import select
 
 from approval.models import Case
+from identity.roles import Permission
 from infra.database import reading
 from infra.installation import Installation
 from provisioning.models import Request
@@ -12,6 +13,16 @@ MINZHENG = "1306-mzj"
 PLACE = {"code": MINZHENG, "region": "baoding"}
 GRANTS = "/bureaus/{code}/grants/{region}"
 NEW = {"kind": "servers", "system": f"{MINZHENG}-s1", "region": "baoding"}
+
+REMOVAL = {
+    "kind": "removal",
+    "bureau": MINZHENG,
+    "region": "baoding",
+    "purpose": "走查",
+    "finding": "{stray_id}",
+}
+DRAFT = {"request_id": "{draft_id}"}
+ASKS = Permission.requests_submit
 
 
 def prepare(here: Installation) -> Named:
@@ -54,18 +65,22 @@ CALLS = [
     Call("GET /servers/{server_id}", bureau=MINZHENG),
     Call("POST /servers/{server_id}/stop", bureau=MINZHENG, form={}),
     Call("POST /servers/{server_id}/start", bureau=MINZHENG, form={}),
+    Call("POST /servers/{server_id}/reboot", bureau=MINZHENG, form={}),
+    Call("POST /servers/{server_id}/console", bureau=MINZHENG, form={}),
     Call("POST /servers/{server_id}/reclaim", bureau=MINZHENG, form={}),
     Call("POST /servers/{server_id}/retry", bureau=MINZHENG, form={}),
     Call("POST /servers/{server_id}/give-up", bureau=MINZHENG, form={}),
     Call("GET /requests"),
     Call("GET /requests/new"),
-    Call("GET /requests/new", bureau=MINZHENG, query=NEW),
-    Call("POST /requests/new", bureau=MINZHENG, form=NEW),
+    Call("GET /requests/new", bureau=MINZHENG, query=NEW, permission=ASKS),
+    Call("POST /requests/new", bureau=MINZHENG, form=NEW, permission=ASKS),
+    Call("GET /requests/new", bureau=MINZHENG, query={"finding": "{stray_id}"}),
+    Call("POST /requests/new", bureau=MINZHENG, form=REMOVAL),
     Call("GET /requests/{request_id}", bureau=MINZHENG),
-    Call("GET /requests/{request_id}/edit", bureau=MINZHENG, names={"request_id": "{draft_id}"}),
-    Call("POST /requests/{request_id}/edit", bureau=MINZHENG, names={"request_id": "{draft_id}"}, form={}),
-    Call("POST /requests/{request_id}/submit", bureau=MINZHENG, names={"request_id": "{draft_id}"}, form={}),
-    Call("POST /requests/{request_id}/withdraw", bureau=MINZHENG, form={}),
+    Call("GET /requests/{request_id}/edit", bureau=MINZHENG, names=DRAFT, permission=ASKS),
+    Call("POST /requests/{request_id}/edit", bureau=MINZHENG, names=DRAFT, form={}, permission=ASKS),
+    Call("POST /requests/{request_id}/submit", bureau=MINZHENG, names=DRAFT, form={}, permission=ASKS),
+    Call("POST /requests/{request_id}/withdraw", bureau=MINZHENG, form={}, permission=ASKS),
     Call("POST /requests/{request_id}/confirm", bureau=MINZHENG, form={}),
     Call("GET /cases/{number}", names=CASE),
     Call("POST /cases/{number}/decide", names=CASE, form=SEEN),
