@@ -75,14 +75,15 @@ class ReclaimIn(In):
 class RebootIn(In):
     """How to reboot."""
 
-    hard: bool = Field(False, description="强制重启，如同断电 · as if the power were cut")
+    hard: bool = Field(False, examples=[True], description="强制重启，如同断电 · as if the power were cut")
 
 
 class ConsoleOut(Out):
     """Where the screen of a server is for some minutes."""
 
     url: str = Field(
-        description="含数分钟内有效的密钥，不要保存或转发 · holds a secret of some minutes; keep it not"
+        examples=["https://cloud.example/vnc_lite.html?path=%3Ftoken%3D…"],
+        description="含数分钟内有效的密钥，不要保存或转发 · holds a secret of some minutes; keep it not",
     )
 
 
