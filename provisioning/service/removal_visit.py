@@ -18,7 +18,7 @@ SNAPSHOTS_AT_MOST = 3
 
 
 @dataclass(frozen=True)
-class Work:
+class RemovalWork:
     """A removal as its row had it when the visit began, which is number `visit`.
 
     `decided` is what was seen when it was last found to be nobody's; `leaving` are the servers that are being
@@ -62,7 +62,7 @@ def look(cloud: Cloud, thing: Thing, cloud_id: str) -> Sight | None:
             return _see_address(cloud, cloud_id)
 
 
-def check(cloud: Cloud, work: Work) -> Outcome:
+def check(cloud: Cloud, work: RemovalWork) -> Outcome:
     """It is what was decided on, and can be deleted; of a server a snapshot is kept. Nothing is deleted."""
     now = look(cloud, work.decided.thing, work.decided.cloud_id)
     if now is None:
@@ -75,7 +75,7 @@ def check(cloud: Cloud, work: Work) -> Outcome:
     return _keep(cloud, work, now) if now.thing == "server" else Outcome("done", now=now)
 
 
-def delete(cloud: Cloud, work: Work) -> Outcome:
+def delete(cloud: Cloud, work: RemovalWork) -> Outcome:
     """It is not there any more. What was attached to it since is told of, and it waits."""
     thing, cloud_id = work.decided.thing, work.decided.cloud_id
     now = look(cloud, thing, cloud_id)
@@ -90,7 +90,7 @@ def delete(cloud: Cloud, work: Work) -> Outcome:
     return Outcome("done" if _is_gone(cloud, thing, cloud_id) else "wait")
 
 
-def _keep(cloud: Cloud, work: Work, now: Sight) -> Outcome:
+def _keep(cloud: Cloud, work: RemovalWork, now: Sight) -> Outcome:
     """An image of the server's root disk is kept; one in ERROR has none that could be."""
     if now.status == ServerStatus.error:
         return Outcome("done", now=now, asked=work.asked)

@@ -32,7 +32,7 @@ from provisioning.queries import (
 )
 from provisioning.removal import Sight
 from provisioning.service.endings import SETTLER
-from provisioning.service.removal_visit import Outcome, Work, check, delete
+from provisioning.service.removal_visit import Outcome, RemovalWork, check, delete
 from provisioning.service.settling import LATE, UNKNOWN, conclude_request
 from provisioning.service.telling import tell_applicant, tell_office_of_removal
 
@@ -95,7 +95,7 @@ def remove(engine: Engine, cloud: Cloud, *, removal_id: int, at: datetime) -> No
                 return
 
 
-def take_removal(session: Session, *, removal_id: int, at: datetime) -> Work | None:
+def take_removal(session: Session, *, removal_id: int, at: datetime) -> RemovalWork | None:
     """Have the removal for one visit; None if it is over, not due, or being visited."""
     found = get_removal(session, removal_id, lock=True)
     if found.state not in REMOVING or (found.next_try_at is not None and found.next_try_at > at):
@@ -103,7 +103,7 @@ def take_removal(session: Session, *, removal_id: int, at: datetime) -> Work | N
     found.next_try_at = at + VISIT_LASTS
     found.visits += 1
     line = session.get_one(RequestLine, found.line_id)
-    return Work(
+    return RemovalWork(
         removal_id=found.id,
         request_id=line.request_id,
         visit=found.visits,
@@ -117,7 +117,7 @@ def take_removal(session: Session, *, removal_id: int, at: datetime) -> Work | N
     )
 
 
-def visit(cloud: Cloud, work: Work) -> Outcome:
+def visit(cloud: Cloud, work: RemovalWork) -> Outcome:
     """Visit the cloud and sort its failures: what is worth another try, and what is not."""
     try:
         return VISITS[work.state](cloud, work)
@@ -130,7 +130,7 @@ def visit(cloud: Cloud, work: Work) -> Outcome:
         return Outcome("retry", fault=_told(failure), asked=work.asked)
 
 
-def settle_removal(session: Session, work: Work, outcome: Outcome, *, at: datetime) -> bool:
+def settle_removal(session: Session, work: RemovalWork, outcome: Outcome, *, at: datetime) -> bool:
     """Write down what a visit found, unless another one began since; whether the next can follow now."""
     keep_tree_still(session)
     request = get_request(session, work.request_id, lock=True)
@@ -153,7 +153,7 @@ def sweep_removals(session: Session, *, at: datetime) -> Sequence[int]:
 
 
 def _settle_checking(
-    session: Session, request: Request, found: Removal, work: Work, outcome: Outcome, *, at: datetime
+    session: Session, request: Request, found: Removal, work: RemovalWork, outcome: Outcome, *, at: datetime
 ) -> None:
     fault = outcome.fault
     if outcome.what in ("wait", "retry"):

@@ -11,15 +11,14 @@ from provisioning.cloud.observed import Server, ServerStatus, Volume
 from provisioning.removal import Sight
 from provisioning.service.extend_visit import extend
 from provisioning.service.reboot_visit import reboot
-from provisioning.service.removal_visit import Work, check, delete, look
-from provisioning.service.work import Found, VolumeWork
-from provisioning.service.work import Work as ServerWork
+from provisioning.service.removal_visit import RemovalWork, check, delete, look
+from provisioning.service.work import Found, VolumeWork, Work
 from tests.contract.cloud_bench import PATIENCE, Bench
 
 
-def work_on(bench: Bench, server: Server, *volumes: VolumeWork) -> ServerWork:
+def work_on(bench: Bench, server: Server, *volumes: VolumeWork) -> Work:
     """As the row of a server of the bench has it."""
-    return ServerWork(
+    return Work(
         server_id=1,
         request_id=1,
         visit=1,
@@ -42,7 +41,7 @@ def work_on(bench: Bench, server: Server, *volumes: VolumeWork) -> ServerWork:
     )
 
 
-def until_done(bench: Bench, work: ServerWork, visit: Callable[[ServerWork], Found]) -> Found:
+def until_done(bench: Bench, work: Work, visit: Callable[[Work], Found]) -> Found:
     """Visit again and again, with what the visit before had written down."""
     for _ in range(PATIENCE):
         found = visit(work)
@@ -91,7 +90,7 @@ def test_what_another_maker_made_is_removed_with_a_snapshot_of_the_server(bench:
     assert [[one.id for one in seen.attached] for seen in sights] == [[server.id], [server.id], [volume.id]]
     leaving = frozenset({server.id})
     jobs = [
-        Work(n, 1, 1, "checking", bench.cloud.region, bench.tag(f"r{n}"), seen, leaving, 0, 0)
+        RemovalWork(n, 1, 1, "checking", bench.cloud.region, bench.tag(f"r{n}"), seen, leaving, 0, 0)
         for n, seen in enumerate(sights)
     ]
     for _ in range(PATIENCE):
@@ -108,7 +107,7 @@ def test_what_another_maker_made_is_removed_with_a_snapshot_of_the_server(bench:
     bench.cloud.delete_image(image.id)
 
 
-def step(bench: Bench, job: Work) -> Work | None:
+def step(bench: Bench, job: RemovalWork) -> RemovalWork | None:
     """The job after one visit, as its row has it then; None once it is done."""
     try:
         outcome = (check if job.state == "checking" else delete)(bench.cloud, job)
