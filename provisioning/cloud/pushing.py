@@ -8,19 +8,22 @@ from provisioning.cloud.observed import SERVICES, Held, PushedLimits, ServiceFau
 from provisioning.quota import Limits
 
 
-def push_to_each(limits: Limits, write: Callable[[str], None], read: Callable[[str], Held]) -> PushedLimits:
+def push_to_each(
+    limits: Limits, write: Callable[[str], Held | None], read: Callable[[str], Held]
+) -> PushedLimits:
     """Write to each service and read it back, which decides: a lost answer to a write that was done is no
     failure, and a yes to one that changed nothing is one.
 
-    `write` and `read` get the service's name and raise `CloudFailure`.
+    `write` and `read` get the service's name and raise `CloudFailure`. What holds after it a write may tell
+    itself, where the service answers it with that.
     """
     held: dict[str, Held | None] = {}
     failed: dict[str, ServiceFault] = {}
     for service, dimensions in SERVICES.items():
         wanted = {key: limits[key] for key in dimensions}
-        fault = _attempt(write, service)
+        answer, fault = _attempt(write, service)
         try:
-            told = held[service] = read(service)
+            told = held[service] = read(service) if answer is None else answer
         except CloudFailure as failure:
             held[service] = None
             failed[service] = _unknown(fault, failure)
@@ -30,12 +33,11 @@ def push_to_each(limits: Limits, write: Callable[[str], None], read: Callable[[s
     return PushedLimits(held=held, failed=failed)
 
 
-def _attempt(write: Callable[[str], None], service: str) -> ServiceFault | None:
+def _attempt(write: Callable[[str], Held | None], service: str) -> tuple[Held | None, ServiceFault | None]:
     try:
-        write(service)
+        return write(service), None
     except CloudFailure as failure:
-        return _told(failure)
-    return None
+        return None, _told(failure)
 
 
 def _told(failure: CloudFailure) -> ServiceFault:

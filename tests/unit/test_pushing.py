@@ -11,7 +11,7 @@ from provisioning.cloud.pushing import push_to_each
 from provisioning.quota import Limits
 
 OLD, NEW = (Limits.of(servers=n, vcpus=n, ram_mib=n, volumes=n, volume_gib=n, addresses=n) for n in (1, 2))
-FATES = st.sampled_from(["done", "ignored", "refused", "unanswered", "lost"])
+FATES = st.sampled_from(["done", "ignored", "refused", "unanswered", "lost", "told", "told_ignored"])
 READS = st.sampled_from(["read", "unanswered"])
 
 
@@ -21,17 +21,18 @@ def failing(kind: type[CloudFailure]) -> CloudFailure:
 
 def service_of(
     fates: dict[str, str], reads: dict[str, str]
-) -> tuple[Callable[[str], None], Callable[[str], Held]]:
-    """Services that hold OLD and do with a write what their fate is."""
+) -> tuple[Callable[[str], Held | None], Callable[[str], Held]]:
+    """Services that hold OLD and do with a write what their fate is; `told` is what holds in the answer."""
     held = {service: {key: OLD[key] for key in keys} for service, keys in SERVICES.items()}
 
-    def write(service: str) -> None:
-        if fates[service] in ("done", "lost"):
+    def write(service: str) -> Held | None:
+        if fates[service] in ("done", "lost", "told"):
             held[service] = {key: NEW[key] for key in SERVICES[service]}
         if fates[service] in ("unanswered", "lost"):
             raise failing(Retryable)
         if fates[service] == "refused":
             raise failing(Permanent)
+        return held[service] if fates[service].startswith("told") else None
 
     def read(service: str) -> Held:
         if reads[service] == "unanswered":
@@ -50,8 +51,8 @@ def test_each_service_fails_or_not_by_what_it_holds_then(
 ) -> None:
     pushed = push_to_each(NEW, *service_of(fates, reads))
     for service, keys in SERVICES.items():
-        known = reads[service] == "read"
-        took = fates[service] in ("done", "lost")
+        known = reads[service] == "read" or fates[service].startswith("told")
+        took = fates[service] in ("done", "lost", "told")
         assert (service in pushed.failed) is not (known and took)
         expected = {key: (NEW if took else OLD)[key] for key in keys} if known else None
         assert pushed.held[service] == expected
@@ -63,7 +64,9 @@ def test_each_service_fails_or_not_by_what_it_holds_then(
             assert why.unanswered is no_answer
             assert why.zh
             assert why.en
-    everything_known = all(one == "read" for one in reads.values())
+    everything_known = all(
+        reads[service] == "read" or fates[service].startswith("told") for service in SERVICES
+    )
     assert (pushed.limits is None) is not everything_known
 
 

@@ -24,9 +24,9 @@ UNBOUNDED = {"ports": UNLIMITED}
 def push(cloud: Any, failures: Failures, project_id: str, limits: Limits) -> PushedLimits:
     """To each of the three, and back."""
 
-    def write(service: str) -> None:
+    def write(service: str) -> Held | None:
         with failures.translated():
-            _write(cloud, failures, service, project_id, limits)
+            return _write(cloud, failures, service, project_id, limits)
 
     def read_back(service: str) -> Held:
         with failures.translated():
@@ -74,17 +74,20 @@ def _shortfalls(cloud: Any, project_id: str, asked: Resources) -> list[dict[str,
     return found
 
 
-def _write(cloud: Any, failures: Failures, service: str, project_id: str, limits: Limits) -> None:
+def _write(cloud: Any, failures: Failures, service: str, project_id: str, limits: Limits) -> Held | None:
+    """Each answers with what it has then, read after the write; None where that is Keystone's to tell."""
     told = _told(NAMES[service], limits)
     match service:
         case "nova":
             answer = cloud.compute.update_quota_set(project_id, force=True, **told)  # below the usage too
             if any(getattr(answer, name) != bound for name, bound in told.items()):
                 unified.write(cloud, failures, project_id, _told(unified.RESOURCES, limits))
+                return None
         case "cinder":
-            cloud.block_storage.update_quota_set(project_id, **told)
+            answer = cloud.block_storage.update_quota_set(project_id, **told)
         case _:
-            cloud.network.update_quota(project_id, **told, **UNBOUNDED)
+            answer = cloud.network.update_quota(project_id, **told, **UNBOUNDED)
+    return _heard(NAMES[service], answer)
 
 
 def _read(cloud: Any, service: str, project_id: str) -> dict[str, int | None]:
