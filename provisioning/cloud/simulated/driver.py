@@ -56,9 +56,10 @@ class SimulatedCloud(Calls):
     def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
         """See Cloud."""
 
-        def write(service: str) -> None:
+        def write(service: str) -> Held:
             with self._writing(f"set_quota.{service}") as step:
                 projects.set_quota(step, project_id, service, limits)
+                return projects.get_part(step, project_id, service)
 
         def read(service: str) -> Held:
             with self._reading(f"get_quota.{service}") as step:
