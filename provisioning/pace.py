@@ -54,10 +54,10 @@ def takes_too_long(since_at: datetime, at: datetime) -> bool:
 
 
 def is_lost(created_at: datetime, at: datetime) -> bool:
-    """Whether a server that is being built, and is on no host yet, will never be on one.
+    """Whether a server that is being built, and for which no host holds room yet, will never be on one.
 
-    The wish to place it is a message, and ends with a service that is killed; what is on a host is set to
-    ERROR when its service is back.
+    The wish to place it is a message, and ends with a service that is killed. What has room waits for its
+    host, and is set to ERROR when a host's service is back that was away.
     """
     return at - created_at > LONGEST_SCHEDULING
 

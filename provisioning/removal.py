@@ -32,6 +32,8 @@ FIELDS: Mapping[str, Pair] = {
     "size": ("规格", "size"),
 }
 """What makes it the thing that was decided on, beside its id."""
+LASTING = ("project_id", "made_at")
+"""Which of it nobody can change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +77,9 @@ class Sight:
         return [self.cloud_id, *(one.id for one in self.attached)]
 
 
-def find_change(decided: Sight, now: Sight) -> Pair | None:
-    """How it differs from what was decided on, if it does; its status may."""
-    changed = [words for field, words in FIELDS.items() if getattr(decided, field) != getattr(now, field)]
+def find_change(decided: Sight, now: Sight, *, fields: Collection[str] = tuple(FIELDS)) -> Pair | None:
+    """How it differs in `fields` from what was decided on, if it does; its status may."""
+    changed = [FIELDS[field] for field in fields if getattr(decided, field) != getattr(now, field)]
     if not changed:
         return None
     zh, en = THINGS[now.thing]

@@ -193,6 +193,10 @@ class Cloud(Maintenance, Protocol):
         """The server as it is now."""
         ...
 
+    def is_placed(self, server_id: str) -> bool:
+        """Whether room is held for the server on a host; of an unknown one: no."""
+        ...
+
     def list_servers(self, *, project_id: str | None = None) -> list[Server]:
         """All servers of the project, or of the region; those of other makers too."""
         ...

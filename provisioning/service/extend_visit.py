@@ -57,9 +57,11 @@ def _see(cloud: Cloud, work: Work) -> tuple[VolumeWork, Volume | None, Server | 
 
 
 def _done(server: Server, wanted: VolumeWork, volume: Volume, *, asked: int) -> Found:
-    if server.task is not None or server.status not in RESTING:
+    """What the server is then, in error or paused, is not the volume's matter."""
+    if server.task is not None:
         return Found("wait", asked=asked)
-    return Found("done", seen=server, sizes={wanted.id: volume.size_gib}, asked=asked)
+    seen = server if server.status in RESTING else None
+    return Found("done", seen=seen, sizes={wanted.id: volume.size_gib}, asked=asked)
 
 
 def _lost(wanted: VolumeWork) -> Fault:

@@ -59,7 +59,7 @@ def push_quota(
         bureau = get_bureau_by_id(session, bureau_id=bureau_id)
         wanted = _wanted(session, cloud.region, bureau_id)
         row = _find(session, cloud.region, bureau_id)
-        project = None if row is None else row.project
+        project, pushed_at = (None, None) if row is None else (row.project, row.read_back_at)
         account = find_account(session, region=cloud.region, bureau_id=bureau_id)
         known = None if account is None else inconsistency_of(session, account)
         if known is not None and row is not None and at < row.wanted_at + again_after:
@@ -85,8 +85,9 @@ def push_quota(
         if row is None:
             row = PushedQuota(bureau_id=bureau_id, region=cloud.region)
             session.add(row)
+        overlapped = row.read_back_at != pushed_at  # by a push that may have written after this one
         row.project, row.wanted, row.wanted_at = project, wanted, at
-        row.read_back, row.read_back_at = pushed.limits, at
+        row.read_back, row.read_back_at = None if overlapped else pushed.limits, at
         if revives:
             row.retired_at = None
             record_project(session, row, act="project.revive", at=at)

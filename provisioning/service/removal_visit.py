@@ -10,7 +10,7 @@ from typing import Literal
 from provisioning.cloud.driver import Cloud, NotInCloud
 from provisioning.cloud.observed import ImageStatus, ServerStatus, VolumeStatus
 from provisioning.finding_wording import ram_words
-from provisioning.removal import Beside, Pair, Sight, Thing, find_change, find_hold, find_newcomer
+from provisioning.removal import LASTING, Beside, Pair, Sight, Thing, find_change, find_hold, find_newcomer
 from provisioning.service.visits import DELETING
 from provisioning.service.work import Fault
 
@@ -76,12 +76,14 @@ def check(cloud: Cloud, work: RemovalWork) -> Outcome:
 
 
 def delete(cloud: Cloud, work: RemovalWork) -> Outcome:
-    """It is not there any more. What was attached to it since is told of, and it waits."""
+    """It is not there any more. What was attached to it since is told of, and it waits; a new name or size
+    changes nothing any more, as no way leads back.
+    """
     thing, cloud_id = work.decided.thing, work.decided.cloud_id
     now = look(cloud, thing, cloud_id)
     if now is None:
         return Outcome("done" if _is_gone(cloud, thing, cloud_id) else "wait")
-    why = find_change(work.decided, now) or find_newcomer(work.decided, now)
+    why = find_change(work.decided, now, fields=LASTING) or find_newcomer(work.decided, now)
     if why is not None:
         return Outcome("retry", fault=_fault(why), refused=True)
     {"server": cloud.delete_server, "volume": cloud.delete_volume, "address": cloud.delete_address}[thing](

@@ -157,7 +157,7 @@ def _settle_checking(
 ) -> None:
     fault = outcome.fault
     if outcome.what in ("wait", "retry"):
-        if not takes_too_long(found.since_at, at):
+        if not outcome.refused or not takes_too_long(found.since_at, at):
             _go_on(session, found, outcome, at=at)
             return
         fault = fault or LATE

@@ -31,7 +31,7 @@ def build(cloud: Cloud, work: Work) -> Found:
         return Found("gone", fault=_gone(work)) if work.state == "attaching" else _begin(cloud, work)
     if server.status == ServerStatus.error and server.task != DELETING:
         return _made_anew(work, lambda: cloud.delete_server(server.id), server.id, _told(server.fault))
-    if _is_lost(server, work.at):
+    if _is_lost(cloud, server, work.at):
         fault = {"zh": "云平台迟迟未为其安排宿主机", "en": "the cloud has placed it on no host for minutes"}
         return _made_anew(work, lambda: cloud.delete_server(server.id), server.id, fault)
     if server.task is not None or server.status not in RESTING:
@@ -160,9 +160,9 @@ def _wanted(work: Work) -> list[VolumeWork]:
     return [one for one in work.volumes if one.state in ("pending", "active")]
 
 
-def _is_lost(server: Server, at: datetime) -> bool:
-    builds = server.status == ServerStatus.build and server.task != DELETING
-    return builds and server.host is None and is_lost(server.created_at, at)
+def _is_lost(cloud: Cloud, server: Server, at: datetime) -> bool:
+    waits = server.status == ServerStatus.build and server.task != DELETING and server.host is None
+    return waits and is_lost(server.created_at, at) and not cloud.is_placed(server.id)
 
 
 def _made_anew(work: Work, take_away: Callable[[], None], server_id: str, fault: Fault) -> Found:

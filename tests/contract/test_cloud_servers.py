@@ -47,6 +47,18 @@ class TestServers:
         assert found.id == accepted.id
         assert bench.cloud.find_server(bench.tag("web")) is None
 
+    def test_have_room_on_a_host_once_they_run_and_none_when_they_are_gone(self, bench: Bench) -> None:
+        server = bench.running()
+        assert bench.cloud.is_placed(server.id)
+        bench.cloud.delete_server(server.id)
+        bench.until_server_gone(server.id)
+        for _ in range(PATIENCE):
+            if not bench.cloud.is_placed(server.id):
+                break
+            bench.subject.wait()
+        assert not bench.cloud.is_placed(server.id)
+        assert not bench.cloud.is_placed(UNKNOWN)
+
     def test_take_the_longest_tag(self, bench: Bench) -> None:
         tag = bench.tag("x" * 60)[:60]
         asked: dict[str, Any] = {"project_id": bench.project_id, "name": "x", "flavor": "c2"}

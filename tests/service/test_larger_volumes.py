@@ -223,6 +223,14 @@ class TestBroken:
         assert (volume(yard).size_gib, yard.held()["volume_gib"]) == (250, 250)
         yard.check()
 
+    def test_what_its_server_is_by_then_does_not_keep_it_from_its_end(self, yard: Yard) -> None:
+        one = built(yard)
+        asked = enlarge(yard, one, 250)
+        with yard.region.store.writing() as db:
+            db.execute("UPDATE servers SET status = 'ERROR'")
+        yard.work()
+        assert outcome(yard, asked) == ("confirming", "done", 250, 250)
+
     def test_a_volume_that_is_gone_is_held_as_before(self, yard: Yard) -> None:
         one = built(yard)
         asked = enlarge(yard, one, 250)

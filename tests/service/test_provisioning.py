@@ -156,13 +156,25 @@ def test_one_that_is_put_on_no_host_for_minutes_is_made_anew(yard: Yard) -> None
     yard.region.inject(Fault.slow, operation="create_server", seconds=3600.0)
     asked = yard.ask(ONE)
     began = yard.at
-    yard.work(rounds=9)
+    yard.work(rounds=1)
+    with yard.region.store.writing() as db:
+        db.execute("DELETE FROM allocations")  # its message is lost
+    yard.work(rounds=8)
     assert (yard.server(asked).state, yard.server(asked).fault) == ("creating", None)
     yard.work()
     assert timedelta(minutes=5) < yard.at - began < timedelta(minutes=20)
     assert (yard.request(asked).state, yard.server(asked).fault) == ("confirming", None)
     assert (len(yard.cloud.list_servers()), len(yard.cloud.list_volumes())) == (1, 1)
     yard.check()
+
+
+def test_one_that_waits_its_turn_on_a_host_is_let_wait(yard: Yard) -> None:
+    yard.region.inject(Fault.slow, operation="create_server", seconds=1200.0)
+    asked = yard.ask(ONE)
+    yard.work(rounds=1)
+    first = yard.server(asked).cloud_id
+    yard.work()
+    assert (yard.request(asked).state, yard.server(asked).cloud_id) == ("confirming", first)
 
 
 def test_a_retry_that_does_not_fit_names_every_shortfall(yard: Yard) -> None:
@@ -301,6 +313,28 @@ def test_a_visit_that_lost_its_time_to_a_slow_quota_makes_nothing(
     yard.work()
     assert (yard.server(asked).state, len(yard.cloud.list_servers())) == ("active", 1)
     yard.check()
+
+
+def test_a_push_that_another_one_overlapped_is_done_again(yard: Yard) -> None:
+    yard.ask(ONE)
+    yard.work()
+
+    class Overlapped:
+        region = REGION
+
+        def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
+            push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at + timedelta(seconds=1))
+            return yard.cloud.set_quota(project_id, limits)
+
+    def stale() -> list[int]:
+        with reading(yard.engine) as session:
+            return list(list_stale_fences(session, region=REGION))
+
+    assert stale() == []
+    push_quota(yard.engine, Overlapped(), bureau_id=yard.hall.town, at=yard.at)  # type: ignore[arg-type]  # it calls no more than that
+    assert stale() == [yard.hall.town]
+    push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at)
+    assert stale() == []
 
 
 def test_two_servers_of_one_tag_become_one(yard: Yard) -> None:

@@ -283,6 +283,13 @@ class TestKilled:
             assert settle_removal(session, late, Outcome("done", now=late.decided), at=yard.at) is False
         assert states(yard) == ["failed"]
 
+    def test_a_snapshot_that_takes_an_hour_is_waited_for(self, yard: Yard) -> None:
+        [one] = build(yard, "stray", disks=0)
+        ask_removal(yard, one)
+        yard.region.inject(Fault.slow, operation="snapshot_server", seconds=3600.0)
+        work_removals(yard, rounds=200)
+        assert (states(yard), yard.cloud.list_servers()) == (["removed"], [])
+
     def test_one_that_the_cloud_does_not_let_go_is_told_to_the_office_and_waits(self, yard: Yard) -> None:
         [one] = build(yard, "stray", disks=0)
         ask_removal(yard, one)

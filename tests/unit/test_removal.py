@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from provisioning.comparison import UNRECORDED, Kind
-from provisioning.removal import REMOVABLE, THINGS, Beside, Sight, find_change, find_hold, find_newcomer
+from provisioning.removal import (
+    LASTING,
+    REMOVABLE,
+    THINGS,
+    Beside,
+    Sight,
+    find_change,
+    find_hold,
+    find_newcomer,
+)
 
 WEB = Beside(id="s-1", name="web-1")
 VOLUME = Sight(
@@ -41,6 +50,13 @@ def test_another_one_is_told_by_what_differs(change: dict[str, str | None], word
     told = find_change(VOLUME, replace(VOLUME, **change))  # type: ignore[arg-type] # a table of fields
     assert told is not None
     assert all(word in text for word, text in zip(words, told, strict=True))
+
+
+def test_once_it_is_to_go_only_what_nobody_can_change_counts() -> None:
+    other = replace(VOLUME, name="other", tag="x", size="31 GiB")
+    assert find_change(VOLUME, other, fields=LASTING) is None
+    assert find_change(VOLUME, replace(other, made_at=None), fields=LASTING) is not None
+    assert find_change(VOLUME, replace(other, project_id="q"), fields=LASTING) is not None
 
 
 def test_its_status_and_what_is_attached_make_it_no_other_one() -> None:

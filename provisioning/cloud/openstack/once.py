@@ -21,9 +21,9 @@ class Once(Generic[T]):
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """What was made for `key`."""
         with self._turns.taken(key):
-            if key not in self._found:
-                self._found[key] = make()
-            return self._found[key]
+            found = self._found[key] if key in self._found else make()
+            self._found[key] = found
+            return found
 
     def forget(self, *keys: Hashable) -> None:
         """Make them at their next use."""

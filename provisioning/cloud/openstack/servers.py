@@ -126,6 +126,11 @@ class Servers(Zones):
         with self._session.calling("get_server") as (cloud, failures):
             return self._to_server(get_server(cloud, server_id, failures))
 
+    def is_placed(self, server_id: str) -> bool:
+        """See Cloud."""
+        with self._session.calling("is_placed") as (cloud, _):
+            return bool(told_by(cloud.placement.get(f"/allocations/{server_id}"))["allocations"])
+
     def list_servers(self, *, project_id: str | None = None) -> list[Server]:
         """See Cloud."""
         with self._session.calling("list_servers") as (cloud, _):

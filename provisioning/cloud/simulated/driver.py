@@ -131,6 +131,11 @@ class SimulatedCloud(Calls):
         with self._reading("get_server") as step:
             return servers.get(step, server_id)
 
+    def is_placed(self, server_id: str) -> bool:
+        """See Cloud."""
+        with self._reading("is_placed") as step:
+            return step.one("SELECT 1 FROM allocations WHERE server_id = ?", server_id) is not None
+
     def list_servers(self, *, project_id: str | None = None) -> list[Server]:
         """See Cloud."""
         return [servers.to_server(row) for row in self._paged("list_servers", servers.page, project_id)]

@@ -32,6 +32,7 @@ PARTS = frozenset(f"{call}.{service}" for call in ("set_quota", "get_quota") for
 OPERATIONS = WRITES | LISTINGS | {
     "list_projects", "get_quota", "list_flavors", "list_images", "inventory", "find_server", "get_server",
     "find_image", "find_volume", "get_volume", "find_address", "list_hosts", "console_url", "count_reboots",
+    "is_placed",
 }  # fmt: skip
 
 
