@@ -186,7 +186,7 @@ def request_of(session: Session, line_id: int) -> int:
 def _judge(session: Session, server: Server, found: Found, *, at: datetime) -> Found:
     """What the finding means where time or the table of states has a say in it."""
     waits, broken = found.what == "wait", found.what == "broken"
-    if server.state == "creating" and waits and takes_too_long(server.since_at, at):
+    if server.state == "creating" and waits and not found.acted and takes_too_long(server.since_at, at):
         return replace(found, what="broken", fault=LATE)
     if server.state == "expiring" and (waits or broken):
         since_on, on = city_date(server.since_at), city_date(at)
@@ -253,6 +253,8 @@ def _go_on(session: Session, server: Server, found: Found, *, at: datetime) -> N
     if found.what == "wait":
         if server.state == "pending":
             server.state, server.since_at = "creating", at
+        elif found.acted and server.state == "creating":
+            server.since_at = at
         if server.state != "expiring" or found.asked <= 1:
             server.attempts, server.refusals, server.repushes = 0, 0, 0
         server.next_try_at = at + poll(server.since_at, at)

@@ -36,7 +36,8 @@ def build(cloud: Cloud, work: Work) -> Found:
         return _made_anew(work, lambda: cloud.delete_server(server.id), server.id, fault)
     if server.task is not None or server.status not in RESTING:
         return Found("wait", cloud_id=server.id, asked=work.asked)
-    volumes = {wanted.id: _attached(cloud, wanted, server) for wanted in _wanted(work)}
+    seen = {wanted.id: _attached(cloud, wanted, server) for wanted in _wanted(work)}
+    volumes, acted = {key: one for key, (one, _) in seen.items()}, any(acted for _, acted in seen.values())
     ids = {key: volume.id for key, volume in volumes.items()}
     for key, volume in volumes.items():
         if volume.status == VolumeStatus.error:
@@ -44,7 +45,7 @@ def build(cloud: Cloud, work: Work) -> Found:
             found = _made_anew(work, partial(cloud.delete_volume, volume.id), server.id, fault)
             return replace(found, volume_ids={other: id for other, id in ids.items() if other != key})
     ready = all(volume.status == VolumeStatus.in_use for volume in volumes.values())
-    return Found("done" if ready else "wait", server.id, ids, asked=work.asked)
+    return Found("done" if ready else "wait", server.id, ids, asked=work.asked, acted=acted)
 
 
 def dismantle(cloud: Cloud, work: Work) -> Found:
@@ -153,7 +154,7 @@ def _begin(cloud: Cloud, work: Work) -> Found:
     )
     first = _wanted(work) if work.visit == 1 else ()
     ids = {wanted.id: _made(cloud, wanted, project_id).id for wanted in first}
-    return Found("wait", server_id, ids, asked=work.asked)
+    return Found("wait", server_id, ids, asked=work.asked, acted=True)
 
 
 def _wanted(work: Work) -> list[VolumeWork]:
@@ -207,14 +208,17 @@ def _the_volume(cloud: Cloud, tag: str) -> Volume | None:
         return same[0] if same else None
 
 
-def _attached(cloud: Cloud, wanted: VolumeWork, server: Server) -> Volume:
-    """The volume as it was seen, or as it was made; from now on it is being attached, where it can be."""
+def _attached(cloud: Cloud, wanted: VolumeWork, server: Server) -> tuple[Volume, bool]:
+    """The volume as it was seen, or as it was made; from now on it is being attached, where it can be. And
+    whether something was asked for.
+    """
     volume = _the_volume(cloud, wanted.tag)
     if volume is None:
-        return _made(cloud, wanted, server.project_id)
-    if volume.status == VolumeStatus.available:
-        cloud.attach_volume(volume, server=server)
-    return volume
+        return _made(cloud, wanted, server.project_id), True
+    if volume.status != VolumeStatus.available:
+        return volume, False
+    cloud.attach_volume(volume, server=server)
+    return volume, True
 
 
 def _made(cloud: Cloud, wanted: VolumeWork, project_id: str) -> Volume:

@@ -74,7 +74,8 @@ class Found:
     `gone`: the server is not in the cloud any more. `seen` is the server as it was left, where its flavor
     and whether it runs decide what the records hold; so do `sizes`, GiB of volumes by their rows.
     `refused` and `over_quota` say why to try again. `asked`: how often the cloud took in what this state
-    asks for; more than once, it did not keep to it.
+    asks for; more than once, it did not keep to it. `acted`: a build went a step further, for which the cloud
+    has its time from now on.
     """
 
     what: Literal["done", "wait", "broken", "gone", "retry", "again"]
@@ -85,4 +86,5 @@ class Found:
     seen: Server | None = None
     refused: bool = False
     over_quota: bool = False
+    acted: bool = False
     sizes: Mapping[int, int] = field(default_factory=dict)

@@ -168,6 +168,16 @@ def test_one_that_is_put_on_no_host_for_minutes_is_made_anew(yard: Yard) -> None
     yard.check()
 
 
+def test_an_hour_without_workers_between_two_steps_uses_up_no_patience(yard: Yard) -> None:
+    asked = yard.ask(ONE)
+    for _ in range(2):
+        yard.work(rounds=1)
+        assert yard.server(asked).state == "creating"
+        yard.later(minutes=60)
+    yard.work(rounds=1)
+    assert (yard.request(asked).state, yard.server(asked).state) == ("confirming", "active")
+
+
 def test_one_that_waits_its_turn_on_a_host_is_let_wait(yard: Yard) -> None:
     yard.region.inject(Fault.slow, operation="create_server", seconds=1200.0)
     asked = yard.ask(ONE)
