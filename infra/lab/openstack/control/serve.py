@@ -25,6 +25,7 @@ class Server(BaseApplication):
             "worker_class": "gthread",
             "timeout": 0,
             "graceful_timeout": 5,
+            "keepalive": 600,  # after its two seconds a client's next call meets the end of its connection
             "proc_name": self.module,
             "control_socket_disable": True,
             "accesslog": "-",
