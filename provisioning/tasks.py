@@ -58,7 +58,7 @@ def remove(removal_id: int) -> None:
     with reading(here.engine) as session:
         region = get_removal(session, removal_id).region
     cloud = _cloud(here.settings, region, here.clock)
-    remove_there(here.engine, cloud, removal_id=removal_id, at=here.clock.now())
+    remove_there(here.engine, cloud, removal_id=removal_id, now=here.clock.now)
 
 
 @shared_task(name="provisioning.look_at_request")

@@ -1,6 +1,7 @@
 """What kinds, states and notices of provisioning are called in Chinese and English. No decisions."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 Pair = tuple[str, str]
 
@@ -11,6 +12,18 @@ def state_facts(words: Mapping[str, Pair], state: str) -> dict[str, str]:
     return {"state": state, "state_zh": zh, "state_en": en}
 
 
+RequestKind = Literal[
+    "new_system",
+    "servers",
+    "adoption",
+    "removal",
+    "volumes",
+    "enlargement",
+    "resize",
+    "quota_change",
+    "extension",
+    "release",
+]
 KINDS: Mapping[str, Pair] = {
     "new_system": ("新系统上云", "new system"),
     "servers": ("增加云服务器", "more servers"),

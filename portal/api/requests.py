@@ -32,20 +32,9 @@ from provisioning.queries import get_request, list_requests
 from provisioning.quota import Limits
 from provisioning.service import requests
 from provisioning.service.removal_asking import removing_of
+from provisioning.wording import RequestKind
 
 router = api_router("requests")
-Kind = Literal[
-    "new_system",
-    "servers",
-    "adoption",
-    "removal",
-    "volumes",
-    "enlargement",
-    "resize",
-    "quota_change",
-    "extension",
-    "release",
-]
 Sees = Annotated[Asker, needs(Permission.requests_see)]
 Submits = Annotated[Asker, needs(*ASKERS)]
 
@@ -55,7 +44,7 @@ class RequestIn(In):
     system and lines.
     """
 
-    kind: Kind
+    kind: RequestKind
     system: str | None = Field(
         None, max_length=64, examples=["1306-mzj-s1"], description="信息系统代码 · system"
     )

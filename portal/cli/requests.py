@@ -1,6 +1,6 @@
 """`siji requests`: draft, edit, submit, withdraw and confirm requests. They are decided by `siji cases`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -22,22 +22,10 @@ from portal.cli.remote import at, open_portal
 from portal.cli.speech import language, say
 from portal.cli.tables import Column, Part, show_list, show_one
 from provisioning.removal import THINGS
-from provisioning.wording import KINDS, LINE_STATES, REQUEST_STATES, SERVER_STATES
+from provisioning.wording import KINDS, LINE_STATES, REQUEST_STATES, SERVER_STATES, RequestKind
 
 app = typer.Typer(no_args_is_help=True)
 
-Kind = Literal[
-    "new_system",
-    "servers",
-    "adoption",
-    "removal",
-    "volumes",
-    "enlargement",
-    "resize",
-    "quota_change",
-    "extension",
-    "release",
-]
 System = Annotated[str | None, typer.Option(help="信息系统代码 · the system's code")]
 Purpose = Annotated[str | None, typer.Option(help="用途 · what it is for")]
 EndOn = Annotated[
@@ -198,7 +186,9 @@ def show(number: Number, as_json: AsJson = False) -> None:
 
 @app.command()
 def new(
-    kind: Annotated[Kind | None, typer.Option(help="类别，默认 servers · kind, servers by default")] = None,
+    kind: Annotated[
+        RequestKind | None, typer.Option(help="类别，默认 servers · kind, servers by default")
+    ] = None,
     system: System = None,
     bureau: Annotated[str | None, typer.Option(help="部门代码，仅配额调整 · for a quota change only")] = None,
     region: Annotated[str | None, typer.Option(help="区域 · region")] = None,

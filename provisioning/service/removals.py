@@ -5,7 +5,7 @@ region, each refuses what the other has, and a thing is deleted only after it wa
 be in no record. Locks in this order: tree, request, removal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -79,19 +79,19 @@ def begin_removals(
         _enter(session, found, "checking", at=at, actor=actor)
 
 
-def remove(engine: Engine, cloud: Cloud, *, removal_id: int, at: datetime) -> None:
+def remove(engine: Engine, cloud: Cloud, *, removal_id: int, now: Callable[[], datetime]) -> None:
     """Visit the removal if it is due, and again as long as there is something to do at once.
 
     No transaction is open while the cloud is called. Calling it at any time, from anywhere, is harmless.
     """
     for _ in range(VISITS_AT_ONCE):
         with transaction(engine) as session:
-            work = take_removal(session, removal_id=removal_id, at=at)
+            work = take_removal(session, removal_id=removal_id, at=now())
         if work is None:
             return
         outcome = visit(cloud, work)
         with transaction(engine) as session:
-            if not settle_removal(session, work, outcome, at=at):
+            if not settle_removal(session, work, outcome, at=now()):
                 return
 
 

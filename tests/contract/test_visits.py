@@ -8,7 +8,7 @@ import pytest
 
 from provisioning.cloud.driver import Retryable
 from provisioning.cloud.observed import Server, ServerStatus, Volume
-from provisioning.removal import Sight
+from provisioning.removal import Sight, Thing
 from provisioning.service.extend_visit import extend
 from provisioning.service.reboot_visit import reboot
 from provisioning.service.removal_visit import RemovalWork, check, delete, look
@@ -83,8 +83,13 @@ def test_what_another_maker_made_is_removed_with_a_snapshot_of_the_server(bench:
     address = bench.cloud.create_address(tag=bench.tag("ip"), project_id=bench.project_id)
     bench.cloud.associate_address(address.id, server_id=server.id)
     sights: list[Sight] = []
-    for thing, cloud_id in (("address", address.id), ("volume", volume.id), ("server", server.id)):
-        seen = look(bench.cloud, thing, cloud_id)  # type: ignore[arg-type] # mypy widens the literals
+    things: tuple[tuple[Thing, str], ...] = (
+        ("address", address.id),
+        ("volume", volume.id),
+        ("server", server.id),
+    )
+    for thing, cloud_id in things:
+        seen = look(bench.cloud, thing, cloud_id)
         assert seen is not None
         sights.append(seen)
     assert [[one.id for one in seen.attached] for seen in sights] == [[server.id], [server.id], [volume.id]]

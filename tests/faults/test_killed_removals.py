@@ -2,20 +2,22 @@
 
 import random
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from infra.database import open_database, reading
-from provisioning.cloud.simulated import Fault, SimulatedCloud, SimulatedRegion
+from sqlalchemy import Engine
+
+from infra.database import open_database
+from provisioning.cloud.driver import Cloud
+from provisioning.cloud.simulated import Fault
 from provisioning.queries import list_due_removals
 from provisioning.service.asking import LineAsked
 from provisioning.service.removals import remove
-from tests.faults.test_killed_workers import LOST_ANSWERS, kill_generations
+from tests.faults.killing import LOST_ANSWERS, kill_generations, visit_until_none_is_left
 from tests.service.adopting import build
 from tests.service.removing import ask_removal, audit, removals, states
-from tests.yard import FLAVOR, IMAGE, REGION, make_yard
+from tests.yard import FLAVOR, IMAGE, make_yard
 
 COUNT = 12
 
@@ -37,7 +39,7 @@ def test_all_of_it_goes_and_nothing_else(fresh_database: Callable[[], str], tmp_
     yard.region.store.close()
     began = yard.at - datetime.now(UTC)  # the visits so far took the yard's clock ahead
     chance = random.Random(seed)
-    kill_generations(url, tmp_path, kills=8, longest_s=0.3, chance=chance, began=began, target=work)
+    kill_generations(url, tmp_path, work, kills=8, longest_s=0.3, chance=chance, began=began)
     assert states(yard) == ["removed"] * (2 * COUNT)
     assert yard.request(request_id).state == "closed"
     assert {one.id for one in yard.cloud.list_servers()} == kept
@@ -51,21 +53,9 @@ def test_all_of_it_goes_and_nothing_else(fresh_database: Callable[[], str], tmp_
 
 
 def work(url: str, folder: Path, ahead: timedelta) -> None:
-    """Visit the removals that are due, until none is left to be visited, now or later."""
-    engine = open_database(url)
+    """Visit the removals that are due."""
+    visit_until_none_is_left(url, folder, ahead, list_due_removals, visit)
 
-    def now() -> datetime:
-        return datetime.now(UTC) + ahead
 
-    store = SimulatedRegion(folder / "yard.sqlite").store
-    cloud = SimulatedCloud(store, region=REGION, now=now)
-    while True:
-        with reading(engine) as session:
-            due = list(list_due_removals(session, at=now(), limit=1000))
-            left = list_due_removals(session, at=now() + timedelta(days=365), limit=1)
-        if not left:
-            return
-        random.shuffle(due)
-        for removal_id in due:
-            remove(engine, cloud, removal_id=removal_id, at=now())
-        time.sleep(0.01)
+def visit(engine: Engine, cloud: Cloud, removal_id: int, now: Callable[[], datetime]) -> None:
+    remove(engine, cloud, removal_id=removal_id, now=now)

@@ -1,31 +1,24 @@
 """Workers killed with SIGKILL while they provision: what was asked for is there, once, and counted once."""
 
-import multiprocessing
 import random
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from infra.database import open_database, reading, transaction
-from provisioning.cloud.simulated import Fault, SimulatedCloud, SimulatedRegion
+from provisioning.cloud.driver import Cloud
+from provisioning.cloud.simulated import Fault
 from provisioning.models import Allocation
-from provisioning.pace import VISIT_LASTS
 from provisioning.queries import list_due
 from provisioning.service.asking import LineAsked
 from provisioning.service.servers import provision_server, reboot_server
-from tests.yard import FLAVOR, IMAGE, REGION, make_yard
-
-WORKERS = 2
-LOST_ANSWERS = 4
-Work = Callable[[str, Path, timedelta], None]
-"""What a worker does in the yard whose records and folder these are, its clock put forward."""
+from tests.faults.killing import LOST_ANSWERS, kill_generations, visit_until_none_is_left
+from tests.yard import FLAVOR, IMAGE, make_yard
 
 
 @pytest.mark.parametrize(("count", "kills"), [(24, 8)])
@@ -51,7 +44,7 @@ def run(url: str, folder: Path, *, count: int, kills: int, seed: int) -> None:
     for call in ("ensure_project", "create_server", "create_volume", "attach_volume"):
         yard.region.inject(Fault.timed_out_but_done, operation=call, count=LOST_ANSWERS)
     yard.region.store.close()
-    kill_generations(url, folder, kills=kills, longest_s=0.2 + count / 200, chance=chance)
+    kill_generations(url, folder, work, kills=kills, longest_s=0.2 + count / 200, chance=chance)
     assert yard.request(asked).state == "confirming"
     rows = {server.tag: server.cloud_id for server in yard.servers(asked)}
     built = yard.cloud.list_servers()
@@ -86,65 +79,16 @@ def test_each_is_rebooted_once(fresh_database: Callable[[], str], tmp_path: Path
     yard.region.inject(Fault.timed_out_but_done, operation="reboot_server", count=LOST_ANSWERS)
     yard.region.store.close()
     began = yard.at - datetime.now(UTC)  # the visits so far took the yard's clock ahead
-    kill_generations(url, tmp_path, kills=8, longest_s=0.2, chance=random.Random(seed), began=began)
+    kill_generations(url, tmp_path, work, kills=8, longest_s=0.2, chance=random.Random(seed), began=began)
     assert [yard.cloud.count_reboots(server.cloud_id or "") for server in servers] == [1] * 24
     assert {server.state for server in yard.servers(asked)} == {"active"}
     engine.dispose()
 
 
-def kill_generations(
-    url: str,
-    folder: Path,
-    *,
-    kills: int,
-    longest_s: float,
-    chance: random.Random,
-    began: timedelta = timedelta(),
-    target: Work | None = None,
-) -> None:
-    """Kill `kills` generations of workers within `longest_s` each, and let the last one finish.
-
-    Each does `target`, by default `work`.
-    """
-    hits = 0
-    for generation in range(kills + 1):
-        ahead = began + generation * (VISIT_LASTS + timedelta(seconds=30))
-        workers = [begin(url, folder, ahead, target or work) for _ in range(WORKERS)]
-        if generation < kills:
-            time.sleep(chance.uniform(0.03, longest_s))
-            hits += any(worker.is_alive() for worker in workers)
-            for worker in workers:
-                worker.kill()
-        for worker in workers:
-            worker.join()
-    sys.stdout.write(f"{hits} generations killed at work\n")
-    assert hits > 1
-    assert {worker.exitcode for worker in workers} == {0}
-
-
-def begin(url: str, folder: Path, ahead: timedelta, target: Work) -> BaseProcess:
-    """A worker process whose clock is `ahead`, so that what killed workers had taken is due again."""
-    worker = multiprocessing.get_context("fork").Process(target=target, args=(url, folder, ahead))
-    worker.start()
-    return worker
-
-
 def work(url: str, folder: Path, ahead: timedelta) -> None:
-    """Sweep for what is due and visit it, until nothing is left to be visited, now or later."""
-    engine = open_database(url)
+    """Sweep for servers that are due and visit them."""
+    visit_until_none_is_left(url, folder, ahead, list_due, visit)
 
-    def now() -> datetime:
-        return datetime.now(UTC) + ahead
 
-    store = SimulatedRegion(folder / "yard.sqlite").store
-    cloud = SimulatedCloud(store, region=REGION, now=now)
-    while True:
-        with transaction(engine) as session:
-            due = list(list_due(session, at=now(), limit=1000))
-            left = list_due(session, at=now() + timedelta(days=365), limit=1)
-        if not left:
-            return
-        random.shuffle(due)
-        for server_id in due:
-            provision_server(engine, cloud, server_id=server_id, now=now)
-        time.sleep(0.01)
+def visit(engine: Engine, cloud: Cloud, server_id: int, now: Callable[[], datetime]) -> None:
+    provision_server(engine, cloud, server_id=server_id, now=now)

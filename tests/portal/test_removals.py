@@ -1,8 +1,10 @@
 """Removing what a cloud has and no record, as people meet it: commands, pages, who may ask; zh and en."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
+from fastapi.testclient import TestClient
 
 from identity.queries import get_bureau
 from identity.roles import Role
@@ -62,9 +64,13 @@ def work(here: Installation, cloud: Cloud) -> None:
     for _ in range(ROUNDS):
         with reading(here.engine) as session:
             due = list_due_removals(session, at=at, limit=100)
-        for removal_id in due:
-            remove(here.engine, cloud, removal_id=removal_id, at=at)
+        visit(here, cloud, due, at=at)
         at += timedelta(seconds=31)
+
+
+def visit(here: Installation, cloud: Cloud, due: Sequence[int], *, at: datetime) -> None:
+    for removal_id in due:
+        remove(here.engine, cloud, removal_id=removal_id, now=lambda: at)
 
 
 def test_the_office_has_removed_what_is_nobodys_by_commands(
@@ -137,9 +143,9 @@ def test_whose_it_is_not_may_not_ask_and_the_office_asks_for_nothing_else(
     wanted = {"kind": "removal", "region": "baoding", "purpose": "走查"}
     bureau, office, beside = api("minzheng"), api("shenhe"), api("fuping")
 
-    def ask(client: object, *findings: int, **changes: object) -> int:
+    def ask(client: TestClient, *findings: int, **changes: object) -> int:
         body = {**wanted, "lines": [{"finding": one} for one in findings], **changes}
-        return int(client.post(f"{API}/requests", json=body).status_code)  # type: ignore[attr-defined]
+        return int(client.post(f"{API}/requests", json=body).status_code)
 
     assert ask(bureau, stray) == 403
     assert ask(beside, own) == 403

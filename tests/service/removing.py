@@ -52,7 +52,7 @@ def work_removals(yard: Yard, rounds: int = 40) -> None:
         if not left:
             return
         for removal_id in due:
-            remove(yard.engine, yard.cloud, removal_id=removal_id, at=yard.at)
+            remove(yard.engine, yard.cloud, removal_id=removal_id, now=lambda: yard.at)
         yard.later(seconds=31)
 
 

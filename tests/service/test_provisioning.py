@@ -1,14 +1,12 @@
-"""Servers on their way: failures of the cloud, visits that overlap, lost messages, retries, leases."""
+"""Servers on their way: failures of the cloud, lost messages, retries, leases."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from celery import Celery
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, select
 
 from approval.models import Notice
 from infra import jobs
@@ -16,28 +14,20 @@ from infra.clock import Clock, city_midnight
 from infra.database import reading, transaction
 from infra.installation import Installation
 from infra.settings import Settings
-from infra.turns import Turns
 from provisioning import tasks
-from provisioning.cloud.observed import PushedLimits
 from provisioning.cloud.simulated import Fault
 from provisioning.errors import QuotaExceeded, ServerState
-from provisioning.models import PushedQuota
 from provisioning.quota import Limits, Resources
-from provisioning.service import servers
-from provisioning.service.fences import list_stale_fences, push_quota
 from provisioning.service.grants import grant_quota
 from provisioning.service.servers import (
     give_up_server,
     provision_server,
     release_server,
     retry_server,
-    take_server,
 )
-from provisioning.service.settling import settle_visit
-from provisioning.service.states import RULES
 from provisioning.service.sweep import sweep
 from provisioning.service.visits import REBUILDS_AT_MOST
-from tests.yard import LINE, REGION, ROOM, Yard, make_spring_yard, make_yard
+from tests.yard import LINE, REGION, Yard, make_spring_yard, make_yard
 
 ONE = replace(LINE, count=1)
 
@@ -61,29 +51,6 @@ def test_a_call_without_an_answer_is_made_good_and_doubles_nothing(
     assert yard.request(asked).state == "confirming"
     assert (len(yard.cloud.list_servers()), len(yard.cloud.list_volumes())) == (2, 2)
     yard.check()
-
-
-def test_no_transaction_is_open_while_the_cloud_is_called(yard: Yard) -> None:
-    asked = yard.ask(ONE)
-    open_now: set[int] = set()
-    event.listen(yard.engine, "begin", lambda connection: open_now.add(id(connection)))
-    for end in ("commit", "rollback"):
-        event.listen(yard.engine, end, lambda connection: open_now.discard(id(connection)))
-    seen: list[int] = []
-
-    class Watched:
-        region = REGION
-
-        def __getattr__(self, name: str) -> object:
-            seen.append(len(open_now))
-            return getattr(yard.cloud, name)
-
-    for _ in range(3):
-        provision_server(yard.engine, Watched(), server_id=yard.server(asked).id, now=lambda: yard.at)  # type: ignore[arg-type]  # it passes every call on
-        yard.later(seconds=31)
-    assert yard.server(asked).state == "active"
-    assert len(seen) > 5
-    assert set(seen) == {0}
 
 
 def test_a_slow_cloud_is_visited_again_until_it_is_ready(
@@ -244,153 +211,6 @@ def test_while_the_region_is_down_the_waits_grow_and_the_fault_shows(yard: Yard)
     yard.region.lift()
     yard.work()
     assert yard.server(asked).state == "active"
-
-
-def test_of_two_visits_at_once_only_one_calls_and_a_late_one_settles_nothing(yard: Yard) -> None:
-    asked = yard.ask(ONE)
-    server_id = yard.server(asked).id
-    with transaction(yard.engine) as session:
-        first = take_server(session, server_id=server_id, at=yard.at)
-    with transaction(yard.engine) as session:
-        assert take_server(session, server_id=server_id, at=yard.at) is None
-    assert first is not None
-    project_id = push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at)
-    late = RULES[first.state].visit(yard.cloud, replace(first, project_id=project_id))
-    yard.work()
-    yard.later(seconds=31)
-    before = yard.server(asked)
-    with transaction(yard.engine) as session:
-        assert settle_visit(session, first, late, at=yard.at) is False
-    assert yard.server(asked).revision == before.revision
-    assert len(yard.cloud.list_servers()) == 1
-    yard.check()
-
-
-def test_servers_that_begin_together_push_their_bureaus_quota_once(yard: Yard) -> None:
-    asked = yard.ask(replace(LINE, count=6))
-    pushed: list[str] = []
-
-    class Slow:
-        region = REGION
-
-        def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
-            pushed.append(project_id)
-            time.sleep(0.5)
-            return yard.cloud.set_quota(project_id, limits)
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(yard.cloud, name)
-
-    def visit(server_id: int) -> None:
-        provision_server(yard.engine, Slow(), server_id=server_id, now=lambda: yard.at)  # type: ignore[arg-type]  # it passes every call on
-
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(visit, [server.id for server in yard.servers(asked)]))
-    assert pushed == [yard.project_of(yard.hall.town)]
-    assert len(yard.cloud.list_servers()) == 6
-    yard.work()
-    yard.check()
-
-
-def test_a_visit_that_lost_its_time_to_a_slow_quota_makes_nothing(
-    yard: Yard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = yard.ask(ONE)
-    server_id = yard.server(asked).id
-    made: list[str] = []
-
-    class Slow:
-        region = REGION
-
-        def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
-            yard.later(seconds=31)
-            monkeypatch.setattr(servers, "PUSHING", Turns())  # as another process has it
-            provision_server(yard.engine, Watched(), server_id=server_id, now=lambda: yard.at)  # type: ignore[arg-type]  # it passes every call on
-            return yard.cloud.set_quota(project_id, limits)
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(Watched(), name)
-
-    class Watched:
-        region = REGION
-
-        def __getattr__(self, name: str) -> object:
-            made.extend([name] if name == "create_server" else [])
-            return getattr(yard.cloud, name)
-
-    provision_server(yard.engine, Slow(), server_id=server_id, now=lambda: yard.at)  # type: ignore[arg-type]  # it passes every call on
-    assert made == ["create_server"]
-    yard.work()
-    assert (yard.server(asked).state, len(yard.cloud.list_servers())) == ("active", 1)
-    yard.check()
-
-
-def test_a_push_that_another_one_overlapped_is_done_again(yard: Yard) -> None:
-    yard.ask(ONE)
-    yard.work()
-
-    class Overlapped:
-        region = REGION
-
-        def set_quota(self, project_id: str, limits: Limits) -> PushedLimits:
-            push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at + timedelta(seconds=1))
-            return yard.cloud.set_quota(project_id, limits)
-
-    def stale() -> list[int]:
-        with reading(yard.engine) as session:
-            return list(list_stale_fences(session, region=REGION))
-
-    assert stale() == []
-    push_quota(yard.engine, Overlapped(), bureau_id=yard.hall.town, at=yard.at)  # type: ignore[arg-type]  # it calls no more than that
-    assert stale() == [yard.hall.town]
-    push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at)
-    assert stale() == []
-
-
-def test_two_servers_of_one_tag_become_one(yard: Yard) -> None:
-    asked = yard.ask(ONE)
-    row = yard.server(asked)
-    project_id = push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at)
-    for _ in range(2):
-        yard.cloud.create_server(
-            tag=row.tag,
-            project_id=project_id,
-            name=row.name,
-            flavor=row.flavor,
-            image=row.image,
-            zone=row.zone,
-        )
-    yard.work()
-    [server] = yard.cloud.list_servers()
-    assert (yard.server(asked).state, yard.server(asked).cloud_id) == ("active", server.id)
-
-
-def test_a_quota_that_somebody_lowered_in_the_cloud_is_pushed_again(yard: Yard) -> None:
-    first = yard.ask(ONE)
-    yard.work()
-    with reading(yard.engine) as session:
-        project_id = session.scalars(select(PushedQuota.project)).one()
-    assert project_id is not None
-    yard.cloud.set_quota(project_id, Limits.of(servers=1))
-    second = yard.ask(ONE)
-    yard.work()
-    assert [yard.server(one).state for one in (first, second)] == ["active", "active"]
-    assert yard.cloud.get_quota(project_id)["servers"] == ROOM["servers"]
-
-
-def test_a_new_grant_makes_the_fence_stale_until_it_is_pushed(yard: Yard) -> None:
-    yard.ask(ONE)
-    yard.work()
-    new = Limits.of(servers=9, vcpus=90, ram_mib=90_000, root_gib=900, volumes=9, volume_gib=900)
-    with transaction(yard.engine) as session:
-        assert list_stale_fences(session, region=REGION) == []
-        grant_quota(session, region=REGION, bureau_id=yard.hall.town, limit=new, at=yard.at, actor="person:1")
-    with reading(yard.engine) as session:
-        assert list_stale_fences(session, region=REGION) == [yard.hall.town]
-    project_id = push_quota(yard.engine, yard.cloud, bureau_id=yard.hall.town, at=yard.at)
-    assert yard.cloud.get_quota(project_id)["vcpus"] == 90
-    with reading(yard.engine) as session:
-        assert list_stale_fences(session, region=REGION) == []
 
 
 def test_an_emptied_broker_loses_nothing(
