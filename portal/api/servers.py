@@ -61,7 +61,10 @@ class ServerOut(ServerRow):
     amounts: LimitsOut
     wanted_flavor: str | None = Field(description="正在变更为 · what it is being resized to")
     cloud_id: str | None
-    since_at: datetime = Field(description="进入当前状态的时间 · since when it is in this state")
+    since_at: datetime = Field(
+        description="进入当前状态（创建中为其最近一步）的时间"
+        " · since when it is in this state; of one being created, its last step"
+    )
     fault: dict[str, Any] | None = Field(description="最近一次失败的原因（zh/en）· why the last try failed")
     volumes: list[VolumeOut]
 

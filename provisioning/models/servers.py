@@ -31,6 +31,7 @@ class Server(Base):
     `project_bureau_id` is whose project in the cloud it stands in, if its system has changed hands since it
     was to be built there: a server never changes its project. `project` is the one in which an adopted server
     stands if that is no bureau's; None for all others.
+    `since_at`: when it came into its state; of one that is `creating`, when its last step was asked for.
     """
 
     __tablename__ = "servers"
