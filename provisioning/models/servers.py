@@ -77,7 +77,8 @@ class Server(Base):
 
 class Volume(Base):
     """A data volume of a server; it is made, adopted, attached, extended and deleted by visits of its
-    server's row. `wanted_gib` is the size that it is being extended to.
+    server's row. `wanted_gib` is the size that it is being extended to; `attaching`: the last visit asked to
+    attach it.
     """
 
     __tablename__ = "volumes"
@@ -96,6 +97,7 @@ class Volume(Base):
     state: Mapped[str] = mapped_column(String(16), default="pending")
     cloud_id: Mapped[str | None] = mapped_column(String(64))
     allocation_key: Mapped[str] = mapped_column(String(128), unique=True)
+    attaching: Mapped[bool] = mapped_column(default=False)
 
     @property
     def amounts(self) -> Resources:

@@ -86,7 +86,10 @@ def take_server(session: Session, *, server_id: int, at: datetime) -> Work | Non
         repushes=server.repushes,
         asked=server.asked,
         volumes=tuple(
-            VolumeWork(one.id, one.tag, one.name, one.size_gib, one.state, one.cloud_id, one.wanted_gib)
+            VolumeWork(
+                *(one.id, one.tag, one.name, one.size_gib, one.state, one.cloud_id, one.wanted_gib),
+                attaching=one.attaching,
+            )
             for one in list_volumes_of(session, server.id)
         ),
         grows=_grows(session, server),

@@ -53,6 +53,7 @@ def settle_visit(session: Session, work: Work, found: Found, *, at: datetime) ->
     volumes = list_volumes_of(session, server.id)
     for volume in volumes:
         volume.cloud_id = found.volume_ids.get(volume.id, volume.cloud_id)
+        volume.attaching = volume.id in found.attaching
     if found.over_quota:
         distrust_fence(session, region=server.region, bureau_id=server.fenced_by)
     found, ending = (

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Literal
 
 from provisioning.cloud.driver import Cloud, Conflict, NotInCloud
 from provisioning.cloud.observed import ImageStatus, Server, ServerStatus, Volume, VolumeStatus
@@ -26,6 +27,8 @@ def build(cloud: Cloud, work: Work) -> Found:
 
     What is asked for in one visit is looked at in the next.
     """
+    if ids := _attached_by_now(cloud, work):
+        return Found("done", work.cloud_id, ids, asked=work.asked)
     server = _the_server(cloud, work) if work.visit > 1 else None  # nobody can have made one before the first
     if server is None:
         return Found("gone", fault=_gone(work)) if work.state == "attaching" else _begin(cloud, work)
@@ -37,7 +40,9 @@ def build(cloud: Cloud, work: Work) -> Found:
     if server.task is not None or server.status not in RESTING:
         return Found("wait", cloud_id=server.id, asked=work.asked)
     seen = {wanted.id: _attached(cloud, wanted, server) for wanted in _wanted(work)}
-    volumes, acted = {key: one for key, (one, _) in seen.items()}, any(acted for _, acted in seen.values())
+    volumes = {key: one for key, (one, _) in seen.items()}
+    acted = [key for key, (_, acted) in seen.items() if acted]
+    attaching = [key for key in acted if volumes[key].status == VolumeStatus.available]
     ids = {key: volume.id for key, volume in volumes.items()}
     for key, volume in volumes.items():
         if volume.status == VolumeStatus.error:
@@ -45,7 +50,8 @@ def build(cloud: Cloud, work: Work) -> Found:
             found = _made_anew(work, partial(cloud.delete_volume, volume.id), server.id, fault)
             return replace(found, volume_ids={other: id for other, id in ids.items() if other != key})
     ready = all(volume.status == VolumeStatus.in_use for volume in volumes.values())
-    return Found("done" if ready else "wait", server.id, ids, asked=work.asked, acted=acted)
+    what: Literal["done", "wait"] = "done" if ready else "wait"
+    return Found(what, server.id, ids, asked=work.asked, acted=bool(acted), attaching=attaching)
 
 
 def dismantle(cloud: Cloud, work: Work) -> Found:
@@ -155,6 +161,19 @@ def _begin(cloud: Cloud, work: Work) -> Found:
     first = _wanted(work) if work.visit == 1 else ()
     ids = {wanted.id: _made(cloud, wanted, project_id).id for wanted in first}
     return Found("wait", server_id, ids, asked=work.asked, acted=True)
+
+
+def _attached_by_now(cloud: Cloud, work: Work) -> dict[int, str]:
+    """Ids of all of its volumes, if the visit before asked to attach each and they are in use on the server
+    by now: then it runs, as that visit saw. None as soon as one is not.
+    """
+    ids: dict[int, str] = {}
+    for wanted in _wanted(work):
+        volume = _the_volume(cloud, wanted.tag) if wanted.attaching else None
+        if volume is None or (volume.status, volume.server_id) != (VolumeStatus.in_use, work.cloud_id):
+            return {}
+        ids[wanted.id] = volume.id
+    return ids
 
 
 def _wanted(work: Work) -> list[VolumeWork]:

@@ -1,6 +1,6 @@
 """What a visit is told of a server's row, and what it says of the server in its cloud."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -13,7 +13,7 @@ Fault = dict[str, str]
 
 @dataclass(frozen=True)
 class VolumeWork:
-    """A data volume as its row has it."""
+    """A data volume as its row has it; `attaching`: the visit before asked for its attachment."""
 
     id: int
     tag: str
@@ -22,6 +22,7 @@ class VolumeWork:
     state: str
     cloud_id: str | None
     wanted_gib: int | None = None
+    attaching: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Found:
     and whether it runs decide what the records hold; so do `sizes`, GiB of volumes by their rows.
     `refused` and `over_quota` say why to try again. `asked`: how often the cloud took in what this state
     asks for; more than once, it did not keep to it. `acted`: a build went a step further, for which the cloud
-    has its time from now on.
+    has its time from now on. `attaching`: the rows of the volumes that it asked to attach.
     """
 
     what: Literal["done", "wait", "broken", "gone", "retry", "again"]
@@ -87,4 +88,5 @@ class Found:
     refused: bool = False
     over_quota: bool = False
     acted: bool = False
+    attaching: Collection[int] = ()
     sizes: Mapping[int, int] = field(default_factory=dict)
