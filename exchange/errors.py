@@ -33,12 +33,48 @@ class DatasetEnded(SijiError):
 
 
 class Incompatible(SijiError):
-    """New items would make records refused that the present version accepts."""
+    """New items break the dataset's level of compatibility, and were neither announced nor forced."""
 
     kind = Kind.conflict
     code = "schema_incompatible"
-    zh = "数据集“{dataset}”的新版信息项与第 {version} 版不向后兼容：{why_zh}。"
-    en = "The new items of dataset “{dataset}” are not backward compatible with version {version}: {why_en}."
+    zh = (
+        "数据集“{dataset}”的新版信息项与既有版本（现为第 {version} 版）不符合其兼容性级别 {level}：{why_zh}。"
+        "{hit_zh}。请至少提前 {notice_days} 天预告生效日期，或注明理由强制生效。"
+    )
+    en = (
+        "The new items of dataset “{dataset}” do not go with what was before (version {version} by now) at "
+        "its level of compatibility, {level}: {why_en}; {hit_en}. Announce them at least {notice_days} days "
+        "ahead, or force them and say why."
+    )
+
+
+class VersionAnnounced(SijiError):
+    """Another version waits for its day."""
+
+    kind = Kind.conflict
+    code = "version_announced"
+    zh = "数据集“{dataset}”的第 {version} 版已预告，自 {from_on} 起生效；请先撤回预告再提交新版。"
+    en = (
+        "Version {version} of dataset “{dataset}” is announced and holds from {from_on} on; take it back "
+        "before you give another."
+    )
+
+
+class NothingAnnounced(SijiError):
+    """No version waits for its day."""
+
+    kind = Kind.conflict
+    code = "nothing_announced"
+    zh = "数据集“{dataset}”没有已预告而未生效的版本。"
+    en = "No version of dataset “{dataset}” is announced."
+
+
+class NoticeTooShort(SijiError):
+    """A version is to hold too soon."""
+
+    code = "notice_too_short"
+    zh = "数据集“{dataset}”的新版不能自 {from_on} 起生效，最早为 {earliest_on}。"
+    en = "The new version of “{dataset}” cannot hold from {from_on} on; the first day is {earliest_on}."
 
 
 class NotShared(SijiError):

@@ -43,6 +43,7 @@ class Dataset(Base):
     update_cycle: Mapped[str] = mapped_column(String(64), default="")
     published_on: Mapped[date | None]
     related_code: Mapped[str] = mapped_column(String(64), default="")
+    compatibility: Mapped[str] = mapped_column(String(24), default="backward")
     update_mode: Mapped[str] = mapped_column(String(16))
     key_items: Mapped[list[str]]
     partitions: Mapped[int] = mapped_column(default=1)
@@ -55,7 +56,11 @@ class Dataset(Base):
 
 
 class DatasetVersion(Base):
-    """The items of one version of a dataset, as `Item.document` writes them; never changed."""
+    """The items of one version of a dataset, as `Item.document` writes them; never changed.
+
+    `id` is the schema's id everywhere. One beyond its dataset's `version` is announced to hold from the day
+    `from_on`; `reason` says why a version was forced.
+    """
 
     __tablename__ = "dataset_versions"
     __table_args__ = (UniqueConstraint("dataset_id", "version"),)
@@ -65,6 +70,8 @@ class DatasetVersion(Base):
     version: Mapped[int]
     items: Mapped[list[Any]]
     created_at: Mapped[datetime]
+    from_on: Mapped[date | None]
+    reason: Mapped[str] = mapped_column(String(2000), default="")
 
 
 class Subscription(Base):

@@ -15,12 +15,10 @@ from exchange.models import (
     LIVE_STATES,
     Batch,
     Dataset,
-    DatasetVersion,
     Delivery,
     QuarantinedRecord,
     Subscription,
 )
-from exchange.schema import Item, read_item
 from identity.models import Bureau, System
 from infra.database import locked
 from infra.errors import NotFound
@@ -53,26 +51,6 @@ def get_dataset(
     if found is None:
         raise NotFound(what_zh="数据集", what_en="dataset", key=dataset_id)
     return found
-
-
-def get_items(session: Session, *, dataset_id: int, version: int) -> tuple[Item, ...]:
-    """The items of one version of a dataset; NotFound."""
-    found = session.scalars(
-        select(DatasetVersion).where(
-            DatasetVersion.dataset_id == dataset_id, DatasetVersion.version == version
-        )
-    ).one_or_none()
-    if found is None:
-        raise NotFound(what_zh="信息项版本", what_en="version of the items", key=version)
-    return tuple(read_item(document) for document in found.items)
-
-
-def list_versions(session: Session, *, dataset_id: int) -> list[DatasetVersion]:
-    """All versions of a dataset's items, oldest first."""
-    query = (
-        select(DatasetVersion).where(DatasetVersion.dataset_id == dataset_id).order_by(DatasetVersion.version)
-    )
-    return list(session.scalars(query))
 
 
 def list_datasets_without_topic(session: Session) -> list[int]:

@@ -45,6 +45,34 @@ MASKS: Mapping[str, Pair] = {
     "drop": ("不提供", "leave out"),
 }
 PRECISIONS: Mapping[str, Pair] = {"year": ("年", "year"), "month": ("月", "month"), "day": ("日", "day")}
+LEVELS: Mapping[str, Pair] = {
+    "none": ("不检查", "not checked"),
+    "backward": ("向后兼容", "backward"),
+    "forward": ("向前兼容", "forward"),
+    "full": ("双向兼容", "full"),
+    "backward_transitive": ("向后兼容（全部历史版本）", "backward, with all versions"),
+    "forward_transitive": ("向前兼容（全部历史版本）", "forward, with all versions"),
+    "full_transitive": ("双向兼容（全部历史版本）", "full, with all versions"),
+}
+NOTICES: Mapping[str, Pair] = {
+    "version_announced": (
+        "数据集“{dataset}”（{code}）第 {version} 版自 {from_on} 起生效，"
+        "影响您的共享申请 {subscription}：{why_zh}",
+        "Version {version} of dataset “{dataset}” ({code}) holds from {from_on} on and hits your "
+        "subscription {subscription}: {why_en}",
+    ),
+    "version_in_force": (
+        "数据集“{dataset}”（{code}）第 {version} 版已生效，影响您的共享申请 {subscription}：{why_zh}",
+        "Version {version} of dataset “{dataset}” ({code}) holds now and hits your subscription "
+        "{subscription}: {why_en}",
+    ),
+    "version_withdrawn": (
+        "数据集“{dataset}”（{code}）原定 {from_on} 生效的第 {version} 版已撤回，"
+        "您的共享申请 {subscription} 不受影响",
+        "Version {version} of dataset “{dataset}” ({code}), which was to hold from {from_on} on, was taken "
+        "back; your subscription {subscription} goes on as it is",
+    ),
+}
 AS_IT_IS: Pair = ("不脱敏", "as it is")
 
 

@@ -3,6 +3,8 @@
 What somebody may do is decided in identity/service/access.py; here only who they are is found out.
 """
 
+import base64
+import binascii
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
@@ -117,15 +119,27 @@ def from_own_site(request: Request) -> None:
         raise ForeignForm()
 
 
+def _token_in(request: Request) -> str | None:
+    """The token that a program sent; by clients that know only Basic it is sent as the password."""
+    scheme, _, told = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return told.strip()
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(told.strip(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
 def caller(request: Request, here: Here, at: At) -> Actor:
     """Who calls the API: a token's service account, or the person of a session, who writes with X-CSRF-Token.
 
     Raises NotSignedIn, TokenRefused, ForeignForm.
     """
-    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
+    if (presented := _token_in(request)) is not None:
         with reading(here.engine) as session:
-            token = present_token(session, text=presented.strip(), at=at)
+            token = present_token(session, text=presented, at=at)
         if token.needs_touch:
             with transaction(here.engine) as session:
                 touch_token(session, token_id=token.token_id, at=at)

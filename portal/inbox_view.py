@@ -11,6 +11,7 @@ from approval.models import Notice
 from approval.queries import InboxRow, cases_by_id, list_inbox, list_notices
 from approval.wording import NOTICES as CASE_NOTICES
 from approval.wording import word
+from exchange.wording import NOTICES as SHARING_NOTICES
 from identity.actor import Actor
 from identity.roles import Permission
 from identity.service.access import scope_of
@@ -21,7 +22,7 @@ from provisioning.wording import NOTICES as CLOUD_NOTICES
 
 INBOX_AT_MOST = 500
 """Steps that are looked through for the most urgent ones; more are there when some of these are done."""
-NOTICE_TEXTS = {**CASE_NOTICES, **CLOUD_NOTICES}
+NOTICE_TEXTS = {**CASE_NOTICES, **CLOUD_NOTICES, **SHARING_NOTICES}
 URGENCY = {Card.red: 0, Card.yellow: 1, Card.none: 2}
 PAGES = {
     "grant": "/bureaus/{code}/grants/{region}",

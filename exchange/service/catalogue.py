@@ -1,4 +1,4 @@
-"""Catalogue entries: making, editing and giving them new items; and the topic behind each."""
+"""Catalogue entries: making and editing them; and the topic behind each."""
 
 import re
 import secrets
@@ -11,10 +11,10 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from exchange.broker.driver import Broker
-from exchange.compatibility import backward_breaks
-from exchange.errors import CatalogueInvalid, DatasetEnded, DatasetExists, Incompatible
+from exchange.compatibility import LEVELS
+from exchange.errors import CatalogueInvalid, DatasetEnded, DatasetExists
 from exchange.models import SHARE_TYPES, UPDATE_MODES, Dataset, DatasetVersion
-from exchange.queries import find_dataset, get_dataset, get_items
+from exchange.queries import find_dataset, get_dataset
 from exchange.schema import BadItems, Item, check_items
 from identity.service.abolition import hold_bureau
 from infra.clock import city_date
@@ -40,6 +40,7 @@ EDITABLE = (
     "update_cycle",
     "published_on",
     "related_code",
+    "compatibility",
 )
 
 
@@ -63,6 +64,7 @@ class Entry:
     update_cycle: str = ""
     published_on: date | None = None
     related_code: str = ""
+    compatibility: str = "backward"
     partitions: int = 1
 
 
@@ -83,15 +85,15 @@ def create_dataset(session: Session, entry: Entry, *, actor: str, at: datetime) 
         key_items=list(entry.key_items),
         partitions=entry.partitions,
         topic=f"dataset.{slug}.{secrets.token_hex(8)}",
-        version=1,
+        version=0,
         revision=1,
         created_at=at,
         **{name: getattr(entry, name) for name in EDITABLE},
     )
     session.add(dataset)
     session.flush()
-    _add_version(session, dataset, entry.items, at=at)
-    _record(session, dataset, "dataset.created", actor=actor, at=at, before=None, after=_facts(dataset))
+    dataset.version = add_items(session, dataset, entry.items, at=at).version
+    record(session, dataset, "dataset.created", actor=actor, at=at, before=None, after=facts_of(dataset))
     enqueue(session, "exchange.make_topic", dataset.id)
     return dataset
 
@@ -106,49 +108,21 @@ def edit_dataset(
     """
     dataset = get_dataset(session, dataset_id=dataset_id, lock="to_edit")
     check_not_ended(dataset)
-    _check_revision(dataset, revision)
+    check_revision(dataset, revision)
     if unknown := sorted(set(changes) - set(EDITABLE)):
         names = ", ".join(unknown)
         raise CatalogueInvalid(
             dataset=dataset.code, why_zh=f"不能修改：{names}", why_en=f"{names} cannot be changed"
         )
-    before = _facts(dataset)
+    before = facts_of(dataset)
     for name, value in changes.items():
         setattr(dataset, name, value)
+    _check_level(dataset.code, dataset.compatibility)
     _check_sharing(
         dataset.code, dataset.name, dataset.share_type, dataset.share_condition, dataset.legal_basis
     )
     dataset.revision += 1
-    _record(session, dataset, "dataset.edited", actor=actor, at=at, before=before, after=_facts(dataset))
-    return dataset
-
-
-def add_version(
-    session: Session, *, dataset_id: int, revision: int, items: Sequence[Item], actor: str, at: datetime
-) -> Dataset:
-    """Give the dataset new items, as its next version.
-
-    Subscribers go on seeing the items released to them and no new one. Raises NotFound, DatasetEnded, Stale,
-    CatalogueInvalid, Incompatible.
-    """
-    dataset = get_dataset(session, dataset_id=dataset_id, lock="to_edit")
-    check_not_ended(dataset)
-    _check_revision(dataset, revision)
-    _check_items(dataset.code, items, dataset.key_items)
-    present = get_items(session, dataset_id=dataset.id, version=dataset.version)
-    if breaks := backward_breaks(present, items):
-        raise Incompatible(
-            dataset=dataset.code,
-            version=dataset.version,
-            why_zh="；".join(found.zh for found in breaks),
-            why_en="; ".join(found.en for found in breaks),
-        )
-    before = _facts(dataset)
-    dataset.version += 1
-    dataset.revision += 1
-    _add_version(session, dataset, items, at=at)
-    after = _facts(dataset) | {"items": [item.name for item in items]}
-    _record(session, dataset, "dataset.version_added", actor=actor, at=at, before=before, after=after)
+    record(session, dataset, "dataset.edited", actor=actor, at=at, before=before, after=facts_of(dataset))
     return dataset
 
 
@@ -193,8 +167,9 @@ def _check_entry(entry: Entry) -> None:
         raise CatalogueInvalid(
             dataset=entry.code, why_zh="分区数应为 1 至 1000", why_en="a dataset has 1 to 1000 partitions"
         )
+    _check_level(entry.code, entry.compatibility)
     _check_sharing(entry.code, entry.name, entry.share_type, entry.share_condition, entry.legal_basis)
-    _check_items(entry.code, entry.items, entry.key_items)
+    check_entry_items(entry.code, entry.items, entry.key_items)
 
 
 def _check_sharing(code: str, name: str, share_type: str, condition: str, basis: str) -> None:
@@ -217,32 +192,60 @@ def _check_sharing(code: str, name: str, share_type: str, condition: str, basis:
         )
 
 
-def _check_items(code: str, items: Sequence[Item], key_items: Sequence[str]) -> None:
+def _check_level(code: str, level: str) -> None:
+    if level not in LEVELS:
+        levels = ", ".join(LEVELS)
+        raise CatalogueInvalid(
+            dataset=code,
+            why_zh=f"兼容性级别应为 {levels} 之一",
+            why_en=f"the level of compatibility is one of {levels}",
+        )
+
+
+def check_entry_items(code: str, items: Sequence[Item], key_items: Sequence[str]) -> None:
+    """Raises CatalogueInvalid."""
     try:
         check_items(items, key_items)
     except BadItems as error:
         raise CatalogueInvalid(dataset=code, why_zh=error.why_zh, why_en=error.why_en) from error
 
 
-def _check_revision(dataset: Dataset, seen: int) -> None:
+def check_revision(dataset: Dataset, seen: int) -> None:
+    """Raises Stale."""
     if dataset.revision != seen:
         raise Stale(seen=seen, now=dataset.revision)
 
 
-def _add_version(session: Session, dataset: Dataset, items: Sequence[Item], *, at: datetime) -> None:
-    documents = [item.document() for item in items]
-    session.add(
-        DatasetVersion(dataset_id=dataset.id, version=dataset.version, items=documents, created_at=at)
+def add_items(
+    session: Session,
+    dataset: Dataset,
+    items: Sequence[Item],
+    *,
+    at: datetime,
+    from_on: date | None = None,
+    reason: str = "",
+) -> DatasetVersion:
+    """The items of the dataset's next version, which holds once `dataset.version` says so."""
+    version = DatasetVersion(
+        dataset_id=dataset.id,
+        version=dataset.version + 1,
+        items=[item.document() for item in items],
+        created_at=at,
+        from_on=from_on,
+        reason=reason,
     )
+    session.add(version)
     session.flush()
+    return version
 
 
-def _facts(dataset: Dataset) -> dict[str, Any]:
+def facts_of(dataset: Dataset) -> dict[str, Any]:
+    """What the journal keeps of an entry."""
     facts = {name: getattr(dataset, name) for name in ("code", *EDITABLE, "version", "revision")}
     return facts | {"published_on": dataset.published_on.isoformat() if dataset.published_on else None}
 
 
-def _record(
+def record(
     session: Session,
     dataset: Dataset,
     act: str,
@@ -252,6 +255,7 @@ def _record(
     before: dict[str, Any] | None,
     after: dict[str, Any],
 ) -> None:
+    """Journal an act on the entry."""
     append(
         session,
         actor=actor,

@@ -17,9 +17,10 @@ from exchange.broker.driver import Broker, BrokerConflict, BrokerPermanent, NewR
 from exchange.digest import sm3
 from exchange.errors import BatchInProgress, BatchRefused, BatchTooLarge, KeyReused, NotProvider
 from exchange.models import Batch, Dataset, QuarantinedRecord
-from exchange.queries import find_batch, find_claim, get_batch, get_dataset, get_items, list_claims
+from exchange.queries import find_batch, find_claim, get_batch, get_dataset, list_claims
 from exchange.schema import RecordRules
 from exchange.service.catalogue import check_not_ended, make_topic
+from exchange.version_queries import get_items
 from identity.models import System
 from infra.database import reading, transaction
 from infra.errors import NotFound

@@ -29,9 +29,10 @@ from exchange.digest import (
 from exchange.errors import CursorInvalid, NotEntitled, SubscriptionInvalid
 from exchange.masking import Mask, apply_masks
 from exchange.models import Batch, Delivery, Subscription
-from exchange.queries import find_generation, get_batch, get_dataset, get_items, get_subscription
+from exchange.queries import find_generation, get_batch, get_dataset, get_subscription
 from exchange.schema import PERSONAL
 from exchange.service.standing import mask_on
+from exchange.version_queries import known_items
 from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.journal import append
@@ -164,7 +165,7 @@ def _entitled(session: Session, subscription_id: int, system_id: int, at: dateti
 
 def _view(session: Session, subscription: Subscription, items: Sequence[str] | None) -> _View:
     dataset = get_dataset(session, dataset_id=subscription.dataset_id)
-    known = {item.name: item for item in get_items(session, dataset_id=dataset.id, version=dataset.version)}
+    known = known_items(session, dataset)
     wanted = subscription.items if items is None else list(dict.fromkeys(items))
     if not set(wanted) <= set(subscription.items):
         raise SubscriptionInvalid(

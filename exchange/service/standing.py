@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 from exchange.errors import NotShared, SubscriptionInvalid, SubscriptionState
 from exchange.masking import BadMask, Mask, check_mask, read_mask
 from exchange.models import Dataset, Subscription
-from exchange.queries import get_items, get_subscription
+from exchange.queries import get_subscription
 from exchange.schema import Item
 from exchange.service.catalogue import check_not_ended
+from exchange.version_queries import get_items
 from infra.clock import city_date
 from infra.errors import Stale
 from infra.journal import append

@@ -13,7 +13,10 @@ from exchange.service.catalogue import make_topic
 from exchange.service.entitlements import expire_subscriptions
 from exchange.service.publish import list_unsettled, settle_claim
 from exchange.service.subscriptions import follow_case
+from exchange.service.versions import enter_version
+from exchange.version_queries import list_versions_due
 from identity.actor import INSTALLATION
+from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.each import for_each
 
@@ -22,7 +25,8 @@ Job = tuple[str, Callable[[], object]]
 
 
 def sweep(engine: Engine, broker: Broker, *, at: datetime) -> None:
-    """Expire subscriptions, follow ended cases, make topics, settle claims; may be repeated.
+    """Expire subscriptions, follow ended cases, let versions hold whose day has come, make topics, settle
+    claims; may be repeated.
 
     What fails holds up nothing else, except that a log which does not answer is asked no more. Raises
     ExceptionGroup at the end, with all failures.
@@ -48,6 +52,10 @@ def _jobs(engine: Engine, broker: Broker, at: datetime) -> Iterator[Job]:
     for case_id in cases:
         yield f"case {case_id}", partial(_follow, engine, case_id, at)
     with reading(engine) as session:
+        entering = list_versions_due(session, today=city_date(at))
+    for dataset_id in entering:
+        yield f"the new version of dataset {dataset_id}", partial(_enter, engine, dataset_id, at)
+    with reading(engine) as session:
         datasets = list_datasets_without_topic(session)
     for dataset_id in datasets:
         yield (
@@ -66,6 +74,11 @@ def _jobs(engine: Engine, broker: Broker, at: datetime) -> Iterator[Job]:
 def _expire(engine: Engine, at: datetime) -> None:
     with transaction(engine) as session:
         expire_subscriptions(session, at=at)
+
+
+def _enter(engine: Engine, dataset_id: int, at: datetime) -> None:
+    with transaction(engine) as session:
+        enter_version(session, dataset_id=dataset_id, at=at)
 
 
 def _follow(engine: Engine, case_id: int, at: datetime) -> None:

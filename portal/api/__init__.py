@@ -18,6 +18,7 @@ from portal.api import (
     receipts,
     records,
     regions,
+    registry,
     reorganisation,
     reports,
     requests,
@@ -53,6 +54,7 @@ ROUTERS = (
     batches.router,  # these two before datasets, whose codes may hold '/'
     receipts.router,
     datasets.router,
+    registry.router,
     subscriptions.router,
     subscription_acts.router,
     records.router,

@@ -7,16 +7,18 @@ from typing import Any, Literal
 from pydantic import Field
 from sqlalchemy.orm import Session
 
+from exchange.compatibility import Level
 from exchange.errors import CatalogueInvalid
 from exchange.models import Dataset
-from exchange.queries import get_items
 from exchange.schema import BadItems, Item, read_item
+from exchange.version_queries import get_items
 from identity.models import Bureau
 from identity.queries import get_bureau_by_id
 from portal.api.shapes import In, Out
 from portal.numbers import LARGEST_COUNT
 
 ShareType = Literal["unconditional", "conditional", "none"]
+COMPATIBILITY = "新版信息项须与既有版本兼容到何种程度 · how far new items go with those before"
 
 
 class MaskShape(In):
@@ -63,6 +65,7 @@ class DatasetIn(In):
     published_on: date | None = None
     related_code: str = Field(default="", max_length=64)
     partitions: int = Field(default=1, ge=1, le=1000)
+    compatibility: Level = Field(default="backward", description=COMPATIBILITY)
 
 
 class DatasetEdit(In):
@@ -79,12 +82,21 @@ class DatasetEdit(In):
     update_cycle: str | None = Field(default=None, max_length=64, examples=["每日"])
     published_on: date | None = None
     related_code: str | None = Field(default=None, max_length=64)
+    compatibility: Level | None = Field(default=None, description=COMPATIBILITY)
 
 
 class VersionIn(In):
-    """All items of the next version, the unchanged ones too."""
+    """All items of the next version, the unchanged ones too; from when it holds, or why it is forced."""
 
     items: list[ItemShape] = Field(max_length=500)
+    from_on: date | None = Field(
+        default=None, description="生效日期，空为立即生效 · the day from which it holds; without one at once"
+    )
+    force: str = Field(
+        default="",
+        max_length=2000,
+        description="不兼容而立即生效的理由 · why an incompatible version is not announced first",
+    )
 
 
 class DatasetOut(Out):
@@ -126,6 +138,7 @@ class DatasetDetail(DatasetOut):
     related_code: str
     key_items: list[str]
     partitions: int
+    compatibility: str = Field(examples=["backward"], description=COMPATIBILITY)
     items: list[DatasetItemOut]
     created_at: datetime
     ended_at: datetime | None = Field(
@@ -135,10 +148,16 @@ class DatasetDetail(DatasetOut):
 
 
 class DatasetVersionOut(Out):
-    """The items of one version."""
+    """The items of one version; `id` is the schema's in the registry and beside every record."""
 
+    id: int
     version: int
     created_at: datetime
+    from_on: date | None = Field(
+        description="预告的生效日期 · the day that was announced, null for one that held at once"
+    )
+    is_in_force: bool
+    reason: str = Field(description="强制生效的理由 · why it was forced")
     items: list[DatasetItemOut]
 
 

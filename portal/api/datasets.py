@@ -8,9 +8,11 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from exchange.queries import get_dataset_by_code, list_entries, list_versions
+from exchange.queries import get_dataset_by_code, list_entries
 from exchange.schema import read_item
-from exchange.service.catalogue import Entry, add_version, create_dataset, edit_dataset
+from exchange.service.catalogue import Entry, create_dataset, edit_dataset
+from exchange.service.versions import add_version, withdraw_version
+from exchange.version_queries import list_versions
 from identity.queries import get_bureau
 from identity.roles import Permission as P
 from portal.access import At, Reading, Writing
@@ -93,7 +95,11 @@ def versions(
     asker.at(session, dataset.bureau_id)
     return [
         DatasetVersionOut(
+            id=one.id,
             version=one.version,
+            from_on=one.from_on,
+            is_in_force=one.version <= dataset.version,
+            reason=one.reason,
             created_at=one.created_at,
             items=items_out(map(read_item, one.items), dataset.key_items),
         )
@@ -112,18 +118,47 @@ def new_version(
     code: str,
     body: VersionIn,
 ) -> DatasetDetail:
-    """Give the dataset new items: compatible ones only, and every break is named otherwise."""
+    """Give the dataset new items. What breaks its level of compatibility is announced or forced, and every
+    break is named, with the subscriptions that it hits.
+    """
     dataset = get_dataset_by_code(session, code=code)
     asker.at(session, dataset.bureau_id)
 
     def act() -> DatasetDetail:
         items = items_of(code, body.items)
         actor = asker.actor.journal_id
-        changed = add_version(session, dataset_id=dataset.id, revision=seen, items=items, actor=actor, at=at)
+        changed = add_version(
+            session,
+            dataset_id=dataset.id,
+            revision=seen,
+            items=items,
+            actor=actor,
+            at=at,
+            from_on=body.from_on,
+            force=body.force,
+        )
         tag(response, changed.revision)
         return detail_of(session, changed)
 
     return once(body, act)
+
+
+@router.post("/datasets/{code:path}/versions/withdrawal")
+def withdrawal(
+    asker: Annotated[Asker, needs(P.catalogue_edit)],
+    session: Writing,
+    response: Response,
+    at: At,
+    seen: Seen,
+    code: str,
+) -> DatasetDetail:
+    """Take back the version that was announced and does not hold yet."""
+    dataset = get_dataset_by_code(session, code=code)
+    asker.at(session, dataset.bureau_id)
+    actor = asker.actor.journal_id
+    changed = withdraw_version(session, dataset_id=dataset.id, revision=seen, actor=actor, at=at)
+    tag(response, changed.revision)
+    return detail_of(session, changed)
 
 
 @router.get("/datasets/{code:path}")

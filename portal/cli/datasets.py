@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from exchange.wording import SENSITIVITIES, SHARE_TYPES, TYPES, UPDATE_MODES, mask_words
+from exchange.compatibility import Level
+from exchange.wording import LEVELS, SENSITIVITIES, SHARE_TYPES, TYPES, UPDATE_MODES, mask_words
 from portal.cli.options import AsJson, Document, MaybeDocument, Revision, read_document, told
 from portal.cli.remote import at, open_portal
 from portal.cli.tables import Column, Part, show_list, show_one
@@ -38,6 +39,7 @@ FACTS = (
     Column("related_code", "关联代码", "related code"),
     Column("key_items", "主键信息项", "key items"),
     Column("partitions", "分区", "partitions"),
+    Column("compatibility", "兼容性级别", "compatibility", LEVELS),
     Column("created_at", "编目时间", "catalogued"),
     Column("revision", "修订", "revision"),
 )
@@ -52,7 +54,13 @@ ITEM_COLUMNS = (
     Column("mask", "脱敏", "mask", told=mask_words),
 )
 ITEMS = Part("items", "信息项", "Items", ITEM_COLUMNS)
-VERSIONS = (Column("version", "版本", "version"), Column("created_at", "时间", "made"), *ITEM_COLUMNS)
+VERSIONS = (
+    Column("version", "版本", "version"),
+    Column("id", "模式编号", "schema id"),
+    Column("created_at", "时间", "made"),
+    Column("from_on", "生效日期", "holds from"),
+    *ITEM_COLUMNS,
+)
 
 
 @app.command("list")
@@ -98,6 +106,9 @@ def edit(
     legal_basis: Annotated[str | None, typer.Option(help="依据 · legal basis")] = None,
     summary: Annotated[str | None, typer.Option(help="摘要 · summary")] = None,
     update_cycle: Annotated[str | None, typer.Option(help="更新周期 · update cycle")] = None,
+    compatibility: Annotated[
+        Level | None, typer.Option(help="新版信息项的兼容性级别 · level of compatibility")
+    ] = None,
     file: MaybeDocument = None,
     revision: Revision = None,
     as_json: AsJson = False,
@@ -110,16 +121,36 @@ def edit(
         legal_basis=legal_basis,
         summary=summary,
         update_cycle=update_cycle,
+        compatibility=compatibility,
     )
     here = at("datasets", code)
     _show(open_portal().revise("PATCH", here, body, seen=here, revision=revision), as_json)
 
 
 @app.command("new-version")
-def new_version(code: Code, file: Document, revision: Revision = None, as_json: AsJson = False) -> None:
-    """新版本 · Give a dataset new items, all of them: {"items": […]}; a break is refused and named."""
+def new_version(
+    code: Code,
+    file: Document,
+    from_on: Annotated[
+        str | None, typer.Option("--from", help="预告的生效日期，如 2030-03-02 · the day from which it holds")
+    ] = None,
+    force: Annotated[
+        str | None, typer.Option(help="不兼容仍立即生效的理由 · why a break is not announced first")
+    ] = None,
+    revision: Revision = None,
+    as_json: AsJson = False,
+) -> None:
+    """新版本 · Give a dataset new items, all of them: {"items": […]}. Breaks and whom they hit are named."""
     here = at("datasets", code)
-    done = open_portal().revise("POST", f"{here}/versions", read_document(file), seen=here, revision=revision)
+    body = read_document(file) | told(from_on=from_on, force=force)
+    _show(open_portal().revise("POST", f"{here}/versions", body, seen=here, revision=revision), as_json)
+
+
+@app.command("withdraw-version")
+def withdraw_version(code: Code, revision: Revision = None, as_json: AsJson = False) -> None:
+    """撤回预告 · Take back the version that was announced and does not hold yet."""
+    here = at("datasets", code)
+    done = open_portal().revise("POST", f"{here}/versions/withdrawal", {}, seen=here, revision=revision)
     _show(done, as_json)
 
 

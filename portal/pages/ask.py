@@ -8,8 +8,9 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from exchange.models import Dataset
-from exchange.queries import get_dataset, get_items, get_subscription
+from exchange.queries import get_dataset, get_subscription
 from exchange.service.subscriptions import case_revision, edit_subscription, request_subscription
+from exchange.version_queries import get_items
 from identity.queries import get_bureau_by_id, get_system, get_system_by_id, list_systems_within
 from identity.roles import Permission
 from infra.clock import city_date

@@ -12,14 +12,13 @@ from exchange.queries import (
     find_dataset,
     get_batch,
     get_dataset,
-    get_items,
     last_batches,
     list_batches,
     list_quarantined,
     list_subscription_rows,
-    list_versions,
 )
 from exchange.service.quarantine import look_at_quarantine
+from exchange.version_queries import get_items, list_versions
 from identity.queries import get_bureau_by_id, get_system_by_id
 from identity.roles import Permission as P
 from identity.service.access import may, permissions_of

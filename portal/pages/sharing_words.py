@@ -9,6 +9,7 @@ SHARING: dict[str, Any] = {
     "update_modes": wording.UPDATE_MODES,
     "sensitivities": wording.SENSITIVITIES,
     "types": wording.TYPES,
+    "levels": wording.LEVELS,
     "states": wording.SUBSCRIPTION_STATES,
     "ways": wording.WAYS,
     "masks": wording.MASKS,

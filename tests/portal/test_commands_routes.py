@@ -22,6 +22,8 @@ STALE = "--revision 99"
 
 WITHOUT_A_COMMAND = {
     "POST /api/v1/calendar/import": "whoever imports a year has the machine's console: siji calendar import",
+    "POST /api/v1/registry/subjects/{subject:path}": "for clients of schema registries, which post a look-up",
+    "POST /api/v1/registry/subjects/{subject:path}/versions": "refuses them all",
     "POST /api/v1/tree/import": "whoever imports the tree has the machine's console: siji bureaus import",
 }
 COMMANDS = {
@@ -126,6 +128,10 @@ COMMANDS = {
     "POST /api/v1/datasets/{code:path}/versions": (
         "shuju",
         f"datasets new-version {{dataset}} --file {{version}} {STALE}",
+    ),
+    "POST /api/v1/datasets/{code:path}/versions/withdrawal": (
+        "shuju",
+        f"datasets withdraw-version {{dataset}} {STALE}",
     ),
     "POST /api/v1/datasets/{code:path}/batches": (
         "shuju",

@@ -12,8 +12,9 @@ from httpx2 import Response
 from sqlalchemy import select
 
 from exchange.models import Batch, Dataset, Subscription
-from exchange.queries import get_items, get_subscription
+from exchange.queries import get_subscription
 from exchange.service.guard import SharingGuard
+from exchange.version_queries import get_items
 from identity.queries import get_bureau
 from infra.clock import CITY_ZONE
 from infra.database import reading, transaction

@@ -12,9 +12,10 @@ from exchange.errors import (
     Incompatible,
 )
 from exchange.masking import Mask
-from exchange.queries import get_items
 from exchange.schema import Item
-from exchange.service.catalogue import add_version, edit_dataset
+from exchange.service.catalogue import edit_dataset
+from exchange.service.versions import add_version
+from exchange.version_queries import get_items
 from infra.database import reading, transaction
 from infra.errors import Stale
 from infra.journal import JournalEntry

@@ -18,10 +18,11 @@ from exchange.errors import SubscriptionInvalid
 from exchange.masking import Mask
 from exchange.queries import list_deliveries
 from exchange.schema import Item
-from exchange.service.catalogue import add_version, make_topic
+from exchange.service.catalogue import make_topic
 from exchange.service.entitlements import (
     release_items,
 )
+from exchange.service.versions import add_version
 from identity.data import DIVISIONS
 from infra.database import reading, transaction
 from infra.journal import JournalEntry

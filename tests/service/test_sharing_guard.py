@@ -12,15 +12,15 @@ from exchange.models import Dataset
 from exchange.queries import (
     get_dataset,
     get_dataset_by_code,
-    get_items,
     get_subscription,
     list_datasets_without_topic,
     list_entries,
-    list_versions,
 )
-from exchange.service.catalogue import add_version, edit_dataset
+from exchange.service.catalogue import edit_dataset
 from exchange.service.entitlements import revoke_subscription
 from exchange.service.guard import SharingGuard
+from exchange.service.versions import add_version
+from exchange.version_queries import get_items, list_versions
 from identity.errors import StillHolding
 from identity.queries import get_bureau_by_id, get_system_by_id
 from identity.service.systems import retire_system, transfer_system

@@ -12,13 +12,14 @@ from sqlalchemy.orm import Session
 from exchange.errors import NotShared, SubscriptionState
 from exchange.models import Subscription
 from exchange.queries import get_dataset, get_subscription
-from exchange.service.catalogue import add_version, edit_dataset
+from exchange.service.catalogue import edit_dataset
 from exchange.service.entitlements import (
     expire_subscriptions,
     pause_subscription,
     resume_subscription,
     revoke_subscription,
 )
+from exchange.service.versions import add_version
 from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.errors import Stale

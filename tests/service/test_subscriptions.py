@@ -22,7 +22,6 @@ from exchange.queries import (
     list_subscriptions,
 )
 from exchange.schema import Item
-from exchange.service.catalogue import add_version
 from exchange.service.entitlements import (
     expire_subscriptions,
     pause_subscription,
@@ -38,6 +37,7 @@ from exchange.service.subscriptions import (
     request_subscription,
     withdraw_subscription,
 )
+from exchange.service.versions import add_version
 from infra.clock import city_date, city_midnight
 from infra.database import reading, transaction
 from infra.errors import NotFound, SijiError, Stale

@@ -13,12 +13,13 @@ from exchange.broker.connect import connect_broker
 from exchange.broker.driver import BrokerRetryable
 from exchange.errors import BatchInProgress, BatchRefused
 from exchange.models import Batch, Dataset, QuarantinedRecord
-from exchange.queries import find_batch, get_items, list_datasets_without_topic
+from exchange.queries import find_batch, list_datasets_without_topic
 from exchange.schema import Item
 from exchange.service import publish as publishing
-from exchange.service.catalogue import add_version
 from exchange.service.sweep import sweep
+from exchange.service.versions import add_version
 from exchange.tasks import make_dataset_topic, sweep_exchange
+from exchange.version_queries import get_items
 from infra import jobs
 from infra.clock import Clock
 from infra.database import reading, transaction

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.batch import Change, encode, request_digest, sort_batch
-from exchange.compatibility import backward_breaks
 from exchange.digest import combine
 from exchange.masking import Mask
 from exchange.schema import TYPES, BadItems, Item, Reason, RecordRules, check_items, read_item
@@ -238,56 +237,6 @@ def test_items_are_read_as_they_are_written() -> None:
 def test_what_is_no_item_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(BadItems):
         read_item(document)
-
-
-@pytest.mark.parametrize(
-    ("new", "breaks"),
-    [
-        ([Item("a", "text", length=10), Item("n", "integer")], []),
-        ([Item("a", "text", length=10), Item("n", "integer"), Item("new", "date")], []),
-        ([Item("a", "text", length=20), Item("n", "number")], []),
-        ([Item("a", "text"), Item("n", "integer")], []),
-        ([Item("a", "text", length=10)], ["n"]),
-        ([Item("a", "text", length=9), Item("n", "integer")], ["a"]),
-        ([Item("a", "text", length=10), Item("n", "text")], ["n"]),
-        ([Item("a", "text", length=10), Item("n", "integer", required=True)], ["n"]),
-        (
-            [Item("a", "date", length=10), Item("n", "integer"), Item("new", "text", required=True)],
-            ["a", "new"],
-        ),
-    ],
-)
-def test_new_items_must_take_every_record_that_the_old_ones_took(new: list[Item], breaks: list[str]) -> None:
-    old = [Item("a", "text", length=10), Item("n", "integer")]
-    assert [found.item for found in backward_breaks(old, new)] == breaks
-
-
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "text": st.text(alphabet="a1-𠮷", max_size=4),
-    "integer": st.integers(-3, 3),
-    "number": st.sampled_from([0.5, 1, -2]),
-    "date": st.just("2024-02-29"),
-}
-SOME_ITEM = st.builds(
-    Item,
-    st.sampled_from("abc"),
-    st.sampled_from(sorted(VALUES)),
-    st.none() | st.integers(1, 12),
-    required=st.booleans(),
-)
-SOME_ITEMS = st.lists(SOME_ITEM, min_size=1, max_size=3, unique_by=lambda item: item.name)
-
-
-@given(SOME_ITEMS, SOME_ITEMS, st.data())
-def test_without_a_break_every_old_record_is_good_under_the_new_items(
-    old: list[Item], new: list[Item], data: st.DataObject
-) -> None:
-    if backward_breaks(old, new):
-        return
-    before, after = (RecordRules([Item("k", "integer"), *items], ["k"]) for items in (old, new))
-    value = {"k": 1} | {item.name: data.draw(VALUES[item.type]) for item in old}
-    if not check(value, rules=before):
-        assert check(value, rules=after) == []
 
 
 def sort(changes: list[Change], *, full: bool = False, partitions: int = 3) -> Any:

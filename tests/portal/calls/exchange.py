@@ -10,6 +10,7 @@ from exchange.schema import Item
 from exchange.service.catalogue import Entry, create_dataset
 from exchange.service.publish import publish_batch
 from exchange.service.subscriptions import request_subscription
+from exchange.version_queries import list_versions
 from identity.queries import get_bureau, get_system
 from identity.service.people import find_person_by_login
 from infra.clock import city_date
@@ -54,6 +55,12 @@ def subscription(route: str, bureau: str | tuple[str, ...] = PROVIDER, **how: An
     )
 
 
+def registry(route: str, *, json: Any = None, **names: str) -> Call:
+    """A call of the registry of schemas, which is the same for the whole city."""
+    method, _, path = route.partition(" ")
+    return Call(f"{method} /api/v1/registry{path}", names=names, json=json)
+
+
 def batch(route: str) -> Call:
     """A call on the prepared receipt."""
     return Call(route, bureau=PROVIDER, names={"receipt_id": "{exchange_receipt}"})
@@ -67,6 +74,18 @@ CALLS = [
     provider("PATCH /api/v1/datasets/{code:path}", json={"summary": "改"}, headers=SEEN),
     provider("GET /api/v1/datasets/{code:path}/versions"),
     provider("POST /api/v1/datasets/{code:path}/versions", json={"items": [ITEM]}, headers=SEEN),
+    provider("POST /api/v1/datasets/{code:path}/versions/withdrawal", headers=SEEN),
+    registry("GET /schemas/types"),
+    registry("GET /schemas/ids/{schema_id}", schema_id="{exchange_schema}"),
+    registry("GET /schemas/ids/{schema_id}/versions", schema_id="{exchange_schema}"),
+    registry("GET /subjects"),
+    registry("GET /subjects/{subject:path}/versions", subject=CODE),
+    registry("POST /subjects/{subject:path}/versions", json={"schema": "true"}, subject=CODE),
+    registry("GET /subjects/{subject:path}/versions/{version}", subject=CODE, version="latest"),
+    registry("POST /subjects/{subject:path}", json={"schema": "true"}, subject=CODE),
+    registry("GET /config"),
+    registry("GET /config/{subject:path}", subject=CODE),
+    registry("GET /mode"),
     provider("GET /api/v1/datasets/{code:path}/batches"),
     provider(
         "POST /api/v1/datasets/{code:path}/batches",
@@ -109,6 +128,8 @@ def prepare(installation: Installation) -> Named:
             key_items=["id"],
         )
         dataset_id = create_dataset(session, entry, actor="person:1", at=at).id
+        [version] = list_versions(session, dataset_id=dataset_id)
+        schema_id = version.id
         publisher_id = get_system(session, code=f"{PROVIDER}-s2").id
         applicant = find_person_by_login(session, login="minzheng")
         assert applicant is not None
@@ -137,5 +158,6 @@ def prepare(installation: Installation) -> Named:
     return {
         "exchange_subscription": subscription_id,
         "exchange_receipt": receipt.id,
+        "exchange_schema": schema_id,
         "exchange_until": until_on.isoformat(),
     }
