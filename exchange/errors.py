@@ -129,6 +129,14 @@ class CursorInvalid(SijiError):
     en = "The cursor is not one that subscription {subscription} was given; go on from the last one received."
 
 
+class RewindInvalid(SijiError):
+    """A place that a subscriber cannot be put back to."""
+
+    code = "rewind_invalid"
+    zh = "共享申请 {subscription} 不能这样回退：{why_zh}。"
+    en = "Subscription {subscription} cannot be rewound so: {why_en}."
+
+
 class NotProvider(SijiError):
     """A system publishes to a dataset of another bureau."""
 

@@ -177,3 +177,18 @@ class Delivery(Base):
     count: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64))
     digests: Mapped[dict[str, Any]]
+    acknowledged_at: Mapped[datetime | None]
+
+
+class Position(Base):
+    """Where a subscriber goes on without a cursor; `content` is `Place.document`.
+
+    `acknowledged_at` is when it last said that it has what lies before.
+    """
+
+    __tablename__ = "positions"
+
+    subscription_id: Mapped[int] = mapped_column(Key, ForeignKey("subscriptions.id"), primary_key=True)
+    content: Mapped[dict[str, Any]]
+    acknowledged_at: Mapped[datetime | None]
+    moved_at: Mapped[datetime]

@@ -16,6 +16,7 @@ from exchange.models import (
     Batch,
     Dataset,
     Delivery,
+    Position,
     QuarantinedRecord,
     Subscription,
 )
@@ -183,15 +184,35 @@ def list_claims(session: Session, *, claimed_before: datetime) -> list[tuple[int
     return [(row[0], row[1], row[2]) for row in session.execute(query)]
 
 
-def find_generation(session: Session, *, dataset_id: int) -> Batch | None:
-    """The newest settled full batch; one whose records were all bad replaces nothing and is none."""
+def find_generation(session: Session, *, dataset_id: int, settled_by: datetime | None = None) -> Batch | None:
+    """The newest settled full batch, or the newest one then; one whose records were all bad replaces nothing
+    and is none.
+    """
     query = select(Batch).where(
         Batch.dataset_id == dataset_id,
         Batch.state == "settled",
         Batch.update_mode == "full",
         (Batch.upserts > 0) | (Batch.received == 0),
     )
+    if settled_by is not None:
+        query = query.where(Batch.settled_at <= settled_by)
     return session.scalars(query.order_by(Batch.id.desc()).limit(1)).one_or_none()
+
+
+def list_ends(session: Session, *, dataset_id: int, settled_by: datetime) -> dict[int, int]:
+    """By partition, the offset behind everything that was settled by then: later batches lie behind it."""
+    query = select(Batch.spans).where(Batch.dataset_id == dataset_id, Batch.settled_at <= settled_by)
+    ends: dict[int, int] = {}
+    for spans in session.scalars(query.execution_options(yield_per=1_000)):
+        for partition, (_first, last, _count) in (spans or {}).items():
+            ends[int(partition)] = max(ends.get(int(partition), 0), last + 1)
+    return ends
+
+
+def find_position(session: Session, *, subscription_id: int, lock: bool = False) -> Position | None:
+    """Where the subscriber stands, if it ever acknowledged or was rewound."""
+    query = select(Position).where(Position.subscription_id == subscription_id)
+    return session.scalar(locked(query) if lock else query)
 
 
 def list_quarantined(

@@ -42,6 +42,7 @@ REASONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "union_tag_not_found": lambda ctx: f"缺少 {_one_of(ctx['discriminator'])}",
     "nul": lambda _: "含有 NUL 字符",
     "no_instant": lambda _: "超出公元 1 至 9999 年（UTC）",
+    "two_places": lambda _: "to 与 offsets 只能给出一项",
     "no_dimension": lambda ctx: f"没有资源 {ctx['unknown']}，应为以下之一：{ctx['known']}",
 }
 """By pydantic's kinds of faults, the common ones, from what it tells of the fault."""

@@ -4,10 +4,6 @@ An incremental dataset is read from its beginning on. A full one is read by gene
 one it began and goes on with the newest, so that it never mixes two; `complete` says that it has all of one.
 """
 
-import base64
-import binascii
-import hmac
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from exchange.broker.driver import Broker, LogRecord
 from exchange.digest import (
-    canonical,
     chain_by_partition,
     combine,
     keyed_sm3,
@@ -26,27 +21,20 @@ from exchange.digest import (
     record_digest,
     sm3,
 )
-from exchange.errors import CursorInvalid, NotEntitled, SubscriptionInvalid
+from exchange.errors import SubscriptionInvalid
 from exchange.masking import Mask, apply_masks
 from exchange.models import Batch, Delivery, Subscription
-from exchange.queries import find_generation, get_batch, get_dataset, get_subscription
+from exchange.place import Place, write_cursor
+from exchange.queries import find_generation, get_batch, get_dataset
 from exchange.schema import PERSONAL
+from exchange.service.entitled import entitled
+from exchange.service.positions import place_of
 from exchange.service.standing import mask_on
 from exchange.version_queries import known_items
-from infra.clock import city_date
 from infra.database import reading, transaction
 from infra.journal import append
 
 MAX_PAGE = 10_000
-SIGNATURE_BYTES = 16
-WHY_NOT = {
-    "pending": ("尚未批准", "it is not granted yet"),
-    "paused": ("已暂停", "it is paused"),
-    "refused": ("已被拒绝", "it was refused"),
-    "withdrawn": ("已撤回", "it was withdrawn"),
-    "revoked": ("已被撤销", "it was revoked"),
-    "expired": ("已到期", "it has expired"),
-}
 
 
 @dataclass(frozen=True)
@@ -77,15 +65,6 @@ class Page:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """What a cursor holds: offsets to go on from, whose turn it is, and the generation of a full dataset."""
-
-    positions: dict[int, int]
-    turn: int = 0
-    generation: int | None = None
-
-
-@dataclass(frozen=True)
 class _View:
     """What the subscription shows of which topic."""
 
@@ -112,15 +91,15 @@ def pull(
     items: Sequence[str] | None = None,
     way: str = "pull",
 ) -> Page:
-    """The next at most `limit` records for the subscribing system, from the beginning without a `cursor`.
+    """The next at most `limit` records for the subscribing system; without a `cursor` from where it stands.
 
     `items` narrows what was released. The delivery is recorded before it is handed out. Raises NotFound,
     NotEntitled, CursorInvalid, SubscriptionInvalid and the broker's failures.
     """
     with reading(engine) as session:
-        subscription = _entitled(session, subscription_id, system_id, at)
+        subscription = entitled(session, subscription_id=subscription_id, system_id=system_id, at=at)
         view = _view(session, subscription, items)
-        place = _read_cursor(cursor, view.key, subscription_id)
+        place = place_of(session, subscription, cursor)
         batch = _generation(session, subscription.dataset_id, place) if view.full else None
         session.expunge_all()
     limit = max(1, min(limit, MAX_PAGE))
@@ -135,7 +114,7 @@ def pull(
     digests = chain_by_partition((r.partition, bytes.fromhex(r.digest)) for r in records)
     page = Page(
         records=records,
-        cursor=_write_cursor(after, view.key, subscription_id),
+        cursor="",
         complete=complete,
         generation=after.generation,
         digest=combine(digests),
@@ -143,24 +122,11 @@ def pull(
         delivery_id=None,
     )
     with transaction(engine) as session:
-        _entitled(session, subscription_id, system_id, at)
+        entitled(session, subscription_id=subscription_id, system_id=system_id, at=at)
         delivery_id = _record(session, page, view, subscription_id, system_id, actor=actor, at=at, way=way)
-    return replace(page, delivery_id=delivery_id)
-
-
-def _entitled(session: Session, subscription_id: int, system_id: int, at: datetime) -> Subscription:
-    subscription = get_subscription(session, subscription_id=subscription_id)
-    if subscription.system_id != system_id:
-        raise NotEntitled(
-            subscription=subscription_id, why_zh="属于其他系统", why_en="it is another system's"
-        )
-    state = subscription.state
-    if state == "active" and city_date(at) > subscription.until_on:
-        state = "expired"
-    if state != "active":
-        why_zh, why_en = WHY_NOT[state]
-        raise NotEntitled(subscription=subscription_id, why_zh=why_zh, why_en=why_en)
-    return subscription
+    after = replace(after, delivery=delivery_id or place.delivery)
+    told = write_cursor(after, key=view.key, subscription_id=subscription_id)
+    return replace(page, cursor=told, delivery_id=delivery_id)
 
 
 def _view(session: Session, subscription: Subscription, items: Sequence[str] | None) -> _View:
@@ -187,7 +153,7 @@ def _view(session: Session, subscription: Subscription, items: Sequence[str] | N
     )
 
 
-def _generation(session: Session, dataset_id: int, place: _Place) -> Batch | None:
+def _generation(session: Session, dataset_id: int, place: Place) -> Batch | None:
     """The full batch to read: the one begun unless it is finished, then the newest."""
     if place.generation is not None:
         begun = get_batch(session, batch_id=place.generation)
@@ -196,7 +162,7 @@ def _generation(session: Session, dataset_id: int, place: _Place) -> Batch | Non
     return find_generation(session, dataset_id=dataset_id)
 
 
-def _unread(batch: Batch, place: _Place) -> list[tuple[int, int, int]]:
+def _unread(batch: Batch, place: Place) -> list[tuple[int, int, int]]:
     """(partition, next offset, last offset) of what is left of a generation."""
     own = place.positions if place.generation == batch.id else {}
     spans = {int(p): span for p, span in (batch.spans or {}).items()}
@@ -204,7 +170,7 @@ def _unread(batch: Batch, place: _Place) -> list[tuple[int, int, int]]:
     return [(p, position, last) for p, position, last in left if position <= last]
 
 
-def _read_on(broker: Broker, view: _View, place: _Place, limit: int) -> tuple[list[LogRecord], _Place, bool]:
+def _read_on(broker: Broker, view: _View, place: Place, limit: int) -> tuple[list[LogRecord], Place, bool]:
     found: list[LogRecord] = []
     positions, turn = dict(place.positions), place.turn
     for step in range(view.partitions):
@@ -219,12 +185,12 @@ def _read_on(broker: Broker, view: _View, place: _Place, limit: int) -> tuple[li
             break
     ends = broker.end_offsets(view.topic)
     complete = all(positions.get(partition, 0) >= end for partition, end in ends.items())
-    return found, _Place(positions, turn), complete
+    return found, Place(positions, turn), complete
 
 
 def _read_generation(
-    broker: Broker, view: _View, batch: Batch, place: _Place, limit: int
-) -> tuple[list[LogRecord], _Place, bool]:
+    broker: Broker, view: _View, batch: Batch, place: Place, limit: int
+) -> tuple[list[LogRecord], Place, bool]:
     found: list[LogRecord] = []
     positions = dict(place.positions) if place.generation == batch.id else {}
     for partition, start, last in _unread(batch, place):
@@ -237,7 +203,7 @@ def _read_generation(
             found += own
             position = part.next_offset
         positions[partition] = position
-    after = _Place(positions, generation=batch.id)
+    after = Place(positions, generation=batch.id)
     return found, after, not _unread(batch, after)
 
 
@@ -304,29 +270,3 @@ def _record(
             personal=True,
         )
     return delivery.id
-
-
-def _write_cursor(place: _Place, key: bytes, subscription_id: int) -> str:
-    content = canonical(
-        {"p": {str(p): at for p, at in place.positions.items()}, "t": place.turn, "g": place.generation}
-    )
-    signed = _signature(content, key, subscription_id) + content
-    return base64.urlsafe_b64encode(signed).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str | None, key: bytes, subscription_id: int) -> _Place:
-    if not cursor:
-        return _Place({})
-    try:
-        signed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise CursorInvalid(subscription=subscription_id) from error
-    signature, content = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
-    if not hmac.compare_digest(signature, _signature(content, key, subscription_id)):
-        raise CursorInvalid(subscription=subscription_id)
-    told = json.loads(content)
-    return _Place({int(p): at for p, at in told["p"].items()}, told["t"], told["g"])
-
-
-def _signature(content: bytes, key: bytes, subscription_id: int) -> bytes:
-    return keyed_sm3(sm3(b"cursor" + key), b"%d:" % subscription_id + content)[:SIGNATURE_BYTES]

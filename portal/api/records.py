@@ -1,22 +1,30 @@
-"""Pulling: the records that a subscription delivers to its system, by cursor."""
+"""Pulling: the records that a subscription delivers to its system, by cursor or by what it acknowledged."""
 
 from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import Field
+from sqlalchemy.orm import Session
 
-from exchange.queries import get_subscription_row
+from exchange.queries import SubscriptionRow, get_subscription_row
+from exchange.service.positions import acknowledge, rewind
 from exchange.service.pull import MAX_PAGE, pull
 from identity.roles import Permission as P
 from infra.database import reading
-from portal.access import At, Here, Log
+from portal.access import At, Here, Log, Writing
 from portal.api.shapes import Out, api_router
+from portal.api.subscription_shapes import (
+    LONGEST_CURSOR,
+    AcknowledgementIn,
+    PositionOut,
+    RewindIn,
+    position_out,
+)
 from portal.needs import Asker, needs
 from portal.numbers import RowId
 
 router = api_router("records")
-
-LONGEST_CURSOR = 32_768
+Puller = Annotated[Asker, needs(P.datasets_pull)]
 
 
 class RecordOut(Out):
@@ -46,7 +54,7 @@ class PullOut(Out):
 
 @router.get("/subscriptions/{number}/records")
 def records(
-    asker: Annotated[Asker, needs(P.datasets_pull)],
+    asker: Puller,
     here: Here,
     log: Log,
     at: At,
@@ -59,11 +67,9 @@ def records(
         list[str] | None, Query(max_length=500, description="只取这些信息项，可重复 · these items only")
     ] = None,
 ) -> PullOut:
-    """The next records for the subscribing system, from the beginning without a cursor."""
+    """The next records for the subscribing system; without a cursor behind what it acknowledged last."""
     with reading(here.engine) as session:
-        view = get_subscription_row(session, subscription_id=number)
-        asker.at(session, view.subscription.bureau_id)
-        asker.covers(view.dataset.code)
+        view = _own(session, asker, number)
     page = pull(
         here.engine,
         log,
@@ -76,3 +82,38 @@ def records(
         items=items,
     )
     return PullOut.model_validate(page)
+
+
+@router.post("/subscriptions/{number}/acknowledgement")
+def acknowledgement(
+    asker: Puller, session: Writing, at: At, number: RowId, body: AcknowledgementIn
+) -> PositionOut:
+    """Say that everything before a cursor is safely received. It may be said twice, and in any order."""
+    view = _own(session, asker, number)
+    system_id = asker.actor.system_id or view.system.id
+    position = acknowledge(session, subscription_id=number, system_id=system_id, cursor=body.cursor, at=at)
+    return position_out(position)
+
+
+@router.post("/subscriptions/{number}/rewind")
+def rewinding(asker: Puller, session: Writing, at: At, number: RowId, body: RewindIn) -> PositionOut:
+    """Receive again what was stored since a time, or from certain offsets, or from the beginning on."""
+    view = _own(session, asker, number)
+    position = rewind(
+        session,
+        subscription_id=number,
+        system_id=asker.actor.system_id or view.system.id,
+        actor=asker.actor.journal_id,
+        at=at,
+        to=body.to,
+        offsets=body.offsets,
+    )
+    return position_out(position)
+
+
+def _own(session: Session, asker: Asker, number: int) -> SubscriptionRow:
+    """The subscription, for who pulls at its subscriber's."""
+    view = get_subscription_row(session, subscription_id=number)
+    asker.at(session, view.subscription.bureau_id)
+    asker.covers(view.dataset.code)
+    return view

@@ -2,21 +2,26 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import Response
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 
 from approval.flow import Decision
-from exchange.models import Subscription
+from exchange.models import Position, Subscription
+from exchange.place import read_place
 from exchange.queries import SubscriptionRow, get_subscription_row
-from exchange.service.standing import items_of, mask_on
+from exchange.service.standing import mask_on
 from exchange.service.subscriptions import revision_to_act_on
+from exchange.version_queries import known_items
 from portal.api.dataset_shapes import MaskShape
-from portal.api.shapes import In, Out
+from portal.api.shapes import In, Instant, Out
+from portal.numbers import LARGEST_ID
 from portal.revisions import tag
 
+LONGEST_CURSOR = 32_768
 State = Literal["pending", "active", "paused", "refused", "withdrawn", "revoked", "expired"]
 MasksIn = dict[str, MaskShape | None]
 MASKS_EXAMPLE = {"身份证号": {"kind": "keep_ends", "head": 6, "tail": 2}, "姓名": None}
@@ -115,6 +120,38 @@ class DeliveryOut(Out):
     count: int = Field(examples=[500])
     digest: str = Field(examples=["66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"])
     digests: dict[int, str]
+    acknowledged_at: datetime | None = Field(
+        description="订阅方确认收妥的时间 · when the subscriber said that it has it"
+    )
+
+
+class AcknowledgementIn(In):
+    """Everything before the cursor is with the subscriber."""
+
+    cursor: str = Field(min_length=1, max_length=LONGEST_CURSOR, examples=["sMeWwfyM…"])
+
+
+class RewindIn(In):
+    """Where to go on: what was stored since `to`, or `offsets` by partition; with neither the beginning."""
+
+    to: Instant | None = Field(default=None, examples=["2026-03-02T09:00:00+08:00"])
+    offsets: dict[Annotated[int, Field(ge=0, le=999)], Annotated[int, Field(ge=0, le=LARGEST_ID)]] | None = (
+        Field(default=None, examples=[{"0": 1200}])
+    )
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if self.to is not None and self.offsets is not None:
+            raise PydanticCustomError("two_places", "it has either `to` or `offsets`")
+        return self
+
+
+class PositionOut(Out):
+    """Where the subscriber goes on without a cursor; of a full dataset in which `generation`."""
+
+    offsets: dict[int, int] = Field(examples=[{0: 1200}])
+    generation: int | None
+    acknowledged_at: datetime | None
 
 
 def line(view: SubscriptionRow) -> SubscriptionOut:
@@ -128,7 +165,7 @@ def answer(session: Session, response: Response, changed: Subscription) -> Subsc
     view = get_subscription_row(session, subscription_id=changed.id)
     revision = revision_to_act_on(session, subscription=view.subscription)
     tag(response, revision)
-    known = items_of(session, view.dataset)
+    known = known_items(session, view.dataset)
     items = []
     for name in view.subscription.items:
         mask = mask_on(known[name], view.subscription)
@@ -139,6 +176,14 @@ def answer(session: Session, response: Response, changed: Subscription) -> Subsc
     own = ("purpose", "basis", "reason", "decided_at", "ended_at")
     told = {name: getattr(view.subscription, name) for name in own}
     return SubscriptionDetail(**_named(view), **told, items=items, revision=revision)
+
+
+def position_out(position: Position) -> PositionOut:
+    """The position as it is shown."""
+    place = read_place(position.content)
+    return PositionOut(
+        offsets=dict(place.positions), generation=place.generation, acknowledged_at=position.acknowledged_at
+    )
 
 
 def masks_of(shapes: Mapping[str, MaskShape | None]) -> dict[str, dict[str, Any] | None]:

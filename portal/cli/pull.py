@@ -1,7 +1,7 @@
 """`siji pull`: the records of a subscription as NDJSON.
 
-The cursor is kept only after the records before it are on the disk: a pull that was killed repeats some, and
-loses none.
+The cursor is kept, or acknowledged, only after the records before it are on the disk: a pull that was killed
+repeats some, and loses none.
 """
 
 import errno
@@ -39,9 +39,18 @@ def pull(
             help="游标文件：接着上次拉取，追加到输出文件 · go on from the last pull and append",
         ),
     ] = None,
+    acknowledge: Annotated[
+        bool,
+        typer.Option(
+            "--acknowledge",
+            help="写妥即向平台确认，下次从确认处继续 · say what is received, and go on behind it",
+        ),
+    ] = False,
 ) -> None:
-    """拉取数据 · Pull until nothing is left, a line a record; from the beginning without a cursor file."""
+    """拉取数据 · Pull until nothing is left, a line a record; behind what was acknowledged before."""
     portal = open_portal()
+    if acknowledge and cursor_file is not None:
+        raise typer.BadParameter("不能与 --cursor-file 并用 · not together with --cursor-file")
     cursor = cursor_file.read_text().strip() if cursor_file is not None and cursor_file.exists() else None
     count = 0
 
@@ -51,7 +60,7 @@ def pull(
         )
 
     page = read_on()  # before the file is opened: a refusal leaves none, and what was in it stays
-    with _open(out, going_on=cursor is not None) as sink:
+    with _open(out, going_on=acknowledge or cursor is not None) as sink:
         while True:
             _write(sink, page["records"])
             count += len(page["records"])
@@ -59,6 +68,9 @@ def pull(
             cursor = page["cursor"]
             if cursor_file is not None:
                 _keep(cursor_file, page["cursor"])
+            if acknowledge and page["records"]:
+                told = at("subscriptions", subscription, "acknowledgement")
+                portal.send("POST", told, {"cursor": page["cursor"]})
             if is_at_end:
                 break
             page = read_on()

@@ -55,6 +55,11 @@ SEEN = Part(
         Column("mask", "脱敏", "mask", told=mask_words),
     ),
 )
+POSITION = (
+    Column("offsets", "从此偏移量继续", "goes on at"),
+    Column("generation", "批次", "generation"),
+    Column("acknowledged_at", "最近确认", "last acknowledged"),
+)
 DELIVERIES = (
     Column("id", "编号", "number"),
     Column("at", "时间", "at"),
@@ -154,6 +159,25 @@ def resume(number: Number, revision: Revision = None, as_json: AsJson = False) -
 def revoke(number: Number, reason: Reason = "", revision: Revision = None, as_json: AsJson = False) -> None:
     """撤销 · End it for good, with a reason; the next pull is refused."""
     _change("POST", number, "/revocation", {"reason": reason}, revision, as_json)
+
+
+@app.command()
+def rewind(
+    number: Number,
+    to: Annotated[
+        str | None,
+        typer.Option(help="此时刻起入库的重新取 · what was stored since, YYYY-MM-DDTHH:MM+08:00"),
+    ] = None,
+    offset: Annotated[
+        list[str] | None, typer.Option(help="分区=偏移量，可重复 · partition=offset, may be repeated")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """回退 · Receive again since a time, from offsets, or, with neither, from the beginning on."""
+    parted = [one.partition("=") for one in offset or ()]
+    body = told(to=to, offsets={partition: place for partition, _, place in parted} or None)
+    done = open_portal().send("POST", at("subscriptions", number, "rewind"), body)
+    show_one(done, POSITION, as_json=as_json)
 
 
 @app.command()

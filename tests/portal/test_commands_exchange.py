@@ -117,6 +117,26 @@ def test_a_pull_killed_before_its_cursor_was_kept_repeats_and_loses_nothing(
     assert [one["id"] for one in values(out)] == [f"{place:04}" for place in range(25)] + ["9999"]
 
 
+def test_a_pull_that_acknowledges_goes_on_without_a_cursor_file(
+    siji: Siji, granted: int, token: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.ndjson"
+    line = f"pull {granted} --limit 10 --out {out} --acknowledge"
+    assert "已拉取 25 条记录" in siji(line, **token).stderr
+    assert "已拉取 0 条记录" in siji(line, **token).stderr
+    siji.did(f"publish {CODE} - --system 1306-zhb-s2", by="shuju", stdin='{"value": {"id": "9999"}}')
+    siji.did(line, **token)
+    assert [one["id"] for one in values(out)] == [f"{place:04}" for place in range(25)] + ["9999"]
+    told = siji.json(f"subscriptions deliveries {granted}", by="minzheng")
+    assert all(one["acknowledged_at"] for one in told)
+    assert siji.json(f"subscriptions rewind {granted}", **token)["offsets"] == {}
+    assert "已拉取 26 条记录" in siji(line, **token).stderr
+    assert "0=x" not in siji.refused(f"subscriptions rewind {granted} --offset 0=x", **token)
+    both = siji(f"{line} --cursor-file {tmp_path / 'cursor'}", **token)
+    assert both.exit_code == 2
+    assert "--cursor-file" in both.stderr
+
+
 def test_a_pull_that_is_refused_leaves_no_file_and_spoils_none(
     siji: Siji, granted: int, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ WITHOUT_A_COMMAND = {
     "POST /api/v1/calendar/import": "whoever imports a year has the machine's console: siji calendar import",
     "POST /api/v1/registry/subjects/{subject:path}": "for clients of schema registries, which post a look-up",
     "POST /api/v1/registry/subjects/{subject:path}/versions": "refuses them all",
+    "POST /api/v1/subscriptions/{number}/acknowledgement": "siji pull --acknowledge, once there is any",
     "POST /api/v1/tree/import": "whoever imports the tree has the machine's console: siji bureaus import",
 }
 COMMANDS = {
@@ -145,6 +146,10 @@ COMMANDS = {
     "PATCH /api/v1/subscriptions/{number}": (
         "minzheng",
         f"subscriptions edit {{exchange_subscription}} --purpose 改 {STALE}",
+    ),
+    "POST /api/v1/subscriptions/{number}/rewind": (
+        "kaifa",
+        "subscriptions rewind {exchange_subscription} --to 2026-03-02T09:00+08:00",
     ),
     "POST /api/v1/subscriptions/{number}/withdrawal": (
         "minzheng",

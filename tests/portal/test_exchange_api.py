@@ -296,3 +296,23 @@ def move_developer(api: Api, login: str, bureau: str) -> None:
     [held] = office.get(roles).json()["items"]
     assert office.delete(f"{roles}/{held['id']}").status_code == 204
     assert office.post(roles, json={"role": "developer", "bureau": bureau}).status_code == 201
+
+
+def test_what_a_version_left_out_stays_in_what_was_released(
+    api: Api, steward: TestClient, installation: Installation
+) -> None:
+    catalogue(steward)
+    admin = api("minzheng")
+    number = ask(admin, installation).json()["id"]
+    publish(steward, PEOPLE, "one")
+    body = {"items": [item for item in ENTRY["items"] if item["name"] != "name"]}
+    seen = {"if-match": '"r1"'}
+    refused = steward.post(f"{DATASET}/versions", json=body, headers=seen)
+    assert (refused.status_code, refused.json()["code"]) == (409, "schema_incompatible")
+    assert refused.json()["facts"]["subscriptions"] == [number]
+    forced = steward.post(f"{DATASET}/versions", json={**body, "force": "依法不再共享"}, headers=seen)
+    assert forced.status_code == 201, forced.text
+    shown = admin.get(f"{API}/subscriptions/{number}").json()
+    assert [item["name"] for item in shown["items"]] == ["id", "name"]
+    found = program(admin, installation).get(f"{API}/subscriptions/{number}/records").json()
+    assert [one["value"].keys() for one in found["records"]] == [{"id", "name"}] * 3

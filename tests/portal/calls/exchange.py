@@ -101,6 +101,8 @@ CALLS = [
     subscription("GET ", (SUBSCRIBER, PROVIDER)),
     subscription("GET /deliveries", (SUBSCRIBER, PROVIDER)),
     subscription("GET /records", SUBSCRIBER),
+    subscription("POST /acknowledgement", SUBSCRIBER, json={"cursor": "none"}),
+    subscription("POST /rewind", SUBSCRIBER, json={}),
     subscription("PATCH ", SUBSCRIBER, json={"purpose": "改"}, headers=SEEN),
     subscription("POST /withdrawal", SUBSCRIBER, json={}),
     subscription("POST /decision", json={"decision": "approve"}, headers=SEEN),
