@@ -161,7 +161,7 @@ class QuarantinedRecord(Base):
 
 
 class Delivery(Base):
-    """What a subscriber was handed: `ranges` are [first, last] offsets by partition, digests after masks."""
+    """What a subscriber got: `ranges` are [first, last] offsets by partition; digests after `masks`."""
 
     __tablename__ = "deliveries"
     __table_args__ = (Index("ix_deliveries_subscription_id_at", "subscription_id", "at"),)
@@ -172,6 +172,7 @@ class Delivery(Base):
     at: Mapped[datetime]
     way: Mapped[str] = mapped_column(String(16))
     items: Mapped[list[str]]
+    masks: Mapped[dict[str, Any]]
     generation: Mapped[int | None] = mapped_column(Key, ForeignKey("batches.id"))
     ranges: Mapped[dict[str, Any]]
     count: Mapped[int]

@@ -7,7 +7,6 @@ one it began and goes on with the newest, so that it never mixes two; `complete`
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -16,38 +15,17 @@ from exchange.broker.driver import Broker, LogRecord
 from exchange.digest import (
     chain_by_partition,
     combine,
-    keyed_sm3,
-    read_canonical,
-    record_digest,
-    sm3,
 )
-from exchange.errors import SubscriptionInvalid
-from exchange.masking import Mask, apply_masks
-from exchange.models import Batch, Delivery, Subscription
+from exchange.models import Batch, Delivery
 from exchange.place import Place, write_cursor
-from exchange.queries import find_generation, get_batch, get_dataset
-from exchange.schema import PERSONAL
+from exchange.queries import find_generation, get_batch
 from exchange.service.entitled import entitled
 from exchange.service.positions import place_of
-from exchange.service.standing import mask_on
-from exchange.version_queries import known_items
+from exchange.service.shown import DeliveredRecord, View, view_of
 from infra.database import reading, transaction
 from infra.journal import append
 
 MAX_PAGE = 10_000
-
-
-@dataclass(frozen=True)
-class DeliveredRecord:
-    """A record as its subscriber sees it. `ref` stands for its key, for this subscriber only."""
-
-    partition: int
-    offset: int
-    op: str
-    ref: str
-    value: dict[str, Any]
-    published_at: str
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -62,20 +40,6 @@ class Page:
     digest: str
     digests: dict[int, str]
     delivery_id: int | None
-
-
-@dataclass(frozen=True)
-class _View:
-    """What the subscription shows of which topic."""
-
-    topic: str
-    partitions: int
-    bureau_id: int
-    full: bool
-    items: tuple[str, ...]
-    masks: dict[str, Mask]
-    personal: bool
-    key: bytes
 
 
 def pull(
@@ -98,7 +62,7 @@ def pull(
     """
     with reading(engine) as session:
         subscription = entitled(session, subscription_id=subscription_id, system_id=system_id, at=at)
-        view = _view(session, subscription, items)
+        view = view_of(session, subscription, items)
         place = place_of(session, subscription, cursor)
         batch = _generation(session, subscription.dataset_id, place) if view.full else None
         session.expunge_all()
@@ -110,7 +74,7 @@ def pull(
             found, after, complete = _read_generation(broker, view, batch, place, limit)
         elif not view.full:
             found, after, complete = _read_on(broker, view, place, limit)
-    records = tuple(_show(record, view) for record in found)
+    records = tuple(view.lens.show(record) for record in found)
     digests = chain_by_partition((r.partition, bytes.fromhex(r.digest)) for r in records)
     page = Page(
         records=records,
@@ -125,32 +89,8 @@ def pull(
         entitled(session, subscription_id=subscription_id, system_id=system_id, at=at)
         delivery_id = _record(session, page, view, subscription_id, system_id, actor=actor, at=at, way=way)
     after = replace(after, delivery=delivery_id or place.delivery)
-    told = write_cursor(after, key=view.key, subscription_id=subscription_id)
+    told = write_cursor(after, key=view.lens.key, subscription_id=subscription_id)
     return replace(page, cursor=told, delivery_id=delivery_id)
-
-
-def _view(session: Session, subscription: Subscription, items: Sequence[str] | None) -> _View:
-    dataset = get_dataset(session, dataset_id=subscription.dataset_id)
-    known = known_items(session, dataset)
-    wanted = subscription.items if items is None else list(dict.fromkeys(items))
-    if not set(wanted) <= set(subscription.items):
-        raise SubscriptionInvalid(
-            dataset=dataset.code,
-            why_zh="所选信息项中有未授权项",
-            why_en="an item was selected that is not released to it",
-        )
-    masks = {name: mask for name in wanted if (mask := mask_on(known[name], subscription))}
-    shown = [known[name] for name in wanted if name not in masks or masks[name].kind != "drop"]
-    return _View(
-        topic=dataset.topic,
-        partitions=dataset.partitions,
-        bureau_id=subscription.bureau_id,
-        full=dataset.update_mode == "full",
-        items=tuple(wanted),
-        masks=masks,
-        personal=any(item.sensitivity in PERSONAL for item in shown),
-        key=bytes.fromhex(subscription.mask_key),
-    )
 
 
 def _generation(session: Session, dataset_id: int, place: Place) -> Batch | None:
@@ -170,7 +110,7 @@ def _unread(batch: Batch, place: Place) -> list[tuple[int, int, int]]:
     return [(p, position, last) for p, position, last in left if position <= last]
 
 
-def _read_on(broker: Broker, view: _View, place: Place, limit: int) -> tuple[list[LogRecord], Place, bool]:
+def _read_on(broker: Broker, view: View, place: Place, limit: int) -> tuple[list[LogRecord], Place, bool]:
     found: list[LogRecord] = []
     positions, turn = dict(place.positions), place.turn
     for step in range(view.partitions):
@@ -189,7 +129,7 @@ def _read_on(broker: Broker, view: _View, place: Place, limit: int) -> tuple[lis
 
 
 def _read_generation(
-    broker: Broker, view: _View, batch: Batch, place: Place, limit: int
+    broker: Broker, view: View, batch: Batch, place: Place, limit: int
 ) -> tuple[list[LogRecord], Place, bool]:
     found: list[LogRecord] = []
     positions = dict(place.positions) if place.generation == batch.id else {}
@@ -207,25 +147,10 @@ def _read_generation(
     return found, after, not _unread(batch, after)
 
 
-def _show(record: LogRecord, view: _View) -> DeliveredRecord:
-    delete = record.value is None
-    value = read_canonical(record.key if record.value is None else record.value)
-    seen = apply_masks(value, items=view.items, masks=view.masks, key=view.key)
-    return DeliveredRecord(
-        partition=record.partition,
-        offset=record.offset,
-        op="delete" if delete else "upsert",
-        ref=keyed_sm3(sm3(b"ref" + view.key), record.key).hex(),
-        value=seen,
-        published_at=record.headers.get("at", ""),
-        digest=record_digest(seen, delete=delete).hex(),
-    )
-
-
 def _record(
     session: Session,
     page: Page,
-    view: _View,
+    view: View,
     subscription_id: int,
     system_id: int,
     *,
@@ -244,7 +169,8 @@ def _record(
         system_id=system_id,
         at=at,
         way=way,
-        items=list(view.items),
+        items=list(view.lens.items),
+        masks={name: mask.document() for name, mask in view.lens.masks.items()},
         generation=page.generation,
         ranges=ranges,
         count=len(page.records),

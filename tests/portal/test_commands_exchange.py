@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from exchange.models import Delivery
+from infra.clock import city_date
+from infra.database import transaction
+from infra.installation import Installation
 from tests.portal.calls import exchange
 from tests.portal.commands import Named, Siji
 
@@ -198,3 +203,25 @@ def test_the_catalogue_is_read_edited_and_given_a_version(siji: Siji, granted: i
 def values(file: Path) -> list[dict[str, Any]]:
     """What the records in a file of NDJSON hold."""
     return [json.loads(line)["value"] for line in file.read_text().splitlines()]
+
+
+def test_the_ledger_is_held_against_the_log(
+    siji: Siji, installation: Installation, granted: int, token: dict[str, str], tmp_path: Path
+) -> None:
+    siji.did(f"pull {granted} --out {tmp_path / 'out.ndjson'}", **token)
+    today = city_date(installation.clock.now()).isoformat()
+    here = {"SIJI_DATA_DIR": str(installation.settings.data_dir)}
+    found = siji(f"exchange reconcile --from {today} --json", **here)
+    assert found.exit_code == 0, found.output
+    mine = [one for one in json.loads(found.stdout) if one["dataset"] == CODE]
+    assert [(one["side"], one["records"], one["agrees"]) for one in mine] == [
+        ("published", 25, True),
+        ("delivered", 25, True),
+    ]
+    assert mine[1]["subscription"] == granted
+    with transaction(installation.engine) as session:
+        session.execute(update(Delivery).values(count=7))
+    found = siji(f"exchange reconcile --from {today}", **here)
+    assert found.exit_code == 1
+    assert "不一致" in found.stdout
+    assert "有 1 项与日志不一致" in found.stderr

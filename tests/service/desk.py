@@ -5,7 +5,8 @@ from typing import Any
 
 from exchange.batch import Change
 from exchange.service.publish import Receipt
-from exchange.service.pull import DeliveredRecord, Page, pull
+from exchange.service.pull import Page, pull
+from exchange.service.shown import DeliveredRecord
 from exchange.service.subscriptions import request_subscription
 from infra.clock import city_date
 from infra.database import transaction

@@ -1,4 +1,7 @@
-"""Where subscribers stand, and which deliveries they have acknowledged."""
+"""Where subscribers stand; under which masks deliveries were made, and which are acknowledged.
+
+What was delivered before has no masks written down, and cannot be counted anew where there were some.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +14,7 @@ down_revision = "0015"
 
 def upgrade() -> None:
     op.add_column("deliveries", sa.Column("acknowledged_at", Instant(), nullable=True))
+    op.add_column("deliveries", sa.Column("masks", Document, nullable=False, server_default="{}"))
     op.create_table(
         "positions",
         sa.Column("subscription_id", Key, nullable=False),
