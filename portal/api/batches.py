@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import Header, Query, Request, Response
 from sqlalchemy.orm import Session
 
+from exchange.errors import BatchRefused
 from exchange.forms import CSV, XLSX, read_batch, told_by
 from exchange.queries import get_dataset_by_code, get_items
 from exchange.service.publish import MAX_BATCH_RECORDS, publish_batch
@@ -23,6 +24,10 @@ from portal.once import REPLAYED
 router = api_router("batches")
 
 MIB = 1024 * 1024
+NO_PARTS = {
+    "why_zh": "它按全量更新，每批替换全部数据，文件不能分批发布；请加大单批条数",
+    "why_en": "it is replaced in full by each batch, so a file is not sent in parts; let a batch have more",
+}
 ABOUT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -107,6 +112,10 @@ def publish(
     system: Annotated[
         str | None, Query(max_length=64, description="人员发布时必填 · whose batch, if a person publishes")
     ] = None,
+    part: Annotated[
+        int | None,
+        Query(ge=1, le=1_000_000, description="文件分批发送时的序号 · its number, if it is a part of a file"),
+    ] = None,
     encoding: Encoding = None,
     sheet: Annotated[
         str | None,
@@ -121,6 +130,8 @@ def publish(
         asker.at(session, dataset.bureau_id)
         asker.covers(dataset.code)
         publisher = _publisher(session, asker, system)
+        if part is not None and dataset.update_mode == "full":
+            raise BatchRefused(dataset=dataset.code, **NO_PARTS)
         items = get_items(session, dataset_id=dataset.id, version=dataset.version)
         session.expunge_all()
     told = told_by(request.headers.get("content-type", "application/json"), encoding=encoding, sheet=sheet)
