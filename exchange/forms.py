@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from exchange.batch import Change
@@ -15,6 +16,11 @@ from infra.textfile import EncodingUndecided, read_text
 ARRAY, LINES, CSV = "application/json", "application/x-ndjson", "text/csv"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FORMS = {ARRAY: ARRAY, LINES: LINES, "application/jsonl": LINES, CSV: CSV, XLSX: XLSX}
+
+BY_SUFFIX = {".csv": CSV, ".xlsx": XLSX, ".json": ARRAY, ".ndjson": LINES, ".jsonl": LINES}
+PACKED_SUFFIXES = (".gz", ".zst")
+ZIP, BRACKET, BRACE = b"PK", b"[", b"{"
+BLANKS = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,21 @@ def told_by(content_type: str, *, encoding: str | None = None, sheet: str | None
         raise UnknownForm(given=kind.strip()[:100], known=", ".join(FORMS))
     charset = next((p.partition("=")[2] for p in parameters if p.strip().lower().startswith("charset=")), "")
     return Told(form, encoding or charset.strip(' "') or None, sheet)
+
+
+def form_of(name: str, head: bytes) -> str:
+    """The form of a file by its name, without the suffix of a packing, and by how its content begins."""
+    path = Path(name)
+    suffix = Path(path.stem).suffix if path.suffix.lower() in PACKED_SUFFIXES else path.suffix
+    told = BY_SUFFIX.get(suffix.lower())
+    begins = head.lstrip(BLANKS)[:1]
+    if head.startswith(ZIP) or told == XLSX:
+        return XLSX
+    if told in (CSV, LINES):
+        return told
+    if begins == BRACKET:
+        return ARRAY
+    return LINES if told == ARRAY or begins in (BRACE, b"") else CSV
 
 
 def read_batch(

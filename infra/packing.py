@@ -17,6 +17,7 @@ PACKINGS = ("gzip", "zstd")
 ALIASES = {"x-gzip": "gzip", "": "identity"}
 WINDOW_LOG_MAX = 23
 """zstd's window in bits: 8 MiB, which RFC 9659 allows in HTTP; a stream that wants more memory is refused."""
+MARKS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 WORTH_PACKING = 16 * 1024
 PAYS_BELOW = 0.9
 
@@ -56,6 +57,11 @@ def packing_of(told: str) -> str | None:
     if name not in PACKINGS:
         raise UnknownPacking(given=told.strip()[:40], known=", ".join(PACKINGS))
     return name
+
+
+def packing_in(head: bytes) -> str | None:
+    """The packing of a file that begins so, None for none."""
+    return next((packing for mark, packing in MARKS.items() if head.startswith(mark)), None)
 
 
 def unpack(source: BinaryIO, target: BinaryIO, *, packing: str, limit: int) -> None:

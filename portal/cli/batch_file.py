@@ -8,22 +8,16 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from exchange.errors import EncodingUnclear
-from exchange.forms import ARRAY, CSV, LINES, XLSX
+from exchange.forms import CSV, LINES, form_of
 from exchange.intake import lines_of
 from exchange.tables import csv_rows
-from infra.packing import pack, unpack
+from infra.packing import pack, packing_in, unpack
 from infra.textfile import EncodingUndecided, read_text
 
-BY_SUFFIX = {".csv": CSV, ".xlsx": XLSX, ".json": ARRAY, ".ndjson": LINES, ".jsonl": LINES}
-PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-PACKED_SUFFIXES = (".gz", ".zst")
-ZIP, BRACKET, BRACE = b"PK", b"[", b"{"
-BLANKS = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 HEAD = 4096
 PIECE = 1024 * 1024
 MOST_UNPACKED = 64 * 1024**3
@@ -110,7 +104,7 @@ def open_batch(source: BinaryIO, *, name: str, encoding: str | None) -> Iterator
             aside.write(piece)
         aside.seek(0)
         head = aside.read(HEAD)
-        packing = next((way for mark, way in PACKED.items() if head.startswith(mark)), None)
+        packing = packing_in(head)
         plain = aside if packing is None else unpacked
         if packing is not None:
             aside.seek(0)
@@ -118,21 +112,6 @@ def open_batch(source: BinaryIO, *, name: str, encoding: str | None) -> Iterator
             unpacked.seek(0)
             head = unpacked.read(HEAD)
         yield BatchFile(name, plain, digest.hexdigest(), form_of(name, head), encoding)
-
-
-def form_of(name: str, head: bytes) -> str:
-    """The form of a file by its name, without the suffix of a packing, and by how its content begins."""
-    path = Path(name)
-    suffix = Path(path.stem).suffix if path.suffix.lower() in PACKED_SUFFIXES else path.suffix
-    told = BY_SUFFIX.get(suffix.lower())
-    begins = head.lstrip(BLANKS)[:1]
-    if head.startswith(ZIP) or told == XLSX:
-        return XLSX
-    if told in (CSV, LINES):
-        return told
-    if begins == BRACKET:
-        return ARRAY
-    return LINES if told == ARRAY or begins in (BRACE, b"") else CSV
 
 
 def _take(texts: Iterator[tuple[str, bool]], batch: int) -> list[tuple[str, bool]]:

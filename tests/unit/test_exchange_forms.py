@@ -8,7 +8,7 @@ import pytest
 from openpyxl import Workbook
 
 from exchange.errors import BatchTooLarge, EncodingUnclear, UnknownForm
-from exchange.forms import ARRAY, CSV, LINES, XLSX, Told, read_batch, told_by
+from exchange.forms import ARRAY, CSV, LINES, XLSX, Told, form_of, read_batch, told_by
 from tests.unit.tables import ITEMS, KEYS
 
 RECORDS = [{"id": "130602199003070078", "name": "王小明"}, {"id": "000123", "name": "NA"}]
@@ -63,3 +63,24 @@ def test_another_form_is_refused() -> None:
         told_by("text/html")
     with pytest.raises(UnknownForm):
         told_by("")
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "form"),
+    [
+        ("a.csv", b"[", CSV),
+        ("a.CSV.GZ", b"id", CSV),
+        ("a.xlsx", b"id", XLSX),
+        ("a.csv", b"PK\x03\x04", XLSX),
+        ("a.json", b"\xef\xbb\xbf [", ARRAY),
+        ("a.json", b"{", LINES),
+        ("a.ndjson", b"[1]", LINES),
+        ("-", b'\n{"value"', LINES),
+        ("-", b"[", ARRAY),
+        ("-", b"", LINES),
+        ("a.txt", b"id,name", CSV),
+        ("a.gz", b"id,name", CSV),
+    ],
+)
+def test_a_file_tells_its_form_by_name_and_content(name: str, head: bytes, form: str) -> None:
+    assert form_of(name, head) == form

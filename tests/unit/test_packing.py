@@ -16,6 +16,7 @@ from infra.packing import (
     UnknownPacking,
     UnpackedTooLarge,
     pack,
+    packing_in,
     packing_of,
     unpack,
 )
@@ -88,3 +89,8 @@ def test_packing_is_left_where_it_does_not_pay() -> None:
     assert unpacked(packed, "zstd") == content
     assert pack(packed) is None
     assert pack(content[: WORTH_PACKING - 1]) is None
+
+
+def test_a_file_tells_its_packing() -> None:
+    assert [packing_in(pack(b"x")) for pack in PACK.values()] == list(PACK)
+    assert packing_in(b"id,name") is None
