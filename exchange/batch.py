@@ -19,10 +19,15 @@ from exchange.schema import Reason, RecordRules
 
 @dataclass(frozen=True)
 class Change:
-    """One record as it was sent: an upsert of `value`, or a delete of the key items in it."""
+    """One record as it was sent: an upsert of `value`, or a delete of the key items in it.
+
+    Of a table it has a `place`, its row, which grows; `faults` are those of its cells, found in reading them.
+    """
 
     value: Any
     delete: bool = False
+    place: int | None = None
+    faults: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,10 @@ class Good:
 
 @dataclass(frozen=True)
 class Bad:
-    """A record for quarantine: its place in the batch counts from 1; `raw` is ASCII JSON of what was sent."""
+    """A record for quarantine: its place in the batch counts from 1, as the rows of a table do.
+
+    `raw` is ASCII JSON of what was sent.
+    """
 
     place: int
     delete: bool
@@ -94,8 +102,12 @@ def sort_batch(
     good: list[Good] = []
     bad: list[Bad] = []
     seen: dict[bytes, int] = {}
-    for place, (change, text) in enumerate(zip(changes, encoded, strict=True), start=1):
+    for number, (change, text) in enumerate(zip(changes, encoded, strict=True), start=1):
+        place = change.place or number
         reasons = rules.check(change.value, encoded=text, delete=change.delete)
+        if change.faults:
+            faulty = {fault.item for fault in change.faults}
+            reasons = [*change.faults, *(reason for reason in reasons if reason.item not in faulty)]
         if full and change.delete:
             reasons = [NO_DELETES, *reasons]
         key = rules.key(change.value) if not reasons else b""

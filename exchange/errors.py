@@ -228,3 +228,47 @@ class UnknownForm(SijiError):
     code = "batch_form_unknown"
     zh = "不支持的内容类型“{given}”，可用：{known}"
     en = "Batches of type “{given}” are not read here; there are: {known}"
+
+
+class RowUnreadable(SijiError):
+    """A row of a table that cannot be read in one way only; nothing of the table is stored."""
+
+    code = "batch_unreadable"
+    zh = "第 {row} 行无法读取：{why_zh}；整批未接收"
+    en = "Row {row} cannot be read: {why_en}; nothing of the batch was taken"
+
+
+class BadColumns(SijiError):
+    """A table whose columns are not those of the dataset."""
+
+    code = "batch_columns"
+    zh = "表格的列不符合要求：{why_zh}；整批未接收"
+    en = "The columns of the table are not right: {why_en}; nothing of the batch was taken"
+
+
+class SheetUnreadable(SijiError):
+    """A spreadsheet that cannot be read, or not in one way only."""
+
+    code = "batch_unreadable"
+    zh = "无法读取电子表格：{why_zh}；整批未接收"
+    en = "The spreadsheet cannot be read: {why_en}; nothing of the batch was taken"
+
+
+class SheetTooLarge(SijiError):
+    """A spreadsheet that is small as it was sent and large when it is opened."""
+
+    kind = Kind.too_large
+    code = "unpacked_too_large"
+    zh = "电子表格展开后过大：上限 {limit} {unit_zh}，实有 {came} 以上；请分批发布"
+    en = (
+        "The spreadsheet is too large when opened: the limit is {limit} {unit_en}, "
+        "there are at least {came}; publish it in parts"
+    )
+
+
+class EncodingUnclear(SijiError):
+    """Text that may be of two encodings. No part of it is shown, as it is somebody's data."""
+
+    code = "encoding_undecided"
+    zh = "无法判断内容的编码：从第 {offset} 字节（自 0 起）起按 UTF-8 与 GB18030 都能读通；请指明编码"
+    en = "The encoding cannot be told: from offset {offset} (from 0) it reads as UTF-8 and GB18030; name one"

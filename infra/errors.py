@@ -17,6 +17,7 @@ class Kind(StrEnum):
     stale = "stale"
     unconditional = "unconditional"
     too_large = "too_large"
+    unsupported = "unsupported"
     unavailable = "unavailable"
     broken = "broken"
 

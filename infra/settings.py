@@ -104,6 +104,12 @@ class Settings(BaseSettings):
     secure_cookies: bool = Field(
         default=False, description="True behind HTTPS: session cookies are then sent over HTTPS only."
     )
+    batch_sent_mib: int = Field(
+        default=64, ge=1, le=4096, description="MiB that the body of one published batch may have as sent."
+    )
+    batch_unpacked_mib: int = Field(
+        default=256, ge=1, le=4096, description="MiB that the same may have once it is unpacked."
+    )
     job_sweep_s: int = Field(
         default=30, ge=1, le=3600, description="Seconds between sweeps for rows that wait too long."
     )

@@ -3,14 +3,20 @@
 A guess that could be wrong is refused instead. What the text means (CSV and so on) is not decided here.
 """
 
+import codecs
 import unicodedata
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from infra.errors import Kind, SijiError
 
 MAX_BYTES = 32 * 1024 * 1024
 READING_LENGTH = 40
+PIECE = 256 * 1024
 
 ENCODINGS = {
     "utf-8": "utf-8",
@@ -34,6 +40,7 @@ BYTE_ORDER_MARKS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
+LONGEST_MARK = 4
 CHINESE = ((0x3007, 0x3007), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 
 
@@ -149,6 +156,22 @@ def decode(raw: bytes, *, declared: str | None = None) -> Decoded:
         raise Undecodable(encoding=encoding, offset=skip + error.start) from error
 
 
+def read_text(file: BinaryIO, *, declared: str | None = None, piece: int = PIECE) -> Iterator[str]:
+    """The text of a seekable file from its beginning, read `piece` bytes at a time, by the rules of `decode`.
+
+    Raises what `decode` raises, at the piece where it shows.
+    """
+    file.seek(0)
+    encoding, skip = _named_encoding(file.read(LONGEST_MARK), declared)
+    length = 0
+    for text in _pieces(file, encoding or _guess_file(file, piece), skip=skip, piece=piece):
+        place = text.find("\0")
+        if place >= 0:
+            raise NulByte(offset=length + place)
+        length += len(text)
+        yield text
+
+
 def is_chinese(char: str) -> bool:
     """Whether `char` is a Chinese character (Han ideographs of every plane, and 〇)."""
     return any(first <= ord(char) <= last for first, last in CHINESE)
@@ -191,6 +214,43 @@ def _guess(raw: bytes) -> Decoded:
         for encoding in ("utf-8", "gb18030")
     )
     raise EncodingUndecided(offset=first, utf8=utf8, gb18030=gb18030)
+
+
+def _guess_file(file: BinaryIO, piece: int) -> str:
+    """The encoding that `_guess` finds, without holding the file; what it refuses, it is given whole."""
+    is_ascii, is_settled = True, False
+    try:
+        for text in _pieces(file, "utf-8", skip=0, piece=piece):
+            if not text.isascii():
+                is_ascii = False
+                is_settled = is_settled or any(map(is_chinese, text))
+        if is_ascii or is_settled:
+            return "utf-8"
+    except Undecodable:
+        with suppress(Undecodable):
+            deque(_pieces(file, "gb18030", skip=0, piece=piece), maxlen=0)
+            return "gb18030"
+    file.seek(0)
+    return _guess(file.read()).encoding
+
+
+def _pieces(file: BinaryIO, encoding: str, *, skip: int, piece: int) -> Iterator[str]:
+    """The file decoded, without its first `skip` bytes. Raises Undecodable with the offset in the file."""
+    file.seek(skip)
+    unmarked = "utf-16-le" if encoding == "utf-16" else encoding  # Python's own, in pieces, wants a mark
+    decoder, read = codecs.getincrementaldecoder(unmarked)(), skip
+    while True:
+        raw = file.read(piece)
+        held = len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(raw, final=not raw)
+        except UnicodeDecodeError as error:
+            raise Undecodable(encoding=encoding, offset=read - held + error.start) from error
+        read += len(raw)
+        if text:
+            yield text
+        if not raw:
+            return
 
 
 def _neither(raw: bytes, *, utf8: int, gb18030: int) -> UndecodableEither:

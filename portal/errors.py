@@ -28,6 +28,7 @@ STATUS: dict[Kind, HTTPStatus] = {
     Kind.stale: HTTPStatus.PRECONDITION_FAILED,
     Kind.unconditional: HTTPStatus.PRECONDITION_REQUIRED,
     Kind.too_large: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.unsupported: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Kind.broken: HTTPStatus.INTERNAL_SERVER_ERROR,
     Kind.unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -1,4 +1,7 @@
-"""What no request may bring, whichever route it asks for: too many bytes, or a NUL in its address."""
+"""What no request may bring, whichever route it asks for: too many bytes, or a NUL in its address.
+
+Batches of records may be larger than anything else that is sent.
+"""
 
 from http import HTTPStatus
 
@@ -19,8 +22,8 @@ class BodyTooLarge(SijiError):
 
     kind = Kind.too_large
     code = "body_too_large"
-    zh = "请求内容超过 {limit} 字节的上限，请分批发送"
-    en = "The request's content is larger than the limit of {limit} bytes; send it in parts"
+    zh = "请求内容为 {came} 字节或更多，超过 {limit} 字节的上限，请分批发送"
+    en = "The request's content has {came} bytes or more, beyond the limit of {limit} bytes; send it in parts"
 
 
 class NulInAddress(SijiError):
@@ -34,8 +37,8 @@ class NulInAddress(SijiError):
 class Gate:
     """ASGI middleware: refuses such requests before any route reads them."""
 
-    def __init__(self, app: ASGIApp, limit: int = MAX_BYTES) -> None:
-        self._app, self._limit = app, limit
+    def __init__(self, app: ASGIApp, *, batch_limit: int, limit: int = MAX_BYTES) -> None:
+        self._app, self._limit, self._batch_limit = app, limit, batch_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer with a refusal."""
@@ -44,27 +47,32 @@ class Gate:
             return
         request = Request(scope)
         told = request.headers.get("content-length", "")
+        limit = self._batch_limit if _is_batch(request) else self._limit
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
             await refuse(request, NulInAddress())(scope, receive, send)
-        elif told.isascii() and told.isdigit() and (len(told) > LONGEST_LENGTH or int(told) > self._limit):
-            await refuse(request, BodyTooLarge(limit=self._limit))(scope, receive, send)
+        elif told.isascii() and told.isdigit() and (len(told) > LONGEST_LENGTH or int(told) > limit):
+            await refuse(request, BodyTooLarge(limit=limit, came=told[:LONGEST_LENGTH]))(scope, receive, send)
         else:
-            await self._app(scope, self._counted(request, receive), send)
+            await self._app(scope, _counted(request, receive, limit), send)
 
-    def _counted(self, request: Request, receive: Receive) -> Receive:
-        """`receive`, which ends what was sent without its length beforehand where it becomes too long."""
-        total = 0
 
-        async def counting() -> Message:
-            nonlocal total
-            message = await receive()
-            total += len(message.get("body", b""))
-            if total > self._limit:
-                refusal = BodyTooLarge(limit=self._limit)
-                # the one error that passes through FastAPI's reading of a body as it is
-                raise HTTPException(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal.message(language_of(request))
-                )
-            return message
+def _is_batch(request: Request) -> bool:
+    path = request.scope["path"]
+    return request.method == "POST" and path.startswith("/api/v1/datasets/") and path.endswith("/batches")
 
-        return counting
+
+def _counted(request: Request, receive: Receive, limit: int) -> Receive:
+    """`receive`, which ends what was sent without its length beforehand where it becomes too long."""
+    total = 0
+
+    async def counting() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > limit:
+            refusal = BodyTooLarge(limit=limit, came=total)
+            # the one error that passes through FastAPI's reading of a body as it is
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal.message(language_of(request)))
+        return message
+
+    return counting

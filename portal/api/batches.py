@@ -5,37 +5,40 @@ from typing import Annotated, Any
 from fastapi import Header, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from exchange.batch import Change
-from exchange.errors import BatchTooLarge, UnknownForm
-from exchange.intake import as_change, read_array, read_lines
-from exchange.queries import get_dataset_by_code
+from exchange.errors import BatchRefused
+from exchange.forms import CSV, XLSX, read_batch, told_by
+from exchange.queries import get_dataset_by_code, get_items
 from exchange.service.publish import MAX_BATCH_RECORDS, publish_batch
 from identity.models import System
 from identity.queries import get_system, get_system_by_id
 from identity.roles import Permission as P
 from infra.database import reading
 from infra.errors import Kind, SijiError
-from infra.textfile import decode
 from portal.access import At, Here, Log
 from portal.api.receipts import ReceiptOut, show_receipt
 from portal.api.shapes import api_router
-from portal.api.uploads import Sent
+from portal.api.uploads import Encoding, SentFile, unpacked
 from portal.needs import Asker, needs
 from portal.once import REPLAYED
 
 router = api_router("batches")
 
-FORMS = {
-    "application/json": read_array,
-    "application/x-ndjson": read_lines,
-    "application/jsonl": read_lines,
+MIB = 1024 * 1024
+NO_PARTS = {
+    "why_zh": "它按全量更新，每批替换全部数据，文件不能分批发布；请加大单批条数",
+    "why_en": "it is replaced in full by each batch, so a file is not sent in parts; let a batch have more",
 }
 ABOUT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": (
-            '每条为 {"op":"upsert","value":{…}} 或 {"op":"delete","value":{主键信息项}}，op 缺省为 upsert · '
-            'each is {"op":"upsert","value":{…}} or {"op":"delete","value":{key items}}, by default upsert'
+            "可用 Content-Encoding: gzip 或 zstd 压缩。JSON "
+            '每条为 {"op":"upsert","value":{…}} 或 {"op":"delete","value":{主键信息项}}，op 缺省为 upsert；'
+            "CSV 与 XLSX 首行为信息项名称或标签，$op 列为操作，空单元格即无此项 · "
+            "Content-Encoding gzip or zstd. In JSON "
+            'each is {"op":"upsert","value":{…}} or {"op":"delete","value":{key items}}, by default upsert; '
+            "the first row of CSV and XLSX has the items' names or labels, $op the operation, "
+            "and an empty cell is an absent item"
         ),
         "content": {
             "application/json": {
@@ -60,6 +63,11 @@ ABOUT_BODY: dict[str, Any] = {
                 "schema": {"type": "string"},
                 "example": '{"value":{"code":"130624"}}\n{"op":"delete","value":{"code":"130699"}}\n',
             },
+            CSV: {
+                "schema": {"type": "string", "format": "binary"},
+                "example": "$op,code,name\r\n,130624,阜平县\r\ndelete,130699,\r\n",
+            },
+            XLSX: {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
@@ -91,7 +99,7 @@ def publish(
     log: Log,
     at: At,
     code: str,
-    body: Sent,
+    body: SentFile,
     key: Annotated[
         str,
         Header(
@@ -104,6 +112,17 @@ def publish(
     system: Annotated[
         str | None, Query(max_length=64, description="人员发布时必填 · whose batch, if a person publishes")
     ] = None,
+    part: Annotated[
+        int | None,
+        Query(ge=1, le=1_000_000, description="文件分批发送时的序号 · its number, if it is a part of a file"),
+    ] = None,
+    encoding: Encoding = None,
+    sheet: Annotated[
+        str | None,
+        Query(
+            max_length=31, description="XLSX 的工作表，不给则为第一个可见的 · by default the first not hidden"
+        ),
+    ] = None,
 ) -> ReceiptOut:
     """Publish a batch: good records to the log, bad ones to quarantine; the same key, the same receipt."""
     with reading(here.engine) as session:
@@ -111,8 +130,14 @@ def publish(
         asker.at(session, dataset.bureau_id)
         asker.covers(dataset.code)
         publisher = _publisher(session, asker, system)
+        if part is not None and dataset.update_mode == "full":
+            raise BatchRefused(dataset=dataset.code, **NO_PARTS)
+        items = get_items(session, dataset_id=dataset.id, version=dataset.version)
         session.expunge_all()
-    changes = _changes(request, body)
+    told = told_by(request.headers.get("content-type", "application/json"), encoding=encoding, sheet=sheet)
+    limit = here.settings.batch_unpacked_mib * MIB
+    with unpacked(body, request.headers.get("content-encoding", ""), limit=limit) as content:
+        changes = read_batch(content, told, items, dataset.key_items, most=MAX_BATCH_RECORDS, limit=limit)
     receipt = publish_batch(
         here.engine, log, dataset_id=dataset.id, publisher_id=publisher.id, key=key, changes=changes, at=at
     )
@@ -131,18 +156,3 @@ def _publisher(session: Session, asker: Asker, code: str | None) -> System:
     if code is None:
         raise SystemNeeded()
     return get_system(session, code=code)
-
-
-def _changes(request: Request, body: bytes) -> list[Change]:
-    """What the body holds. Raises UnknownForm, BatchTooLarge, Unreadable, and as infra.textfile.decode."""
-    kind, *parameters = request.headers.get("content-type", "application/json").split(";")
-    read = FORMS.get(kind.strip().lower())
-    if read is None:
-        raise UnknownForm(given=kind.strip(), known=", ".join(FORMS))
-    declared = next((p.partition("=")[2] for p in parameters if p.strip().lower().startswith("charset=")), "")
-    changes: list[Change] = []
-    for place, document in read(decode(body, declared=declared.strip(' "') or "utf-8").text):
-        if len(changes) == MAX_BATCH_RECORDS:
-            raise BatchTooLarge(limit=MAX_BATCH_RECORDS)
-        changes.append(as_change(place, document))
-    return changes

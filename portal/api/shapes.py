@@ -13,7 +13,7 @@ from portal.numbers import LARGEST_ID
 
 PREFIX = "/api/v1"
 PAGE_MAX = 500
-REFUSALS = (400, 401, 403, 404, 409, 412, 413, 422, 428, 500, 503)
+REFUSALS = (400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 500, 503)
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -39,6 +39,7 @@ ROOMS: dict[str, Sub] = {
     "数据共享 · shared data": {
         "datasets": ("datasets", "信息资源目录 · the catalogue of datasets"),
         "publish": ("publish:publish", "发布一批数据 · publish a batch of records"),
+        "watch": ("watch:watch", "发布出现在文件夹中的文件 · publish the files that come into a folder"),
         "receipts": ("receipts", "发布回执 · receipts of what was published"),
         "quarantine": ("quarantine", "问题数据 · records that were not taken"),
         "subscriptions": ("subscriptions", "共享申请 · subscriptions"),

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx2
 import typer
 
-from infra.errors import Kind, SijiError
+from infra.errors import Kind, Language, SijiError
 from infra.settings import Settings
 from portal.cli.speech import language
 
@@ -62,15 +62,24 @@ class Refused(SijiError):
         """The code of the portal's problem."""
         return str(self.facts["code"])
 
+    @property
+    def status(self) -> int:
+        """The HTTP status of the portal's answer."""
+        return int(self.facts["status"])
+
 
 class Portal:
     """One portal at `url`, spoken to as one caller."""
 
     def __init__(self, url: str, *, headers: dict[str, str]) -> None:
         told = {"Accept-Language": language(), **headers}
-        self.url = url
+        self.url, self._headers = url, headers
         self._client = httpx2.Client(base_url=url + API, headers=told, timeout=WAIT_S, trust_env=False)
         weakref.finalize(self, self._client.close)
+
+    def speaking(self, language: Language) -> "Portal":
+        """The same, telling of refusals in that language."""
+        return Portal(self.url, headers={**self._headers, "Accept-Language": language})
 
     def get(self, path: str, **query: Any) -> Any:
         """What is there, as JSON; None among `query` is left out. Raises Refused, PortalAway."""
@@ -126,13 +135,22 @@ class Portal:
         return self.send(method, path, body, if_match=if_match, **query)
 
     def upload(
-        self, path: str, content: bytes, *, content_type: str, key: str, **query: Any
+        self,
+        path: str,
+        content: bytes,
+        *,
+        content_type: str,
+        key: str,
+        packing: str | None = None,
+        **query: Any,
     ) -> tuple[Any, bool]:
         """Send a file's bytes; what is answered, as JSON, and whether an earlier call with the key was.
 
         Raises Refused, PortalAway.
         """
         headers = {"Content-Type": content_type, "Idempotency-Key": key}
+        if packing is not None:
+            headers["Content-Encoding"] = packing
         answer = self._call("POST", path, query=query, headers=headers, content=content)
         return answer.json(), REPLAYED in answer.headers
 
@@ -249,7 +267,12 @@ def _token(settings: Settings) -> str:
 def _refusal(answer: httpx2.Response) -> SijiError:
     try:
         problem = answer.json()
-        return Refused(detail=problem["detail"], code=problem["code"], facts=problem.get("facts", {}))
+        return Refused(
+            detail=problem["detail"],
+            code=problem["code"],
+            facts=problem.get("facts", {}),
+            status=answer.status_code,
+        )
     except (ValueError, KeyError, TypeError):
         return PortalAway(url=str(answer.url), why=f"{answer.status_code} {answer.reason_phrase}")
 

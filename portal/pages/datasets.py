@@ -68,6 +68,7 @@ def dataset(
         "subscriptions": list_subscription_rows(session, dataset_id=found.id, limit=SHOWN_SUBSCRIPTIONS)
         if sees_subscriptions
         else [],
+        "may_publish": publishes and found.ended_at is None,
         "may_ask": P.subscriptions_request in permissions_of(asker.actor)
         and found.share_type != "none"
         and found.ended_at is None,

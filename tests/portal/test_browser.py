@@ -1,11 +1,13 @@
 """Pages in a real browser, as wide as a desk and as a phone: they fit, they work, nothing complains."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.command import Command
+from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 from infra.installation import Installation
@@ -13,6 +15,7 @@ from tests import browsing
 from tests.portal.cloud import SYSTEM, build, open_cloud
 from tests.portal.commands import HANGS_AFTER_S, Listening
 from tests.portal.conftest import Api, portal_over
+from tests.portal.sharing import CODE, DELIVERED, PLANTED, share
 
 pytestmark = pytest.mark.browser
 
@@ -114,6 +117,37 @@ def test_the_forms_of_requests_fit(
     browser.get(f"{url}/requests/new?kind=servers&system={SYSTEM}")
     lines = browser.find_element(By.CSS_SELECTOR, "ol.asked")
     assert lines.value_of_css_property("white-space").startswith("normal")
+    leave(browser)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_file_is_published_and_its_pages_fit(
+    browser: Chrome,
+    installation: Installation,
+    listening: tuple[Listening, str],
+    sample_sqlite: tuple[str, str],
+    tmp_path: Path,
+    width: str,
+) -> None:
+    share(installation)
+    served, url = listening
+    served.portal = portal_over(installation)
+    browser.set_window_size(*WIDTHS[width])
+    file = tmp_path / "常住人口.csv"
+    file.write_bytes(f"身份号码,姓名,town\n{DELIVERED},王小明,130602\n{PLANTED},李大壮,1\n".encode("gb18030"))
+    enter(browser, url, "shuju", sample_sqlite[1])
+    browser.get(f"{url}/publish/{CODE}")
+    browser.find_element(By.NAME, "file").send_keys(str(file))
+    for step in ("chosen", "read", "published"):
+        assert browser.execute_script(OVERFLOW) <= 0, step
+        assert browser.execute_script(UNNAMED) == [], step
+        if width == "phone":
+            assert browser.execute_script(CUT) == [], step
+        if step != "published":
+            here = browser.find_element(By.TAG_NAME, "main")
+            browser.find_element(By.CSS_SELECTOR, "form.stack button").click()
+            WebDriverWait(browser, HANGS_AFTER_S).until(staleness_of(here))
+    assert browser.current_url.startswith(f"{url}/receipts/")
     leave(browser)
 
 

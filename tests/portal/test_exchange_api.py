@@ -12,7 +12,6 @@ from approval.service import load_items
 from infra.clock import city_date
 from infra.database import transaction
 from infra.installation import Installation
-from infra.textfile import MAX_BYTES
 from portal.api import batches
 from tests.portal.conftest import Api, portal_over
 
@@ -156,14 +155,14 @@ def test_what_can_be_read_in_two_ways_or_not_at_all_is_refused(
         (b'{"value":{}}\n{"value":{}} 1', "application/x-ndjson", 422, "batch_unreadable"),
         (one, "application/json", 422, "undecodable"),
         (one, "application/json; charset=klingon", 422, "unknown_encoding"),
-        (b"id\n1", "text/csv", 422, "batch_form_unknown"),
+        (b"id\n1", "text/tab-separated-values", 422, "batch_form_unknown"),
         (
             b'[{"value":{}},{"value":{}},{"value":{}},{"value":{}}]',
             "application/json",
             413,
             "batch_too_large",
         ),
-        (b" " * (MAX_BYTES + 1), "application/json", 413, "body_too_large"),
+        (b" " * (64 * 1024 * 1024 + 1), "application/json", 413, "body_too_large"),
     ]
     for place, (body, kind, status, code) in enumerate(bodies):
         headers = {"content-type": kind, "idempotency-key": f"bad-{place}"}

@@ -1,11 +1,14 @@
 """Which encoding a file is in, and when that is not guessed."""
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from infra.errors import SijiError
 from infra.textfile import (
     EncodingContradicted,
     EncodingUndecided,
@@ -18,6 +21,7 @@ from infra.textfile import (
     is_chinese,
     printable,
     read_bytes,
+    read_text,
 )
 
 chinese = st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), min_size=1)
@@ -133,3 +137,41 @@ def test_chinese_characters_of_every_plane_and_no_others() -> None:
 def test_what_is_shown_is_short_and_visible() -> None:
     assert printable("a\u202eb c", length=10) == "a<U+202E>b c"
     assert printable("村" * 9, length=4) == "村村村…"
+
+
+encodings = st.sampled_from([None, "utf-8", "gb18030", "utf-16", "utf-16-le", "klingon"])
+mixed = st.lists(
+    st.one_of(
+        st.binary(max_size=6),
+        st.text(max_size=6).map(lambda text: text.encode("utf-8", "ignore")),
+        chinese.map(lambda text: text[:6].encode("gb18030")),
+        st.sampled_from([b"\xef\xbb\xbf", b"\xff\xfe", b"\x84\x31\x95\x33", b"id,name\n", "ģ".encode()]),
+    ),
+    max_size=6,
+).map(b"".join)
+
+
+def outcome(read: Callable[[], str]) -> object:
+    try:
+        return read()
+    except SijiError as error:
+        return type(error), error.facts
+
+
+@given(mixed, encodings, st.integers(1, 7))
+@example(b"id,\0", None, 2)
+@example("id,甲".encode(), None, 2)
+@example("id,甲,".encode() + b"\xff", None, 2)
+@example("甲\n".encode("gb18030") * 9, None, 2)
+@example(b"id," + "模".encode("gb18030"), None, 2)
+@example(b"id", "utf-16", 1)
+def test_read_in_pieces_it_is_the_same_text_or_the_same_refusal(
+    raw: bytes, declared: str | None, piece: int
+) -> None:
+    whole = outcome(lambda: decode(raw, declared=declared).text)
+    pieces = outcome(lambda: "".join(read_text(io.BytesIO(raw), declared=declared, piece=piece)))
+    if isinstance(whole, tuple) and whole[0] is Undecodable and isinstance(pieces, tuple):
+        assert pieces[0] in (Undecodable, NulByte)  # whichever comes first
+        assert pieces[0] is NulByte or pieces == whole
+    else:
+        assert pieces == whole

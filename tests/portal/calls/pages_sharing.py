@@ -22,6 +22,8 @@ CALLS = [
     Call(
         "POST /ask/{code:path}", bureau=ZHB, names={"code": CODE}, form=WISH | {"system": "{shared_office}"}
     ),
+    Call("GET /publish/{code:path}", bureau=ZHB, names={"code": CODE}),
+    Call("POST /publish/{code:path}", bureau=ZHB, names={"code": CODE}, form=OFFICE | {"do": "preview"}),
     Call("GET /subscriptions"),
     Call("GET /subscriptions/{subscription_id}", bureau=ZHB, names=OWN),
     Call("GET /subscriptions/{subscription_id}/edit", bureau=ZHB, names=OWN),

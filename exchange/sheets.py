@@ -1,0 +1,249 @@
+"""Reads spreadsheets (XLSX) that are sent for publishing: one sheet, as the table that it is. Pure.
+
+openpyxl's own parser of sheets is used without its worksheets, which pad rows to what a file says of itself,
+pass over rows that are out of order, and do not tell of merged cells. Hidden rows and columns are read.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+from xml.etree.ElementTree import ParseError
+from xml.parsers import expat
+from zipfile import BadZipFile, ZipFile
+
+from openpyxl import load_workbook
+from openpyxl.utils.datetime import from_excel
+from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.worksheet._reader import WorkSheetParser
+
+from exchange.batch import Change
+from exchange.cells import CellError, Formula, read_sheet_cell
+from exchange.errors import RowUnreadable, SheetTooLarge, SheetUnreadable
+from exchange.schema import Item, Reason
+from exchange.tables import Column, change_of, columns_of, letters
+
+MAX_PARTS = 2_000
+MAX_ROWS = 1_048_576
+MAX_NEAR_ELEMENTS = 3_000_000
+MAX_FAR_ELEMENTS = 100_000
+NEAR = 3
+"""The tree of a sheet's XML holds its rows (depth 3) until its end, and what lies deeper for one row."""
+PIECE = 64 * 1024
+BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    BadZipFile,
+    EOFError,
+    InvalidFileException,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    ParseError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    expat.ExpatError,
+    zlib.error,
+)
+"""What openpyxl and those below it raise for files that are none."""
+
+Row = tuple[int, dict[int, Any]]
+"""Its number, and by column, both from 1, what its cells hold that hold something."""
+
+
+def read_sheet(
+    file: BinaryIO, items: Sequence[Item], key_items: Sequence[str], *, sheet: str | None, limit: int
+) -> Iterator[Change]:
+    """The changes in a sheet of a seekable XLSX file: the one of that title, or the first that is not hidden.
+
+    `limit` bounds what the file may open to, in bytes. Raises SheetTooLarge, SheetUnreadable, BadColumns,
+    RowUnreadable.
+    """
+    check_parts(file, limit=limit)
+    columns: list[Column] = []
+    for row, cells in _rows(file, sheet):
+        if not columns:
+            header = [_header(cells.get(place)) for place in range(1, max(cells) + 1)]
+            columns = columns_of(header, items, key_items)
+            continue
+        if beyond := [place for place in cells if place > len(columns)]:
+            raise RowUnreadable(
+                row=row,
+                why_zh=f"单元格 {letters(beyond[0])}{row} 有内容，但该列没有标题",
+                why_en=f"cell {letters(beyond[0])}{row} holds something where no column has a header",
+            )
+        yield _change(row, cells, columns, key_items)
+    if not columns:
+        raise SheetUnreadable(why_zh="工作表是空的", why_en="the sheet is empty")
+
+
+def check_parts(file: BinaryIO, *, limit: int) -> None:
+    """Refuse a file that would take much more memory than it has bytes, before anything is made of it.
+
+    Each of its parts is read to no more than the size that the file says it has, which zipfile sees to.
+    Raises SheetTooLarge, SheetUnreadable.
+    """
+    try:
+        with ZipFile(file) as archive:
+            parts = archive.infolist()
+            if len(parts) > MAX_PARTS:
+                raise SheetTooLarge(limit=MAX_PARTS, unit_zh="个部件", unit_en="parts", came=len(parts))
+            size = sum(part.file_size for part in parts)
+            if size > limit:
+                raise SheetTooLarge(limit=limit, unit_zh="字节", unit_en="bytes", came=size)
+            for part in parts:
+                if part.filename.endswith((".xml", ".rels")):
+                    with archive.open(part) as content:
+                        _check_xml(content)
+    except BROKEN as error:
+        raise _none() from error
+
+
+def _check_xml(content: Any) -> None:
+    parser = expat.ParserCreate()
+    depth = near = far = 0
+
+    def start(_name: str, _attributes: dict[str, str]) -> None:
+        nonlocal depth, near, far
+        depth += 1
+        if depth <= NEAR:
+            near, far = near + 1, 0
+        else:
+            far += 1
+        if near > MAX_NEAR_ELEMENTS or far > MAX_FAR_ELEMENTS:
+            raise SheetTooLarge(
+                limit=MAX_NEAR_ELEMENTS if near > MAX_NEAR_ELEMENTS else MAX_FAR_ELEMENTS,
+                unit_zh="个单元格" if far else "行",
+                unit_en="cells in a row" if far else "rows",
+                came=max(near, far),
+            )
+
+    def end(_name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def refuse_doctype(*_told: Any) -> None:
+        raise SheetUnreadable(
+            why_zh="文件中有文档类型声明，电子表格不应有", why_en="it declares a document type, as none does"
+        )
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.StartDoctypeDeclHandler = refuse_doctype
+    while piece := content.read(PIECE):
+        parser.Parse(piece, False)
+    parser.Parse(b"", True)
+
+
+def _rows(file: BinaryIO, title: str | None) -> Iterator[Row]:
+    """The rows of the sheet that hold something. Raises SheetUnreadable, SheetTooLarge."""
+    file.seek(0)
+    book = None
+    try:
+        book = load_workbook(file, read_only=True, keep_links=False)
+        chosen = _choose(book, title)
+        parser = _Parser(chosen._get_source(), chosen._shared_strings)
+        last = 0
+        for number, cells in parser.parse():
+            if not last < number <= MAX_ROWS:
+                raise SheetUnreadable(
+                    why_zh=f"第 {last} 行之后的行号有误",
+                    why_en=f"what follows row {last} has no number in order",
+                )
+            last = number
+            if held := _held(book, number, cells):
+                yield number, held
+        if parser.merged_cells is not None and (merged := parser.merged_cells.mergeCell):
+            raise SheetUnreadable(
+                why_zh=f"有合并的单元格（{merged[0].ref}），无法确定各行的值；请取消合并并逐行填写",
+                why_en=f"cells are merged ({merged[0].ref}), so that rows have no value of their own; "
+                "unmerge them and fill in every row",
+            )
+    except BROKEN as error:
+        raise _none() from error
+    finally:
+        if book is not None:
+            book.close()
+
+
+class _Parser(WorkSheetParser):  # type: ignore[misc] # openpyxl has no types
+    """Without what openpyxl makes of parts that are not read here, warning of them.
+
+    It knows no formats of dates either: it would warn of serial numbers that are none, with their values.
+    """
+
+    def parse_extensions(self, _element: Any) -> None:
+        pass
+
+    def parse_formatting(self, _element: Any) -> None:
+        pass
+
+
+def _choose(book: Any, title: str | None) -> Any:
+    sheets = book.worksheets
+    found = next(
+        (one for one in sheets if (one.title == title if title else one.sheet_state == "visible")), None
+    )
+    if found is None:
+        titles = "、".join(one.title for one in sheets[:20]) or "-"
+        raise SheetUnreadable(
+            why_zh=f"没有这个工作表；现有：{titles}", why_en=f"there is no such sheet; there are: {titles}"
+        )
+    return found
+
+
+def _held(book: Any, number: int, cells: list[dict[str, Any]]) -> dict[int, Any]:
+    held: dict[int, Any] = {}
+    for cell in cells:
+        value = _value(book, cell)
+        if value is None or value == "":
+            continue
+        if cell["column"] in held or cell["row"] != number:
+            raise SheetUnreadable(
+                why_zh=f"第 {number} 行的单元格位置有误", why_en=f"cells of row {number} are out of place"
+            )
+        held[cell["column"]] = value
+    return held
+
+
+def _value(book: Any, cell: dict[str, Any]) -> Any:
+    value, kind = cell["value"], cell["data_type"]
+    if kind == "f":
+        return Formula(str(getattr(value, "text", value)))
+    if kind == "e" and value is not None:
+        return CellError(str(value))
+    is_number = kind == "n" and isinstance(value, int | float)
+    if is_number and cell["style_id"] in book._date_formats:
+        try:
+            return from_excel(value, book.epoch, timedelta=cell["style_id"] in book._timedelta_formats)
+        except (OverflowError, ValueError):
+            return CellError("#VALUE!")
+    return value
+
+
+def _header(value: Any) -> str:
+    """A header that is no text is no item's, and no name of one is spelt so."""
+    return value if isinstance(value, str) else ""
+
+
+def _change(row: int, cells: dict[int, Any], columns: Sequence[Column], key_items: Sequence[str]) -> Change:
+    values: dict[str, Any] = {}
+    faults: dict[str, Reason] = {}
+    operation = ""
+    for place, item in enumerate(columns, start=1):
+        if place not in cells:
+            continue
+        if item is None:
+            operation = cells[place] if isinstance(cells[place], str) else "?"
+            continue
+        value, fault = read_sheet_cell(item, cells[place], cell=f"{letters(place)}{row}")
+        values[item.name] = value
+        if fault is not None:
+            faults[item.name] = fault
+    return change_of(row, operation, values, faults, key_items)
+
+
+def _none() -> SheetUnreadable:
+    return SheetUnreadable(
+        why_zh="它不是有效的 XLSX 文件，已损坏，或有密码保护；请用电子表格软件另存为 .xlsx",
+        why_en="it is no valid XLSX file, damaged, or protected by a password; save it anew as .xlsx",
+    )

@@ -1,0 +1,84 @@
+"""A folder into which files come: which of them are complete, who has one, and where it goes afterwards.
+
+A file is held by a lock of the kernel on the file itself, which ends with the process that has it. What
+becomes of it is written beside its place to be before it is moved there: whoever is killed between the two
+does the same again.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+DONE, FAILED = "done", "failed"
+RECEIPT, REASON = ".receipt.json", ".reason.txt"
+UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".swp", "~", RECEIPT, REASON)
+HIDDEN = (".", "~")
+
+Mark = tuple[int, int, int]
+"""Of a file: its inode, size and time of change. Two that are equal say that it did not change meanwhile."""
+
+
+def files_in(folder: Path) -> dict[Path, Mark]:
+    """The files that may be taken, by name. Not empty ones: many programs make one before they fill it."""
+    found: dict[Path, Mark] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(HIDDEN) or path.name.lower().endswith(UNFINISHED):
+            continue
+        if path.is_file() and not path.is_symlink() and (mark := mark_of(path)) and mark[1]:
+            found[path] = mark
+    return found
+
+
+def mark_of(path: Path) -> Mark | None:
+    """The mark of a file, None if it is not there."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def held(path: Path, mark: Mark) -> Iterator[BinaryIO | None]:
+    """The file, which nobody else holds meanwhile; None if another holds it, or it is not as it was."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        yield None
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield file if mark_of(path) == mark else None
+
+
+def put_away(path: Path, folder: str, *, suffix: str, text: str) -> Path:
+    """Move the file into `folder` beside it, with `text` under its name and `suffix`; its new place.
+
+    A file of that name with other content keeps it; the one that comes gets its digest into its name.
+    """
+    target = path.parent / folder
+    target.mkdir(exist_ok=True)
+    place = target / path.name
+    digest = _digest(path)
+    if place.exists() and _digest(place) != digest:
+        whole = path.name.partition(".")
+        place = target / f"{whole[0]}-{digest[:12]}{whole[1]}{whole[2]}"
+    beside = place.with_name(place.name + suffix)
+    fresh = beside.with_name(f".{beside.name}.{os.getpid()}")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(beside)
+    path.replace(place)
+    return place
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
