@@ -1,0 +1,71 @@
+"""The logs that tests run on: the embedded one, and the lab's Kafka."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from exchange.broker.driver import Broker, NewRecord, Slice, Span
+from exchange.broker.kafka.access import KafkaAccess
+from exchange.broker.kafka.log import KafkaLog
+
+
+def kafka_access() -> KafkaAccess:
+    """How the lab's administrator signs in."""
+    folder = Path(os.environ["K2_KAFKA"])
+    return KafkaAccess(
+        "127.0.0.1:38111", folder / "ca.pem", "admin", (folder / "password").read_text().strip()
+    )
+
+
+class Renamed:
+    """A log whose topics `t`, `u` and `none` have other names, so that tests can share one."""
+
+    def __init__(self, broker: Broker, names: Mapping[str, str]) -> None:
+        self.broker, self._names = broker, names
+
+    def create_topic(self, topic: str, *, partitions: int) -> None:
+        self.broker.create_topic(self._name(topic), partitions=partitions)
+
+    def delete_topic(self, topic: str) -> None:
+        self.broker.delete_topic(self._name(topic))
+
+    def partitions(self, topic: str) -> int | None:
+        return self.broker.partitions(self._name(topic))
+
+    def new_marker(self, topic: str) -> str:
+        return self.broker.new_marker(self._name(topic))
+
+    def append(self, topic: str, *, marker: str, records: Sequence[NewRecord]) -> dict[int, Span]:
+        return self.broker.append(self._name(topic), marker=marker, records=records)
+
+    def find_batch(self, topic: str, *, marker: str) -> dict[int, Span] | None:
+        return self.broker.find_batch(self._name(topic), marker=marker)
+
+    def read(self, topic: str, *, partition: int, offset: int, limit: int) -> Slice:
+        return self.broker.read(self._name(topic), partition=partition, offset=offset, limit=limit)
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        return self.broker.end_offsets(self._name(topic))
+
+    def commit_offsets(self, topic: str, *, group: str, offsets: Mapping[int, int]) -> None:
+        self.broker.commit_offsets(self._name(topic), group=group, offsets=offsets)
+
+    def fetch_offsets(self, topic: str, *, group: str) -> dict[int, int]:
+        return self.broker.fetch_offsets(self._name(topic), group=group)
+
+    def close(self) -> None:
+        self.broker.close()
+
+    def _name(self, topic: str) -> str:
+        return self._names.get(topic, topic)
+
+
+def own_names() -> dict[str, str]:
+    """Names that no other test has."""
+    return {name: f"{name}-{uuid4().hex[:12]}" for name in ("t", "u", "none")}
+
+
+def open_kafka(connections: int = 4) -> KafkaLog:
+    """A connection of the lab's administrator."""
+    return KafkaLog(kafka_access(), connections=connections)
