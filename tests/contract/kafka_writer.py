@@ -28,7 +28,7 @@ def main(topic: str, marker: str, count: str, point: str) -> None:
             sys.stdin.readline()
         commit(writer)
 
-    Writer._commit = slow  # type: ignore[method-assign]
+    Writer._commit = slow  # type: ignore[assignment,method-assign]
     made = log.new_marker(topic) if marker == "-" else marker
     say(made)
     try:
