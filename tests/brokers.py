@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from exchange.broker.driver import Broker, NewRecord, Slice, Span
+from exchange.broker.driver import Broker, LogRecord, NewRecord, Slice, Span
+from exchange.broker.embedded import EmbeddedLog
 from exchange.broker.kafka.access import KafkaAccess
 from exchange.broker.kafka.log import KafkaLog
 
@@ -64,6 +65,21 @@ class Renamed:
 def own_names() -> dict[str, str]:
     """Names that no other test has."""
     return {name: f"{name}-{uuid4().hex[:12]}" for name in ("t", "u", "none")}
+
+
+def everything(broker: Broker, topic: str, partition: int, limit: int = 10_000) -> list[LogRecord]:
+    """All that a partition holds."""
+    found: list[LogRecord] = []
+    offset = 0
+    while (part := broker.read(topic, partition=partition, offset=offset, limit=limit)).records:
+        found += part.records
+        offset = part.next_offset
+    return found
+
+
+def open_log(kind: str, folder: Path) -> EmbeddedLog | KafkaLog:
+    """One more connection: `kafka` is the lab's, `embedded` lies in the folder."""
+    return open_kafka() if kind == "kafka" else EmbeddedLog(folder / "log.sqlite")
 
 
 def open_kafka(connections: int = 4) -> KafkaLog:

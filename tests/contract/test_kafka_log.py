@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
@@ -131,7 +132,7 @@ def test_a_fork_has_connections_of_its_own(log: KafkaLog, topic: str) -> None:
 @pytest.mark.parametrize(
     "changed", [{"password": "not this one"}, {"bootstrap": "127.0.0.1:9"}], ids=["password", "broker"]
 )
-def test_a_wrong_password_or_no_broker_is_told(changed: dict[str, str]) -> None:
+def test_a_wrong_password_or_no_broker_is_told(changed: dict[str, Any]) -> None:
     access = replace(kafka_access(), **changed)
 
     began = time.monotonic()

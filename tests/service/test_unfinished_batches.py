@@ -135,7 +135,7 @@ def test_who_meets_a_claim_that_is_given_up_meanwhile_is_told_to_come_back(
 def test_the_sweep_settles_what_reached_the_log_and_makes_missing_topics(provider: Provider) -> None:
     dataset_id, untouched = provider.catalogue(), provider.catalogue()
     for key, outcome in (("lost", "down"), ("stored", "done_but_unanswered")):
-        provider.log.inject("append", outcome)  # type: ignore[arg-type]  # a tuple's strings are no literals to mypy
+        provider.log.inject("append", outcome)
         with pytest.raises(BrokerRetryable):
             provider.publish(dataset_id, people(4), key=key)
     sweep(provider.engine, provider.log, at=provider.at + timedelta(seconds=30))
