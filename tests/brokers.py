@@ -1,6 +1,5 @@
 """The logs that tests run on: the embedded one, and the lab's Kafka."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -9,14 +8,15 @@ from exchange.broker.driver import Broker, LogRecord, NewRecord, Slice, Span
 from exchange.broker.embedded import EmbeddedLog
 from exchange.broker.kafka.access import KafkaAccess
 from exchange.broker.kafka.log import KafkaLog
+from infra.lab.kafka import engine
 
 
-def kafka_access() -> KafkaAccess:
-    """How the lab's administrator signs in."""
-    folder = Path(os.environ["K2_KAFKA"])
-    return KafkaAccess(
-        "127.0.0.1:38111", folder / "ca.pem", "admin", (folder / "password").read_text().strip()
-    )
+def kafka_access(state: Path | None = None) -> KafkaAccess:
+    """How the administrator of a lab's Kafka signs in; of the shared one, which this starts, if not said."""
+    if state is None:
+        engine.up()
+    found = engine.access(state)
+    return KafkaAccess(found.bootstrap, found.authority, found.user, found.password)
 
 
 class Renamed:
@@ -78,8 +78,11 @@ def everything(broker: Broker, topic: str, partition: int, limit: int = 10_000) 
 
 
 def open_log(kind: str, folder: Path) -> EmbeddedLog | KafkaLog:
-    """One more connection: `kafka` is the lab's, `embedded` lies in the folder."""
-    return open_kafka() if kind == "kafka" else EmbeddedLog(folder / "log.sqlite")
+    """One more connection: `embedded` lies in the folder, `kafka` is the shared lab's, `own kafka` is that of
+    the lab whose state folder it is."""
+    if kind == "embedded":
+        return EmbeddedLog(folder / "log.sqlite")
+    return open_kafka() if kind == "kafka" else KafkaLog(kafka_access(folder), connections=4)
 
 
 def open_kafka(connections: int = 4) -> KafkaLog:
