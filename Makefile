@@ -29,13 +29,13 @@ install: .venv/run.stamp ## install only: .venv/bin/siji is the command
 run: .venv/run.stamp ## install, load the sample city, provision its servers, serve the portal on loopback
 	$(BIN)/siji run
 
-# RabbitMQ and OpenStack are never quite idle: the tests that need them start them, and they end with them.
+# RabbitMQ, Kafka and OpenStack are never quite idle: the tests that need them start them, and they end with them.
 test: .venv/dev.stamp ## install and start what the tests need, then all tests; the rules must be covered whole
-	$(BIN)/siji lab up postgres rabbitmq chromium
-	$(BIN)/siji lab down rabbitmq
+	$(BIN)/siji lab up postgres rabbitmq chromium kafka
+	$(BIN)/siji lab down rabbitmq kafka
 	$(BIN)/pytest -q tests/unit --cov
 	$(BIN)/pytest -n 2 --ignore tests/unit
-	$(BIN)/siji lab down rabbitmq
+	$(BIN)/siji lab down rabbitmq kafka
 	$(BIN)/python -m tests.contract.openstack_lab
 
 check: .venv/dev.stamp ## lint, types, imports, unit tests: what every commit must pass

@@ -116,7 +116,10 @@ class Subscription(Base):
 
 
 class Batch(Base):
-    """A batch claimed by its idempotency key, and its receipt; `spans` are there once it is settled."""
+    """A batch claimed by its idempotency key, and its receipt; `spans` are there once it is settled.
+
+    `attempts` says how often somebody set about storing it, whether or not they are still at it.
+    """
 
     __tablename__ = "batches"
     __table_args__ = (
@@ -135,6 +138,7 @@ class Batch(Base):
     update_mode: Mapped[str] = mapped_column(String(16))
     version: Mapped[int]
     state: Mapped[str] = mapped_column(String(16), default="claimed")
+    attempts: Mapped[int] = mapped_column(default=1, server_default="1")
     received: Mapped[int]
     upserts: Mapped[int]
     deletes: Mapped[int]

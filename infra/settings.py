@@ -88,8 +88,15 @@ class Settings(BaseSettings):
     openstack: tuple[OpenStackRegion, ...] = Field(
         default=(), description="JSON: the regions, each with its cloud of clouds.yaml and its networks."
     )
-    exchange: Literal["embedded"] = Field(
+    exchange: Literal["embedded", "kafka"] = Field(
         default="embedded", description="Which broker holds the shared datasets."
+    )
+    kafka_bootstrap: str = Field(default="", description="Kafka's brokers, host:port with commas between.")
+    kafka_ca_file: Path | None = Field(default=None, description="CA of its certificates, a PEM file.")
+    kafka_user: str = Field(default="", description="Account that Siji signs in with (SCRAM-SHA-512).")
+    kafka_password: SecretStr | None = Field(default=None, description="Its password.")
+    kafka_connections: int = Field(
+        default=4, ge=1, le=64, description="Producers, and consumers, that a process keeps open at most."
     )
     sample: bool = Field(default=False, description="True only in the sample city of `make run`.")
     clock_shift_s: int = Field(
@@ -116,6 +123,14 @@ class Settings(BaseSettings):
     simulated_latency_s: float = Field(
         default=0.0, description="Seconds the simulated region takes to finish what it accepted."
     )
+
+    @model_validator(mode="after")
+    def _check_kafka(self) -> Self:
+        needed = ("kafka_bootstrap", "kafka_ca_file", "kafka_user", "kafka_password")
+        missing = [f"SIJI_{name.upper()}" for name in needed if not getattr(self, name)]
+        if self.exchange == "kafka" and missing:
+            raise ValueError(f"SIJI_EXCHANGE=kafka needs {', '.join(missing)} 缺少设置")
+        return self
 
     @property
     def records_url(self) -> str:

@@ -1,4 +1,6 @@
-"""What every kind of test may ask for: settings, an instant, databases (databases.py). Rows: factories.py."""
+"""What every kind of test may ask for: settings, an instant, databases (databases.py), Kafka
+(shared_kafka.py). Rows: factories.py.
+"""
 
 import os
 from datetime import UTC, date, datetime, time
@@ -43,9 +45,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileByF
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
-    """Load the fixtures of databases for the kinds of tests that need them: others start faster so."""
+    """Load the fixtures of databases and Kafka where tests need them: the others start faster so."""
     if file_path.name.startswith("test_") and file_path.parent not in WITHOUT_DATABASES:
         parent.config.pluginmanager.import_plugin("tests.databases")
+        parent.config.pluginmanager.import_plugin("tests.shared_kafka")
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,8 @@
 
 from exchange.broker.driver import Broker
 from exchange.broker.embedded import EmbeddedLog
+from exchange.broker.kafka.access import KafkaAccess
+from exchange.broker.kafka.log import KafkaLog
 from infra.settings import Settings
 
 FILE = "exchange.sqlite"
@@ -9,5 +11,19 @@ FILE = "exchange.sqlite"
 
 def connect_broker(settings: Settings) -> Broker:
     """The log that `settings.exchange` names; connects when first used. Close it when done."""
+    if settings.exchange == "kafka":
+        return _kafka(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     return EmbeddedLog(settings.data_dir / FILE)
+
+
+def _kafka(settings: Settings) -> KafkaLog:
+    if settings.kafka_ca_file is None or settings.kafka_password is None:
+        raise ValueError("settings without what Kafka needs were not checked")
+    access = KafkaAccess(
+        bootstrap=settings.kafka_bootstrap,
+        ca_file=settings.kafka_ca_file,
+        user=settings.kafka_user,
+        password=settings.kafka_password.get_secret_value(),
+    )
+    return KafkaLog(access, connections=settings.kafka_connections)

@@ -90,16 +90,30 @@ class Broker(Protocol):
     def partitions(self, topic: str) -> int | None:
         """How many partitions a topic has, None if there is no such topic."""
 
+    def new_marker(self, topic: str) -> str:
+        """A marker for one batch that is to be appended to the topic; at most 64 characters in ASCII.
+
+        To be kept, by the caller, before the batch is appended: whoever has it can find the batch, or append
+        it instead. The topic need not be there yet.
+        """
+
     def append(self, topic: str, *, marker: str, records: Sequence[NewRecord]) -> dict[int, Span]:
         """Store the records and the marker, all or nothing, durably, in the given order within a partition.
 
-        If the topic has a batch with that marker, nothing is stored and that batch's spans are returned: it
-        may be repeated after BrokerRetryable. Two writers of one marker end in one batch; the other one gets
-        the same spans or BrokerConflict. A record that is too large is BrokerPermanent.
+        `marker` is one of `new_marker`; for one that is not, a log may raise BrokerPermanent. If the topic
+        has a batch with that marker, nothing is stored and that batch's spans are returned: it may be
+        repeated after BrokerRetryable, by anyone. Two writers of one marker end in one batch; the other one
+        gets the same spans or BrokerConflict, which says nothing yet about where the batch is: `find_batch`
+        or another `append` does. A record that is too large is BrokerPermanent. After BrokerPermanent nothing
+        of this attempt is stored, nor will be; it says nothing about attempts that others are at.
         """
 
     def find_batch(self, topic: str, *, marker: str) -> dict[int, Span] | None:
-        """Spans by partition of the batch with that marker, None if it is not in the log."""
+        """Spans by partition of the batch with that marker, None if it is not in the log.
+
+        None is for good only if nobody is at an `append` with the marker any more. While somebody is, or was
+        killed at it, the batch may still come; `append` with the same marker settles it.
+        """
 
     def read(self, topic: str, *, partition: int, offset: int, limit: int) -> Slice:
         """At most `limit` committed records from the first one at or after `offset`.

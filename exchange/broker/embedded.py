@@ -5,13 +5,13 @@ It refuses what Kafka refuses and fails when told to (`inject`), for the tests o
 
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Literal
+from uuid import uuid4
 
 from exchange.broker.driver import (
     BrokerConflict,
@@ -22,10 +22,8 @@ from exchange.broker.driver import (
     Slice,
     Span,
 )
+from exchange.broker.limits import check_new_topic, check_partition, check_sizes, no_topic
 
-MAX_RECORD_BYTES = 1_000_000
-MAX_PARTITIONS = 1_000
-TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 WAIT_S = 30.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS topics (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE,
@@ -57,20 +55,7 @@ class EmbeddedLog:
 
     def create_topic(self, topic: str, *, partitions: int) -> None:
         """See `Broker`."""
-        if not TOPIC.fullmatch(topic):
-            raise BrokerPermanent(
-                operation="create_topic",
-                topic=topic,
-                why_zh="主题名称不合法",
-                why_en="the topic's name is not allowed",
-            )
-        if not 1 <= partitions <= MAX_PARTITIONS:
-            raise BrokerPermanent(
-                operation="create_topic",
-                topic=topic,
-                why_zh=f"分区数应为 1 至 {MAX_PARTITIONS}",
-                why_en=f"a topic has 1 to {MAX_PARTITIONS} partitions",
-            )
+        check_new_topic(topic, partitions)
         with self._act("create_topic", topic, write=True) as db:
             found = db.execute("SELECT partitions FROM topics WHERE name = ?", (topic,)).fetchone()
             if found and found[0] != partitions:
@@ -103,16 +88,13 @@ class EmbeddedLog:
             found = db.execute("SELECT partitions FROM topics WHERE name = ?", (topic,)).fetchone()
         return int(found[0]) if found else None
 
+    def new_marker(self, topic: str) -> str:
+        """See `Broker`."""
+        return uuid4().hex
+
     def append(self, topic: str, *, marker: str, records: Sequence[NewRecord]) -> dict[int, Span]:
         """See `Broker`."""
-        for record in records:
-            if len(record.key) + len(record.value or b"") > MAX_RECORD_BYTES:
-                raise BrokerPermanent(
-                    operation="append",
-                    topic=topic,
-                    why_zh=f"单条记录超过 {MAX_RECORD_BYTES} 字节",
-                    why_en=f"a record has more than {MAX_RECORD_BYTES} bytes",
-                )
+        check_sizes(topic, records)
         with self._act("append", topic, write=True) as db:
             number, partitions = _topic(db, topic, "append")
             stored = _spans(db, number, marker)
@@ -122,7 +104,7 @@ class EmbeddedLog:
             spans: dict[int, Span] = {}
             rows = []
             for record in records:
-                _check_partition(record.partition, partitions, topic, "append")
+                check_partition("append", topic, record.partition, partitions)
                 offset = ends[record.partition]
                 ends[record.partition] = offset + 1
                 span = spans.get(record.partition, Span(offset, offset, 0))
@@ -148,7 +130,7 @@ class EmbeddedLog:
         """See `Broker`."""
         with self._act("read", topic) as db:
             number, partitions = _topic(db, topic, "read")
-            _check_partition(partition, partitions, topic, "read")
+            check_partition("read", topic, partition, partitions)
             rows = db.execute(
                 "SELECT offset, key, value, headers FROM records "
                 "WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT ?",
@@ -174,7 +156,7 @@ class EmbeddedLog:
         with self._act("commit_offsets", topic, write=True) as db:
             number, partitions = _topic(db, topic, "commit_offsets")
             for partition, offset in offsets.items():
-                _check_partition(partition, partitions, topic, "commit_offsets")
+                check_partition("commit_offsets", topic, partition, partitions)
                 db.execute(
                     "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)", (number, group, partition, offset)
                 )
@@ -293,20 +275,8 @@ class EmbeddedLog:
 def _topic(db: sqlite3.Connection, topic: str, operation: str) -> tuple[int, int]:
     found = db.execute("SELECT id, partitions FROM topics WHERE name = ?", (topic,)).fetchone()
     if not found:
-        raise BrokerPermanent(
-            operation=operation, topic=topic, why_zh="没有该主题", why_en="there is no such topic"
-        )
+        raise no_topic(operation, topic)
     return int(found[0]), int(found[1])
-
-
-def _check_partition(partition: int, partitions: int, topic: str, operation: str) -> None:
-    if not 0 <= partition < partitions:
-        raise BrokerPermanent(
-            operation=operation,
-            topic=topic,
-            why_zh=f"没有第 {partition} 号分区",
-            why_en=f"there is no partition {partition}",
-        )
 
 
 def _spans(db: sqlite3.Connection, number: int, marker: str) -> dict[int, Span] | None:

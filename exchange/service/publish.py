@@ -1,7 +1,8 @@
 """Publishing a batch: claim it in the records, append it to the log, settle its receipt.
 
 Killed anywhere, the same batch sent again ends in the same receipt: the claim holds everything of it but the
-offsets, and the log stores a marker only once. No transaction is open while the log is called.
+offsets, and the log stores a marker only once. Who meets a claim counts an attempt in it before setting about
+storing it, so that nobody gives it up meanwhile. No transaction is open while the log is called.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from exchange.batch import Change, Sorted, encode, request_digest, sort_batch
 from exchange.broker.driver import Broker, BrokerConflict, BrokerPermanent, NewRecord, Span
-from exchange.digest import sm3
 from exchange.errors import BatchInProgress, BatchRefused, BatchTooLarge, KeyReused, NotProvider
 from exchange.models import Batch, Dataset, QuarantinedRecord
 from exchange.queries import find_batch, find_claim, get_batch, get_dataset, list_claims
@@ -66,7 +66,8 @@ def publish_batch(
     Bad records go to quarantine. A full batch whose records are all bad replaces nothing. Raises
     BatchTooLarge, BatchRefused, DatasetEnded, NotProvider, KeyReused, BatchInProgress, NotFound and the
     broker's failures; after one that is retryable, send the same again. What the log refuses for good is
-    BatchRefused: nothing of it is left, and the key may be used for something else.
+    BatchRefused: nothing of it is left, and the key may be used for something else, unless it was tried
+    before and somebody may still be at it.
     """
     if len(changes) > MAX_BATCH_RECORDS:
         raise BatchTooLarge(limit=MAX_BATCH_RECORDS)
@@ -83,14 +84,26 @@ def publish_batch(
         session.expunge_all()
     rules, full = RecordRules(items, dataset.key_items), dataset.update_mode == "full"
     batch = sort_batch(changes, encoded, rules=rules, partitions=dataset.partitions, full=full)
+    marker = None
     if claim is None:
+        marker = broker.new_marker(dataset.topic)
         claim = _claim(
-            engine, dataset, batch, version=version, publisher_id=publisher_id, key=key, digest=digest, at=at
+            engine,
+            dataset,
+            batch,
+            version=version,
+            publisher_id=publisher_id,
+            key=key,
+            marker=marker,
+            digest=digest,
+            at=at,
         )
         if receipt := _known(claim, digest, dataset):
             return receipt
         if claim.version != version:  # claimed by another process, just after the items changed
             raise BatchInProgress(key=key, dataset=dataset.code)
+    if claim.marker != marker:  # another process's
+        _count_attempt(engine, claim, dataset)
     spans = _store(engine, broker, dataset, claim, batch, at=at)
     receipt = _settle(engine, batch_id=claim.id, spans=spans, at=at)
     if receipt is None:  # given up by another process that the log refused
@@ -155,18 +168,16 @@ def _claim(
     version: int,
     publisher_id: int,
     key: str,
+    marker: str,
     digest: str,
     at: datetime,
 ) -> Batch:
-    """Transaction 1: all of the receipt but the offsets; or the claim that another process made meanwhile.
-
-    The marker stands for the content too: a key that was given up may come again with other records.
-    """
+    """Transaction 1: all of the receipt but the offsets; or the claim that another process made meanwhile."""
     claim = Batch(
         dataset_id=dataset.id,
         publisher_id=publisher_id,
         key=key,
-        marker=sm3(f"{publisher_id}\n{version}\n{digest}\n{key}".encode()).hex(),
+        marker=marker,
         request_digest=digest,
         update_mode=dataset.update_mode,
         version=version,
@@ -204,6 +215,15 @@ def _claim(
             raise
         return other
     return claim
+
+
+def _count_attempt(engine: Engine, claim: Batch, dataset: Dataset) -> None:
+    """Before storing what another process claimed: it is not given up from now on."""
+    with transaction(engine) as session:
+        batch = find_claim(session, batch_id=claim.id)
+        if batch is None:
+            raise BatchInProgress(key=claim.key, dataset=dataset.code)
+        batch.attempts += 1
 
 
 def _store(
@@ -248,10 +268,13 @@ def _stored(broker: Broker, topic: str, marker: str) -> dict[int, Span] | None:
 
 
 def _give_up(engine: Engine, *, batch_id: int) -> None:
-    """Instead of transaction 2: nothing is left of a claim that the log refused, and its key is free."""
+    """Instead of transaction 2: nothing is left of a claim that the log refused, and its key is free.
+
+    Only if this was the one attempt at it: another one may yet end in the log, and is found by the claim.
+    """
     with transaction(engine) as session:
         batch = find_claim(session, batch_id=batch_id)
-        if batch and batch.state == "claimed":
+        if batch and batch.state == "claimed" and batch.attempts == 1:
             session.execute(delete(QuarantinedRecord).where(QuarantinedRecord.batch_id == batch_id))
             session.delete(batch)
 

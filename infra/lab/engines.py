@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from infra.lab import chromium, packages, postgres, rabbitmq
 from infra.lab.errors import UnknownEngine
+from infra.lab.kafka import engine as kafka
 from infra.lab.openstack import engine as openstack
 from infra.lab.openstack import guest
 from infra.lab.state import make_engine_folder
@@ -15,6 +17,7 @@ ENGINES: dict[str, Engine] = {
     "rabbitmq": rabbitmq,
     "chromium": chromium,
     "openstack": openstack,
+    "kafka": kafka,
 }
 
 
@@ -26,10 +29,12 @@ def up(
     full: bool = False,
     unified: bool = False,
     vm: bool = False,
+    brokers: Literal[1, 3] | None = None,
 ) -> None:
     """Install what is missing for all of `names`, then start them in order; `tell` hears of each step.
 
-    `full`, `unified`, `vm`: how OpenStack is started (`openstack.engine.up`).
+    `full`, `unified`, `vm`: how OpenStack is started (`openstack.engine.up`); `brokers`: how many Kafka has
+    (`kafka.engine.up`).
     """
     chosen = _chosen(names)
     needed = [name for engine in chosen.values() for name in engine.PACKAGES]
@@ -42,6 +47,8 @@ def up(
         tell(f"{name}: starting")
         if engine is openstack:
             openstack.up(state, full=full, unified=unified, vm=vm)
+        elif engine is kafka:
+            kafka.up(state, brokers=brokers)
         else:
             engine.up(state)
         tell(f"{name}: {engine.status(state).state}")

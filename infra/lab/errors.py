@@ -39,6 +39,46 @@ class NoGuests(SijiError):
     en = "This machine cannot run the lab's real guests: {reason_en}"
 
 
+class NoJava(SijiError):
+    """No Java of the machine can run the lab's Kafka."""
+
+    kind = Kind.unavailable
+    code = "lab_no_java"
+    zh = "实验环境的 Kafka 需要 Java {oldest} 或更高版本，且运行它的用户能够使用；已尝试：{tried}"
+    en = "The lab's Kafka needs Java {oldest} or later that its account can run; tried: {tried}"
+
+
+class JarsRefused(SijiError):
+    """A jar is not what the project's list says; nothing of them is run."""
+
+    kind = Kind.conflict
+    code = "lab_jars_refused"
+    zh = (
+        "{folder} 中的 jar 文件与项目的 SHA-256 清单不符，不予运行（内容不同：{changed}；缺少：{missing}；"
+        "多余：{surplus}）；查明原因后删除该目录，再次启动时会重新下载"
+    )
+    en = (
+        "The jars in {folder} are not those of the project's SHA-256 list, and nothing is run "
+        "(changed: {changed}; missing: {missing}; surplus: {surplus}); find out why, then remove the folder: "
+        "the next start fetches them again"
+    )
+
+
+class OtherNumberOfBrokers(SijiError):
+    """The lab's Kafka was made with another number of brokers."""
+
+    kind = Kind.conflict
+    code = "lab_other_number_of_brokers"
+    zh = (
+        "{folder} 中的 Kafka 是按 {there} 个节点建立的，不能改为 {asked} 个；要重建（数据将丢失）："
+        "siji lab down kafka，删除该目录后重试"
+    )
+    en = (
+        "The Kafka in {folder} was made with {there} broker(s) and cannot have {asked}; to make it anew, "
+        "without its data: siji lab down kafka, remove the folder, and try again"
+    )
+
+
 class CommandFailed(SijiError):
     """A preparing command of an engine (initdb, rabbitmqctl) did not succeed."""
 

@@ -1,17 +1,20 @@
 """`siji lab`: the private engines for tests, benchmarks and developers; the work is in infra.lab."""
 
-from typing import Annotated
+import shlex
+from typing import Annotated, Literal
 
 import typer
 
 from infra.errors import SijiError
 from infra.lab import engines
+from infra.lab.kafka import engine as kafka
 from infra.lab.status import Status
 from portal.cli.tables import print_table
 
 app = typer.Typer(no_args_is_help=True)
 
 KNOWN = " ".join(engines.ENGINES)
+BROKERS: dict[Literal["1", "3"], Literal[1, 3]] = {"1": 1, "3": 3}
 COLUMNS = ("name", "state", "address", "user", "password file", "data", "memory")
 
 
@@ -42,13 +45,34 @@ def up(
             "OpenStack: with a host whose guests really run, emulated by QEMU (implies --full).",
         ),
     ] = False,
+    brokers: Annotated[
+        Literal["1", "3"] | None,
+        typer.Option(
+            "--brokers",
+            help="Kafka：节点数，首次启动时确定（默认 1） · "
+            "Kafka: how many brokers, decided at the first start (default: 1).",
+        ),
+    ] = None,
 ) -> None:
     """启动引擎 · Install what is missing (as root, on Debian) and start the named engines."""
-    for option, given in (("--full", full), ("--unified", unified), ("--vm", vm)):
-        if given and "openstack" not in names:
-            raise typer.BadParameter(f"{option} 只用于 openstack · {option} is for openstack alone")
+    options = {
+        "--full": ("openstack", full),
+        "--unified": ("openstack", unified),
+        "--vm": ("openstack", vm),
+        "--brokers": ("kafka", brokers),
+    }
+    for option, (engine, given) in options.items():
+        if given and engine not in names:
+            raise typer.BadParameter(f"{option} 只用于 {engine} · {option} is for {engine} alone")
     try:
-        engines.up(names, tell=lambda step: typer.echo(step, err=True), full=full, unified=unified, vm=vm)
+        engines.up(
+            names,
+            tell=lambda step: typer.echo(step, err=True),
+            full=full,
+            unified=unified,
+            vm=vm,
+            brokers=None if brokers is None else BROKERS[brokers],
+        )
     except SijiError as error:
         raise _refused(error) from error
 
@@ -85,6 +109,26 @@ def status(
     except SijiError as error:
         raise _refused(error) from error
     print_table(COLUMNS, rows)
+
+
+@app.command()
+def env() -> None:
+    """Kafka 的环境变量 · Print what to export so that `siji` uses the lab's Kafka, password included:
+    eval "$(siji lab env)".
+    """
+    try:
+        found = kafka.access()
+    except SijiError as error:
+        raise _refused(error) from error
+    variables = {
+        "SIJI_EXCHANGE": "kafka",
+        "SIJI_KAFKA_BOOTSTRAP": found.bootstrap,
+        "SIJI_KAFKA_CA_FILE": str(found.authority),
+        "SIJI_KAFKA_USER": found.user,
+        "SIJI_KAFKA_PASSWORD": found.password,
+    }
+    for name, value in variables.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 def _cells(found: Status) -> tuple[str, ...]:

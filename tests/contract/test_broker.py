@@ -19,20 +19,25 @@ from exchange.broker.driver import (
     Span,
 )
 from exchange.broker.embedded import EmbeddedLog
+from tests.brokers import Renamed, open_kafka, own_names
 
 OpenBroker = Callable[[], Broker]
 
 
-@pytest.fixture(params=["embedded"])
+@pytest.fixture(params=["embedded", "kafka"])
 def open_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenBroker]:
     """Opens further connections to one and the same log."""
     opened: list[Broker] = []
+    names = own_names()
 
     def open_one() -> Broker:
-        opened.append(EmbeddedLog(tmp_path / "log.sqlite"))
+        log = EmbeddedLog(tmp_path / "log.sqlite") if request.param == "embedded" else open_kafka()
+        opened.append(Renamed(log, names))
         return opened[-1]
 
     yield open_one
+    for topic in ("t", "u"):
+        opened[0].delete_topic(topic)
     for broker in opened:
         broker.close()
 
@@ -47,6 +52,11 @@ def broker(open_broker: OpenBroker) -> Broker:
 
 def record(partition: int, key: str, value: str | None = "v", **headers: str) -> NewRecord:
     return NewRecord(partition, key.encode(), None if value is None else value.encode(), headers)
+
+
+def append(broker: Broker, records: list[NewRecord], topic: str = "t") -> dict[int, Span]:
+    """A batch with a marker of its own."""
+    return broker.append(topic, marker=broker.new_marker(topic), records=records)
 
 
 def everything(broker: Broker, topic: str, partition: int, limit: int = 100) -> list[LogRecord]:
@@ -66,7 +76,7 @@ def test_a_batch_is_read_as_it_was_written(broker: Broker) -> None:
         record(0, "𠮷", "\0"),
         NewRecord(0, b"", b"\xff\x00", {"名": "值"}),
     ]
-    spans = broker.append("t", marker="m", records=batch)
+    spans = append(broker, batch)
     assert {p: span.count for p, span in spans.items()} == {0: 3, 1: 1}
     for partition, span in spans.items():
         found = everything(broker, "t", partition)
@@ -80,8 +90,8 @@ def test_a_batch_is_read_as_it_was_written(broker: Broker) -> None:
 
 
 def test_offsets_rise_and_batches_follow_each_other(broker: Broker) -> None:
-    first = broker.append("t", marker="1", records=[record(0, "a", "1"), record(0, "a", "2")])
-    second = broker.append("t", marker="2", records=[record(0, "a", "3")])
+    first = append(broker, [record(0, "a", "1"), record(0, "a", "2")])
+    second = append(broker, [record(0, "a", "3")])
     assert second[0].first > first[0].last
     found = everything(broker, "t", 0)
     assert [r.value for r in found] == [b"1", b"2", b"3"]
@@ -91,24 +101,29 @@ def test_offsets_rise_and_batches_follow_each_other(broker: Broker) -> None:
 
 
 def test_a_marker_is_stored_once(broker: Broker, open_broker: OpenBroker) -> None:
-    spans = broker.append("t", marker="m", records=[record(0, "a"), record(2, "b")])
-    assert broker.append("t", marker="m", records=[record(0, "a"), record(2, "b")]) == spans
-    assert open_broker().append("t", marker="m", records=[record(1, "other")]) == spans
-    assert broker.find_batch("t", marker="m") == spans
-    assert broker.find_batch("t", marker="n") is None
+    m, n = broker.new_marker("t"), broker.new_marker("t")
+    assert m != n
+    assert max(len(m), len(n)) <= 64
+    spans = broker.append("t", marker=m, records=[record(0, "a"), record(2, "b")])
+    assert broker.append("t", marker=m, records=[record(0, "a"), record(2, "b")]) == spans
+    assert open_broker().append("t", marker=m, records=[record(1, "other")]) == spans
+    assert broker.find_batch("t", marker=m) == spans
+    assert broker.find_batch("t", marker=n) is None
     assert [len(everything(broker, "t", p)) for p in range(3)] == [1, 0, 1]
 
 
 def test_an_empty_batch_leaves_its_marker(broker: Broker) -> None:
-    assert broker.append("t", marker="m", records=[]) == {}
-    assert broker.find_batch("t", marker="m") == {}
+    marker = broker.new_marker("t")
+    assert broker.append("t", marker=marker, records=[]) == {}
+    assert broker.find_batch("t", marker=marker) == {}
 
 
 def test_markers_belong_to_a_topic(broker: Broker) -> None:
     broker.create_topic("u", partitions=1)
-    broker.append("t", marker="m", records=[record(0, "a")])
-    assert broker.find_batch("u", marker="m") is None
-    broker.append("u", marker="m", records=[record(0, "b")])
+    marker = broker.new_marker("t")
+    broker.append("t", marker=marker, records=[record(0, "a")])
+    assert broker.find_batch("u", marker=marker) is None
+    broker.append("u", marker=marker, records=[record(0, "b")])
     assert [r.key for r in everything(broker, "u", 0)] == [b"b"]
 
 
@@ -122,28 +137,30 @@ def test_markers_belong_to_a_topic(broker: Broker) -> None:
     ids=["beyond", "negative", "large"],
 )
 def test_a_batch_is_stored_whole_or_not_at_all(broker: Broker, wrong: NewRecord) -> None:
+    marker = broker.new_marker("t")
     with pytest.raises(BrokerPermanent):
-        broker.append("t", marker="m", records=[record(0, "good"), wrong, record(1, "good")])
-    assert broker.find_batch("t", marker="m") is None
+        broker.append("t", marker=marker, records=[record(0, "good"), wrong, record(1, "good")])
+    assert broker.find_batch("t", marker=marker) is None
     assert [everything(broker, "t", p) for p in range(3)] == [[], [], []]
-    broker.append("t", marker="m", records=[record(0, "good")])
+    broker.append("t", marker=marker, records=[record(0, "good")])
     assert len(everything(broker, "t", 0)) == 1
 
 
 def test_writers_of_one_marker_end_in_one_batch(open_broker: OpenBroker, broker: Broker) -> None:
     brokers = [open_broker() for _ in range(8)]
     batch = [record(n % 3, str(n)) for n in range(200)]
+    marker = brokers[0].new_marker("t")
 
     def write(one: Broker) -> dict[int, Span] | None:
         try:
-            return one.append("t", marker="m", records=batch)
+            return one.append("t", marker=marker, records=batch)
         except BrokerConflict:
             return None
 
     with ThreadPoolExecutor(8) as pool:
         answers = [answer for answer in pool.map(write, brokers) if answer is not None]
     assert answers
-    assert all(answer == broker.find_batch("t", marker="m") for answer in answers)
+    assert all(answer == broker.find_batch("t", marker=marker) for answer in answers)
     assert sorted(int(r.key) for p in range(3) for r in everything(broker, "t", p)) == list(range(200))
 
 
@@ -151,9 +168,7 @@ def test_writers_of_many_markers_lose_and_double_nothing(open_broker: OpenBroker
     def write(writer: int) -> None:
         one = open_broker()
         for n in range(10):
-            one.append(
-                "t", marker=f"{writer}.{n}", records=[record(k, f"{writer}", f"{n}") for k in (0, 0, 1)]
-            )
+            append(one, [record(k, f"{writer}", f"{n}") for k in (0, 0, 1)])
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(4)))
@@ -166,7 +181,7 @@ def test_writers_of_many_markers_lose_and_double_nothing(open_broker: OpenBroker
 
 
 def test_reading_goes_on_in_pages(broker: Broker) -> None:
-    broker.append("t", marker="m", records=[record(0, str(n)) for n in range(10)])
+    append(broker, [record(0, str(n)) for n in range(10)])
     first = broker.read("t", partition=0, offset=0, limit=4)
     second = broker.read("t", partition=0, offset=first.next_offset, limit=100)
     assert [int(r.key) for r in (*first.records, *second.records)] == list(range(10))
@@ -177,7 +192,7 @@ def test_reading_goes_on_in_pages(broker: Broker) -> None:
 
 
 def test_a_topic_is_made_once(broker: Broker) -> None:
-    broker.append("t", marker="m", records=[record(0, "a")])
+    append(broker, [record(0, "a")])
     broker.create_topic("t", partitions=3)
     assert len(everything(broker, "t", 0)) == 1
     with pytest.raises(BrokerConflict) as refusal:
@@ -193,9 +208,10 @@ def test_bad_names_of_topics_are_refused(broker: Broker, name: str) -> None:
 
 
 def test_what_is_not_there_is_refused_for_good(broker: Broker) -> None:
+    marker = broker.new_marker("none")
     acts: list[Callable[[], object]] = [
-        lambda: broker.append("none", marker="m", records=[]),
-        lambda: broker.find_batch("none", marker="m"),
+        lambda: broker.append("none", marker=marker, records=[]),
+        lambda: broker.find_batch("none", marker=marker),
         lambda: broker.read("none", partition=0, offset=0, limit=1),
         lambda: broker.read("t", partition=3, offset=0, limit=1),
         lambda: broker.end_offsets("none"),
@@ -218,19 +234,20 @@ def test_groups_remember_where_they_are(broker: Broker, open_broker: OpenBroker)
 
 
 def test_a_deleted_topic_is_gone_with_all_of_it(broker: Broker) -> None:
-    broker.append("t", marker="m", records=[record(0, "a")])
+    marker = broker.new_marker("t")
+    broker.append("t", marker=marker, records=[record(0, "a")])
     broker.commit_offsets("t", group="g", offsets={0: 1})
     broker.delete_topic("t")
     broker.delete_topic("t")
     assert broker.partitions("t") is None
     broker.create_topic("t", partitions=1)
-    assert broker.find_batch("t", marker="m") is None
+    assert broker.find_batch("t", marker=marker) is None
     assert broker.fetch_offsets("t", group="g") == {}
     assert everything(broker, "t", 0) == []
 
 
 def test_closing_loses_nothing(broker: Broker, open_broker: OpenBroker) -> None:
-    broker.append("t", marker="m", records=[record(0, "a")])
+    append(broker, [record(0, "a")])
     broker.close()
     assert [r.key for r in everything(open_broker(), "t", 0)] == [b"a"]
     assert [r.key for r in everything(broker, "t", 0)] == [b"a"]
@@ -252,11 +269,12 @@ def test_any_sequence_of_batches_is_each_marker_once_in_order(
     broker.delete_topic("t")
     broker.create_topic("t", partitions=3)
     wanted: dict[int, list[tuple[bytes, bytes | None]]] = {0: [], 1: [], 2: []}
-    seen = set()
-    for marker, rows in batches:
-        broker.append("t", marker=str(marker), records=[NewRecord(*row) for row in rows])
-        if marker not in seen:
-            seen.add(marker)
+    markers: dict[int, str] = {}
+    for number, rows in batches:
+        is_new = number not in markers
+        marker = markers.setdefault(number, markers.get(number) or broker.new_marker("t"))
+        broker.append("t", marker=marker, records=[NewRecord(*row) for row in rows])
+        if is_new:
             for partition, key, value in rows:
                 wanted[partition].append((key, value))
     for partition, rows_there in wanted.items():

@@ -1,36 +1,36 @@
 """A publishing process for test_publish_kill.py: says 'ready', waits for a line, publishes.
 
-python -m tests.faults.publisher URL LOG DATASET PUBLISHER KEY COUNT POINT; at POINT it kills itself.
+python -m tests.faults.publisher URL KIND FOLDER DATASET PUBLISHER KEY COUNT POINT; at POINT it kills itself.
+KIND and FOLDER are those of tests/brokers.py.
 """
 
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from exchange.batch import Change
-from exchange.broker.driver import NewRecord, Span
-from exchange.broker.embedded import EmbeddedLog
 from exchange.queries import get_dataset
 from exchange.service.publish import publish_batch
 from infra.database import open_database, reading
+from tests.brokers import open_log
 
 AT = datetime(2026, 3, 2, 1, tzinfo=UTC)
 
 
-class KilledLog(EmbeddedLog):
-    """The embedded log in a process that dies before or after an append."""
+def let_it_die(log: Any, point: str) -> None:
+    """From now on this process dies before or after an append, if `point` says so."""
+    append = log.append
 
-    point = ""
-
-    def append(self, topic: str, *, marker: str, records: Sequence[NewRecord]) -> dict[int, Span]:
-        """Append, and die where told."""
-        die(self.point == "claimed")
-        spans = super().append(topic, marker=marker, records=records)
-        die(self.point == "appended")
+    def dying(*args: Any, **named: Any) -> Any:
+        die(point == "claimed")
+        spans = append(*args, **named)
+        die(point == "appended")
         return spans
+
+    log.append = dying
 
 
 def changes(count: int) -> list[Change]:
@@ -45,10 +45,12 @@ def die(now: bool) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(url: str, log: str, dataset_id: str, publisher_id: str, key: str, count: str, point: str) -> None:
+def main(
+    url: str, kind: str, folder: str, dataset_id: str, publisher_id: str, key: str, count: str, point: str
+) -> None:
     """Publish once."""
-    engine, broker = open_database(url), KilledLog(Path(log))
-    broker.point = point
+    engine, broker = open_database(url), open_log(kind, Path(folder))
+    let_it_die(broker, point)
     batch = changes(int(count))
     with reading(engine) as session:  # so that the time that can be killed in is that of the publishing
         broker.partitions(get_dataset(session, dataset_id=int(dataset_id)).topic)

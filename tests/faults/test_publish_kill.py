@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from exchange.broker.embedded import EmbeddedLog
+from exchange.broker.driver import Broker
 from exchange.errors import KeyReused
 from exchange.models import Batch, Dataset, QuarantinedRecord
 from exchange.service.publish import publish_batch
 from exchange.service.sweep import sweep
 from infra.database import open_database, reading, transaction
+from tests.brokers import everything, open_log
 from tests.factories import make_dataset, make_exchange
 from tests.faults.publisher import AT, changes
 
@@ -32,14 +33,15 @@ class Scene:
 
     url: str
     engine: Engine
-    log: EmbeddedLog
-    log_file: Path
+    kind: str
+    folder: Path
+    log: Broker
     dataset_id: int
     publisher_id: int
 
     def start(self, key: str, *, point: str = "none") -> subprocess.Popen[str]:
         """A publisher that is ready to go."""
-        words = (self.url, self.log_file, self.dataset_id, self.publisher_id, key, RECORDS, point)
+        words = (self.url, self.kind, self.folder, self.dataset_id, self.publisher_id, key, RECORDS, point)
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.publisher", *map(str, words)],
             cwd=ROOT,
@@ -68,18 +70,20 @@ class Scene:
             topic, partitions = dataset.topic, dataset.partitions
         if self.log.partitions(topic) is None:
             return []
-        parts = [self.log.read(topic, partition=p, offset=0, limit=10**7).records for p in range(partitions)]
+        parts = [everything(self.log, topic, p) for p in range(partitions)]
         return [json.loads(record.key)["id"] for part in parts for record in part]
 
 
-@pytest.fixture
-def scene(fresh_database: Callable[[], str], tmp_path: Path) -> Iterator[Scene]:
-    url, log_file = fresh_database(), tmp_path / "log.sqlite"
-    engine, log = open_database(url), EmbeddedLog(log_file)
+@pytest.fixture(params=["embedded", "kafka"])
+def scene(
+    request: pytest.FixtureRequest, fresh_database: Callable[[], str], tmp_path: Path
+) -> Iterator[Scene]:
+    url, kind = fresh_database(), request.param
+    engine, log = open_database(url), open_log(kind, tmp_path)
     with transaction(engine) as session:
         place = make_exchange(session, at=AT)
         dataset_id = make_dataset(session, place, at=AT, partitions=2).id
-    yield Scene(url, engine, log, log_file, dataset_id, place.publisher_id)
+    yield Scene(url, engine, kind, tmp_path, log, dataset_id, place.publisher_id)
     log.close()
     engine.dispose()
 

@@ -46,9 +46,19 @@ def test_an_unknown_engine_is_refused_in_both_languages(command: str) -> None:
     assert "no engine oracle; there are: postgres, rabbitmq, chromium" in answer.stderr
 
 
-@pytest.mark.parametrize("option", ["--full", "--unified", "--vm"])
-def test_how_openstack_is_started_is_for_openstack_alone(option: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "option"),
+    [("openstack", "--full"), ("openstack", "--unified"), ("openstack", "--vm"), ("kafka", "--brokers=3")],
+)
+def test_how_an_engine_is_started_is_for_that_engine_alone(engine: str, option: str) -> None:
     answer = CliRunner().invoke(app, ["up", "postgres", option])
     assert answer.exit_code == 2
-    assert "openstack" in answer.stderr
+    assert f"is for {engine} alone" in answer.stderr
     assert "\tdown\t" in CliRunner().invoke(app, ["status", "postgres"]).stdout
+
+
+def test_without_a_kafka_there_is_nothing_to_export() -> None:
+    answer = CliRunner().invoke(app, ["env"])
+    assert answer.exit_code == 1
+    assert "siji lab up kafka" in answer.stderr
+    assert not answer.stdout

@@ -10,18 +10,20 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 
 from exchange.batch import Change
-from exchange.broker.embedded import EmbeddedLog
+from exchange.broker.driver import Broker
 from exchange.models import Dataset
 from exchange.service.publish import Receipt, publish_batch
 from infra.database import reading, transaction
+from tests.brokers import everything, open_log
 from tests.factories import Exchange, make_dataset, make_exchange
 
 
 class Provider:
     """Datasets of one bureau and a log of the test's own, with short words for publishing to them."""
 
-    def __init__(self, engine: Engine, log: EmbeddedLog, place: Exchange, at: datetime) -> None:
-        self.engine, self.log, self.place, self.at = engine, log, place, at
+    def __init__(self, engine: Engine, log: Broker, place: Exchange, at: datetime) -> None:
+        self.engine, self.place, self.at = engine, place, at
+        self.log: Any = log  # tests let the embedded one fail, which is no part of the Protocol
 
     def catalogue(self, **changes: Any) -> int:
         """One dataset more; its id."""
@@ -30,7 +32,7 @@ class Provider:
             return make_dataset(session, self.place, at=self.at, **({"code": f"people-{known}"} | changes)).id
 
     def publish(
-        self, dataset_id: int, changes: Sequence[Change], *, log: EmbeddedLog | None = None, **other: Any
+        self, dataset_id: int, changes: Sequence[Change], *, log: Broker | None = None, **other: Any
     ) -> Receipt:
         """Publish under the key `k`, now and by the provider's system, unless `other` says otherwise."""
         usual: dict[str, Any] = {"publisher_id": self.place.publisher_id, "key": "k", "at": self.at}
@@ -43,16 +45,16 @@ class Provider:
         with reading(self.engine) as session:
             dataset = session.get_one(Dataset, dataset_id)
             topic, partitions = dataset.topic, dataset.partitions
-        found = [
-            self.log.read(topic, partition=p, offset=0, limit=100_000).records for p in range(partitions)
-        ]
+        found = [everything(self.log, topic, p) for p in range(partitions)]
         return [(r.partition, r.offset, r.value and json.loads(r.value)) for part in found for r in part]
 
 
 @contextmanager
-def open_provider(engine: Engine, folder: Path, at: datetime) -> Iterator[Provider]:
-    """A provider whose log lies in the folder."""
-    log = EmbeddedLog(folder / "log.sqlite")
+def open_provider(
+    engine: Engine, folder: Path, at: datetime, *, kind: str = "embedded"
+) -> Iterator[Provider]:
+    """A provider whose log lies in the folder, or is the lab's Kafka."""
+    log = open_log(kind, folder)
     with transaction(engine) as session:
         place = make_exchange(session, at=at)
     yield Provider(engine, log, place, at)

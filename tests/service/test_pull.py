@@ -32,10 +32,11 @@ from tests.service.provider import open_provider
 RESIDENT = "130602199003070078"
 
 
-@pytest.fixture(params=["database", "sqlite_database"])
+@pytest.fixture(params=["database", "sqlite_database", "kafka"])
 def desk(request: pytest.FixtureRequest, tmp_path: Path, at: datetime) -> Iterator[Desk]:
-    engine: Engine = request.getfixturevalue(request.param)
-    with open_provider(engine, tmp_path, at) as provider:
+    kind = "kafka" if request.param == "kafka" else "embedded"
+    engine: Engine = request.getfixturevalue("database" if kind == "kafka" else request.param)
+    with open_provider(engine, tmp_path, at, kind=kind) as provider:
         yield Desk(provider)
 
 
@@ -240,13 +241,20 @@ def test_a_full_batch_replaces_everything_for_readers_at_once(desk: Desk) -> Non
     assert (emptied.generation, emptied.records, emptied.complete) == (none.id, (), True)
 
 
-def test_a_full_batch_that_is_not_settled_is_not_seen(desk: Desk) -> None:
+def test_a_full_batch_that_is_not_settled_is_not_seen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.catalogue(update_mode="full")
     desk.subscribe("id", "name")
     first = desk.publish(*upserts("a"))
-    desk.log.inject("append", "done_but_unanswered")
-    with pytest.raises(BrokerRetryable):
-        desk.publish(*upserts("b"))
+    append = desk.log.append
+
+    def unanswered(*args: Any, **named: Any) -> None:
+        append(*args, **named)
+        raise BrokerRetryable(operation="append", topic="t", why_zh="应答超时", why_en="no answer came")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.log, "append", unanswered)
+        with pytest.raises(BrokerRetryable):
+            desk.publish(*upserts("b"))
     assert [r.value["id"] for r in desk.pull().records] == ["a"]
     third = desk.publish(*upserts("c"))
     page = desk.pull(desk.pull().cursor)
