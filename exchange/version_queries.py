@@ -12,6 +12,12 @@ from infra.errors import NotFound
 
 def get_items(session: Session, *, dataset_id: int, version: int) -> tuple[Item, ...]:
     """The items of one version of a dataset; NotFound."""
+    found = get_version(session, dataset_id=dataset_id, version=version)
+    return tuple(read_item(document) for document in found.items)
+
+
+def get_version(session: Session, *, dataset_id: int, version: int) -> DatasetVersion:
+    """One version of a dataset; NotFound."""
     found = session.scalars(
         select(DatasetVersion).where(
             DatasetVersion.dataset_id == dataset_id, DatasetVersion.version == version
@@ -19,7 +25,7 @@ def get_items(session: Session, *, dataset_id: int, version: int) -> tuple[Item,
     ).one_or_none()
     if found is None:
         raise NotFound(what_zh="信息项版本", what_en="version of the items", key=version)
-    return tuple(read_item(document) for document in found.items)
+    return found
 
 
 def list_versions(session: Session, *, dataset_id: int) -> list[DatasetVersion]:

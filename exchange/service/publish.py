@@ -16,11 +16,11 @@ from sqlalchemy.orm import Session
 from exchange.batch import Change, Sorted, encode, request_digest, sort_batch
 from exchange.broker.driver import Broker, BrokerConflict, BrokerPermanent, NewRecord, Span
 from exchange.errors import BatchInProgress, BatchRefused, BatchTooLarge, KeyReused, NotProvider
-from exchange.models import Batch, Dataset, QuarantinedRecord
+from exchange.models import Batch, Dataset, DatasetVersion, QuarantinedRecord
 from exchange.queries import find_batch, find_claim, get_batch, get_dataset, list_claims
-from exchange.schema import RecordRules
+from exchange.schema import RecordRules, read_item
 from exchange.service.catalogue import check_not_ended, make_topic
-from exchange.version_queries import get_items
+from exchange.version_queries import get_version
 from identity.models import System
 from infra.database import reading, transaction
 from infra.errors import NotFound
@@ -80,8 +80,9 @@ def publish_batch(
         if claim and (receipt := _known(claim, digest, dataset)):
             return receipt
         version = claim.version if claim else dataset.version
-        items = get_items(session, dataset_id=dataset_id, version=version)
+        schema = get_version(session, dataset_id=dataset_id, version=version)
         session.expunge_all()
+    items = [read_item(document) for document in schema.items]
     rules, full = RecordRules(items, dataset.key_items), dataset.update_mode == "full"
     batch = sort_batch(changes, encoded, rules=rules, partitions=dataset.partitions, full=full)
     marker = None
@@ -104,7 +105,7 @@ def publish_batch(
             raise BatchInProgress(key=key, dataset=dataset.code)
     if claim.marker != marker:  # another process's
         _count_attempt(engine, claim, dataset)
-    spans = _store(engine, broker, dataset, claim, batch, at=at)
+    spans = _store(engine, broker, dataset, schema, claim, batch, at=at)
     receipt = _settle(engine, batch_id=claim.id, spans=spans, at=at)
     if receipt is None:  # given up by another process that the log refused
         raise BatchInProgress(key=key, dataset=dataset.code)
@@ -227,12 +228,19 @@ def _count_attempt(engine: Engine, claim: Batch, dataset: Dataset) -> None:
 
 
 def _store(
-    engine: Engine, broker: Broker, dataset: Dataset, claim: Batch, batch: Sorted, *, at: datetime
+    engine: Engine,
+    broker: Broker,
+    dataset: Dataset,
+    schema: DatasetVersion,
+    claim: Batch,
+    batch: Sorted,
+    *,
+    at: datetime,
 ) -> dict[int, Span]:
     """Between the transactions: the batch in the log, or, if the log refuses it for good, no claim on it."""
     try:
         make_topic(engine, broker, dataset_id=dataset.id, at=at)
-        return _append(broker, dataset, claim, batch)
+        return _append(broker, dataset, schema, claim, batch)
     except BrokerPermanent as error:
         spans = _stored(broker, dataset.topic, claim.marker)
         if spans is not None:  # by an earlier attempt, or by another process
@@ -245,10 +253,13 @@ def _store(
         ) from error
 
 
-def _append(broker: Broker, dataset: Dataset, claim: Batch, batch: Sorted) -> dict[int, Span]:
+def _append(
+    broker: Broker, dataset: Dataset, schema: DatasetVersion, claim: Batch, batch: Sorted
+) -> dict[int, Span]:
     headers = {
         "batch": claim.marker,
         "schema": dataset.code,
+        "schema_id": str(schema.id),
         "version": str(claim.version),
         "at": claim.claimed_at.isoformat(),
     }

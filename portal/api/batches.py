@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from exchange.errors import BatchRefused
 from exchange.forms import CSV, XLSX, read_batch, told_by
-from exchange.queries import get_dataset_by_code, get_items
+from exchange.queries import get_dataset_by_code
 from exchange.service.publish import MAX_BATCH_RECORDS, publish_batch
+from exchange.version_queries import get_items
 from identity.models import System
 from identity.queries import get_system, get_system_by_id
 from identity.roles import Permission as P

@@ -22,9 +22,9 @@ from tests.service.desk import Desk
 from tests.service.provider import open_provider, people
 
 
-@pytest.fixture
-def desk(database: Engine, tmp_path: Path, at: datetime) -> Iterator[Desk]:
-    with open_provider(database, tmp_path, at) as provider:
+@pytest.fixture(params=["embedded", "kafka"])
+def desk(request: pytest.FixtureRequest, database: Engine, tmp_path: Path, at: datetime) -> Iterator[Desk]:
+    with open_provider(database, tmp_path, at, kind=request.param) as provider:
         yield Desk(provider)
 
 

@@ -15,14 +15,16 @@ from exchange import digest
 from exchange.batch import Change
 from exchange.errors import BatchInProgress, BatchRefused, BatchTooLarge, KeyReused, NotProvider
 from exchange.models import Batch, QuarantinedRecord
-from exchange.queries import list_batches, list_quarantined
+from exchange.queries import get_dataset, list_batches, list_quarantined
 from exchange.schema import Item
 from exchange.service import publish as publishing
 from exchange.service.publish import Receipt, get_receipt
-from infra.database import reading
+from exchange.service.versions import add_version
+from exchange.version_queries import list_versions
+from infra.database import reading, transaction
 from infra.errors import NotFound
 from infra.journal import JournalEntry
-from tests.brokers import open_log
+from tests.brokers import everything, open_log
 from tests.service.provider import Provider, open_provider, people
 
 RESIDENT = "130602199003070078"
@@ -38,6 +40,21 @@ def kind(request: pytest.FixtureRequest) -> str:
 def provider(kind: str, database: Engine, tmp_path: Path, at: datetime) -> Iterator[Provider]:
     with open_provider(database, tmp_path, at, kind=kind) as opened:
         yield opened
+
+
+def test_a_record_says_which_schema_it_was_held_to(provider: Provider) -> None:
+    dataset_id = provider.catalogue()
+    provider.publish(dataset_id, people(1))
+    items = (Item("id", "text"), Item("name", "text"), Item("new", "date"))
+    with transaction(provider.engine) as session:
+        add_version(session, dataset_id=dataset_id, revision=1, items=items, actor="person:1", at=provider.at)
+        versions = list_versions(session, dataset_id=dataset_id)
+        wanted = [{"schema_id": str(one.id), "version": str(one.version)} for one in versions]
+        topic = get_dataset(session, dataset_id=dataset_id).topic
+    provider.publish(dataset_id, people(2), key="two")
+    headers = [record.headers for record in everything(provider.log, topic, 0)]
+    told = [{name: one[name] for name in ("schema_id", "version")} for one in headers]
+    assert told == [wanted[0], wanted[1], wanted[1]]
 
 
 def test_a_receipt_has_counts_offsets_and_digests(provider: Provider) -> None:

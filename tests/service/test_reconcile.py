@@ -23,9 +23,9 @@ from tests.service.provider import open_provider, people
 NAMED = (Item("id", "text"), Item("name", "text", mask=Mask("keep_ends", head=1)))
 
 
-@pytest.fixture
-def desk(database: Engine, tmp_path: Path, at: datetime) -> Iterator[Desk]:
-    with open_provider(database, tmp_path, at) as provider:
+@pytest.fixture(params=["embedded", "kafka"])
+def desk(request: pytest.FixtureRequest, database: Engine, tmp_path: Path, at: datetime) -> Iterator[Desk]:
+    with open_provider(database, tmp_path, at, kind=request.param) as provider:
         yield Desk(provider)
 
 
@@ -104,6 +104,7 @@ def test_a_row_of_the_ledger_that_was_changed_is_named(desk: Desk, table: str, c
     )
 
 
+@pytest.mark.parametrize("desk", ["embedded"], indirect=True)
 def test_a_log_that_was_changed_is_noticed(desk: Desk, tmp_path: Path) -> None:
     desk.catalogue(items=NAMED)
     desk.subscribe("id", "name")
