@@ -76,7 +76,7 @@ class Place:
 
 
 async def chosen_file(request: Request) -> Chosen | None:
-    """The file that came with the form, or enough of it to see that it is too large. Async, as its reading."""
+    """The file that came with the form, or enough of it to see that it is too large. Async, as reading is."""
     found = (await request.form()).get("file")
     if not isinstance(found, UploadFile) or not found.filename:
         return None
