@@ -16,6 +16,8 @@ from exchange.errors import Unreadable
 
 OPERATIONS = {"upsert": False, "delete": True}
 WHITESPACE = " \t\n\r"
+LONGEST_MISSED = len("e-1")
+"""How much of what follows a value shows that a number is at its end: `1` may go on as `1e-1`."""
 
 
 class _Unfinished(Unreadable):
@@ -134,7 +136,7 @@ class _Text:
                 if self._fetch():
                     continue
                 raise
-            if end < len(self._text) or not self._fetch():  # a number may go on
+            if end + LONGEST_MISSED <= len(self._text) or not self._fetch():
                 self.position = end
                 return value
 

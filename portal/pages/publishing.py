@@ -19,9 +19,9 @@ from starlette.datastructures import UploadFile
 from exchange.batch import Change, Sorted, encode, sort_batch
 from exchange.forms import Told, form_of, read_batch
 from exchange.models import Dataset
+from exchange.version_queries import get_items
 from exchange.schema import Item, RecordRules
 from exchange.service.publish import MAX_BATCH_RECORDS, publish_batch
-from exchange.version_queries import get_items
 from identity.models import System
 from identity.queries import list_systems
 from identity.roles import Permission as P
@@ -76,7 +76,7 @@ class Place:
 
 
 async def chosen_file(request: Request) -> Chosen | None:
-    """The file that came with the form, or enough of it to see that it is too large. It is read so."""
+    """The file that came with the form, or enough of it to see that it is too large. Async, as reading is."""
     found = (await request.form()).get("file")
     if not isinstance(found, UploadFile) or not found.filename:
         return None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exchange.errors import Unreadable
@@ -32,6 +32,10 @@ def cut(text: str, places: list[int]) -> list[str]:
 
 
 @given(st.lists(values, max_size=5), st.lists(st.integers(0, 500), max_size=8), st.sampled_from([None, 1]))
+@example([1e-300, 2.5], [3], None)
+@example([1e-300, 2.5], [4], None)
+@example([1e-300, 2.5], [11], None)
+@example([1e-300, 2.5], [5, 10], None)
 def test_an_array_in_pieces_is_read_as_it_was_written(
     written: list[Any], places: list[int], indent: int | None
 ) -> None:
