@@ -6,8 +6,8 @@ from importlib import import_module
 from bench.tables import Measured, show
 
 BENCHMARKS = ("claims", "imports", "report")
-LONG = ("openstack", "openstack_large")
-"""Only when named: they take a lab of their own, and many minutes."""
+LONG = ("exchange", "openstack", "openstack_large")
+"""Only when named: they take an engine or a whole lab of their own, some of them many minutes."""
 
 
 def main(names: list[str]) -> int:

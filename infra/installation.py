@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 
 from infra.clock import Clock
 from infra.database import open_database
+from infra.logs import set_levels
 from infra.settings import Settings
 
 
@@ -20,5 +21,6 @@ class Installation:
 
 def open_installation(settings: Settings, *, pool_size: int = 5) -> Installation:
     """Open the records that `settings` name; makes nothing, connects lazily."""
+    set_levels()
     engine = open_database(settings.records_url, pool_size=pool_size)
     return Installation(settings, Clock(settings.clock_shift_s), engine)

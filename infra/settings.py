@@ -127,9 +127,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_kafka(self) -> Self:
         needed = ("kafka_bootstrap", "kafka_ca_file", "kafka_user", "kafka_password")
-        missing = [f"SIJI_{name.upper()}" for name in needed if not getattr(self, name)]
+        missing = [f"SIJI_{name.upper()}=" for name in needed if not getattr(self, name)]
         if self.exchange == "kafka" and missing:
-            raise ValueError(f"SIJI_EXCHANGE=kafka needs {', '.join(missing)} 缺少设置")
+            raise ValueError(f"{', '.join(missing)} (SIJI_EXCHANGE=kafka)")
         return self
 
     @property

@@ -49,6 +49,8 @@ def refusal_of(error: Exception) -> SijiError | None:
 
 def _wrong(found: ErrorDetails) -> str:
     """The variable, where in its JSON if it is that, and what stands there."""
+    if not found["loc"]:  # settings that do not go together: their validator names them
+        return str(found["ctx"]["error"])
     variable, *inside = found["loc"]
     place = f"{PREFIX}{variable}".upper() + "".join(f".{one}" for one in inside)
     return place if found["type"] == "missing" else f"{place}={found['input']}"

@@ -127,6 +127,14 @@ def test_a_setting_in_json_is_told_with_the_place_in_it(folder: Path, written: s
     assert not folder.exists()
 
 
+def test_what_kafka_needs_and_is_not_told_is_named_without_the_rest(folder: Path) -> None:
+    settings = {"SIJI_EXCHANGE": "kafka", "SIJI_KAFKA_CA_FILE": "ca.pem", "SIJI_KAFKA_PASSWORD": "a secret"}
+    said = told("report", language="zh_CN.UTF-8", SIJI_DATA_DIR=str(folder), **settings)
+    wrong = "SIJI_KAFKA_BOOTSTRAP=, SIJI_KAFKA_USER= (SIJI_EXCHANGE=kafka)"
+    assert said == f"设置无效：{wrong}；可用的取值见 docs/settings.md"
+    assert not folder.exists()
+
+
 def test_what_a_role_may_not_do_is_told_and_a_fault_of_the_products_own_is_not() -> None:
     denied = psycopg.errors.InsufficientPrivilege("permission denied for table bureaus")
     refusal = faults.refusal_of(ProgrammingError("SELECT 1", {}, denied))

@@ -57,7 +57,6 @@ class Writer:
             transactional_id=name,
             transaction_timeout_ms=int(TRANSACTION_S * 1000),
             acks="all",
-            compression_type="gzip",
             batch_size=MAX_BATCH_BYTES,
             max_request_size=MAX_REQUEST_BYTES,
             delivery_timeout_ms=int(DELIVERY_S * 1000),
