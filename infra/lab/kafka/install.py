@@ -4,6 +4,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,10 +29,15 @@ def ensure(log: Path) -> Path:
     jars = home / hashlib.sha256(LIST.read_bytes()).hexdigest()[:12]
     with locked(home / "lock"):
         if not jars.exists():
-            _fetch(home / "fetching", log)
-            check(home / "fetching" / "jars")
-            (home / "fetching" / "jars").rename(jars)
-            shutil.rmtree(home / "fetching")
+            for left in home.glob("fetching-*"):
+                shutil.rmtree(
+                    left, ignore_errors=True
+                )  # a Maven whose caller was killed may still write there
+            fetching = Path(tempfile.mkdtemp(prefix="fetching-", dir=home))
+            _fetch(fetching, log)
+            check(fetching / "jars")
+            (fetching / "jars").rename(jars)
+            shutil.rmtree(fetching)
     check(jars)
     return jars
 
@@ -52,12 +58,11 @@ def check(jars: Path) -> None:
 
 def java(who: processes.Account) -> Path:
     """The first Java that the account can run and that is new enough; `NoJava`."""
-    candidates = [JAVA if found is None else Path(found) for found in (shutil.which("java"), None)]
+    candidates = list(dict.fromkeys((Path(shutil.which("java") or JAVA), JAVA)))
     for candidate in candidates:
         if _version(candidate, who) >= OLDEST_JAVA:
             return candidate
-    tried = "、".join(str(candidate) for candidate in dict.fromkeys(candidates))
-    raise NoJava(oldest=OLDEST_JAVA, tried=tried)
+    raise NoJava(oldest=OLDEST_JAVA, tried="、".join(map(str, candidates)))
 
 
 def usable() -> bool:
@@ -88,8 +93,7 @@ def _version(program: Path, who: processes.Account) -> int:
 
 def _fetch(folder: Path, log: Path) -> None:
     """Into `folder`/jars, by a repository that ends with the fetch: the caller's own is left alone."""
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / ".mvn").mkdir(mode=0o755, parents=True)
+    (folder / ".mvn").mkdir()
     (folder / "temporary").mkdir()
     options = f"{' '.join(QUIETLY)} -Djava.io.tmpdir={folder / 'temporary'}\n"
     (folder / ".mvn" / "jvm.config").write_text(options)
