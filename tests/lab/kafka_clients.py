@@ -17,8 +17,10 @@ from kafka.admin import (
     ResourcePattern,
     ResourceType,
     ScramMechanism,
+    UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
+from kafka.errors import KafkaError
 
 from infra.lab.kafka import engine
 from infra.lab.kafka.engine import Access
@@ -84,6 +86,32 @@ def write(access: Access, topic: str, *values: bytes) -> None:
             producer.send(topic, value).get(timeout=WITHIN_S)
     finally:
         producer.close()
+
+
+def seconds_until_cut_off(user: Access, topic: str, *, by: Access) -> float:
+    """How long after its deletion `by` an administrator a user's open connection still had a record taken."""
+    producer = KafkaProducer(
+        **_of_python(user), acks="all", delivery_timeout_ms=5_000, request_timeout_ms=4_000
+    )
+    deletion = UserScramCredentialDeletion(user.user, ScramMechanism.SCRAM_SHA_512)
+    try:
+        producer.send(topic, b"before").get(timeout=WITHIN_S)
+        with administrator(by) as client:
+            assert client.alter_user_scram_credentials([deletion]) == {user.user: None}
+            deleted = taken = time.monotonic()
+            while taken < deleted + WITHIN_S and _is_taken(producer, topic):
+                taken = time.monotonic()
+    finally:
+        producer.close(timeout=1)
+    return taken - deleted
+
+
+def _is_taken(producer: Any, topic: str) -> bool:
+    try:
+        producer.send(topic, b"after").get(timeout=WITHIN_S)
+    except KafkaError:
+        return False
+    return True
 
 
 def read(access: Access, topic: str, count: int) -> list[bytes]:

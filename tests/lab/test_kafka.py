@@ -5,6 +5,8 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +19,16 @@ from kafka.errors import TopicAuthorizationFailedError
 from infra.lab import processes, state
 from infra.lab.errors import JarsRefused, NoJava, NotUp, OtherNumberOfBrokers
 from infra.lab.kafka import certificates, engine, install
+from infra.lab.kafka.configuration import REAUTHENTICATION_MS
 from infra.lab.kafka.engine import Access
 from infra.lab.kafka.place import Place
 from infra.lab.record import Record, running_in
 from tests.lab import kafka_clients as clients
 from tests.lab.kafka_clients import Rights
+from tests.shared_kafka import ABANDONS_SOCKETS
+from tests.waiting import wait_until
+
+pytestmark = ABANDONS_SOCKETS
 
 
 def _pid(lab: Path, broker: int = 1) -> int:
@@ -140,6 +147,12 @@ def test_without_a_right_topic_and_group_are_refused(kafka: Access) -> None:
         assert clients.unique("topic") not in administrator.list_topics()
 
 
+def test_a_deleted_user_is_cut_off_on_an_open_connection(kafka: Access) -> None:
+    topic = clients.make_topic(kafka)
+    user = clients.make_user(kafka, [Rights(ACLOperation.WRITE, ResourceType.TOPIC, topic)])
+    assert clients.seconds_until_cut_off(user, topic, by=kafka) < 2 * REAUTHENTICATION_MS / 1_000
+
+
 def test_a_wrong_password_and_an_authority_that_is_not_known_are_refused(
     kafka: Access, tmp_path: Path
 ) -> None:
@@ -197,3 +210,23 @@ def test_a_java_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(install, "OLDEST_JAVA", 1_000)
     with pytest.raises(NoJava, match=r"Java 1000 or later.*java"):
         install.java(processes.myself())
+
+
+@pytest.mark.soak
+def test_a_fetch_that_was_killed_is_begun_again(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From nothing, over the network; killed when the first jars are there, its Maven left running."""
+    code = f"""
+from pathlib import Path
+from infra.lab import state
+from infra.lab.kafka import install
+state.default_folder = lambda: Path({str(lab)!r})
+install.ensure(Path({str(lab / "log")!r}))
+"""
+    fetch = subprocess.Popen([sys.executable, "-c", code])
+    wait_until(lambda: len(list(lab.glob("kafka-jars/fetching/repository/**/*.jar"))) > 20)
+    fetch.kill()
+    assert fetch.wait() == -signal.SIGKILL
+    monkeypatch.setattr(state, "default_folder", lambda: lab)
+    jars = install.ensure(lab / "log")
+    assert [path.name for path in (lab / "kafka-jars").iterdir() if path.is_dir()] == [jars.name]
+    assert len(list(jars.iterdir())) == len(install.LIST.read_text().splitlines())

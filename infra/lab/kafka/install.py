@@ -4,7 +4,6 @@ import hashlib
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,11 +28,9 @@ def ensure(log: Path) -> Path:
     jars = home / hashlib.sha256(LIST.read_bytes()).hexdigest()[:12]
     with locked(home / "lock"):
         if not jars.exists():
-            for left in home.glob("fetching-*"):
-                shutil.rmtree(
-                    left, ignore_errors=True
-                )  # a Maven whose caller was killed may still write there
-            fetching = Path(tempfile.mkdtemp(prefix="fetching-", dir=home))
+            fetching = home / "fetching"
+            processes.end_orphans(fetching, "java")  # a Maven outlives its caller
+            shutil.rmtree(fetching, ignore_errors=True)
             _fetch(fetching, log)
             check(fetching / "jars")
             (fetching / "jars").rename(jars)
@@ -93,7 +90,7 @@ def _version(program: Path, who: processes.Account) -> int:
 
 def _fetch(folder: Path, log: Path) -> None:
     """Into `folder`/jars, by a repository that ends with the fetch: the caller's own is left alone."""
-    (folder / ".mvn").mkdir()
+    (folder / ".mvn").mkdir(mode=0o755, parents=True)
     (folder / "temporary").mkdir()
     options = f"{' '.join(QUIETLY)} -Djava.io.tmpdir={folder / 'temporary'}\n"
     (folder / ".mvn" / "jvm.config").write_text(options)
