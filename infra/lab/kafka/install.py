@@ -28,10 +28,13 @@ def ensure(log: Path) -> Path:
     jars = home / hashlib.sha256(LIST.read_bytes()).hexdigest()[:12]
     with locked(home / "lock"):
         if not jars.exists():
-            _fetch(home / "fetching", log)
-            check(home / "fetching" / "jars")
-            (home / "fetching" / "jars").rename(jars)
-            shutil.rmtree(home / "fetching")
+            fetching = home / "fetching"
+            processes.end_orphans(fetching, "java")  # a Maven outlives its caller
+            shutil.rmtree(fetching, ignore_errors=True)
+            _fetch(fetching, log)
+            check(fetching / "jars")
+            (fetching / "jars").rename(jars)
+            shutil.rmtree(fetching)
     check(jars)
     return jars
 
@@ -52,12 +55,11 @@ def check(jars: Path) -> None:
 
 def java(who: processes.Account) -> Path:
     """The first Java that the account can run and that is new enough; `NoJava`."""
-    candidates = [JAVA if found is None else Path(found) for found in (shutil.which("java"), None)]
+    candidates = list(dict.fromkeys((Path(shutil.which("java") or JAVA), JAVA)))
     for candidate in candidates:
         if _version(candidate, who) >= OLDEST_JAVA:
             return candidate
-    tried = "、".join(str(candidate) for candidate in dict.fromkeys(candidates))
-    raise NoJava(oldest=OLDEST_JAVA, tried=tried)
+    raise NoJava(oldest=OLDEST_JAVA, tried="、".join(map(str, candidates)))
 
 
 def usable() -> bool:
@@ -88,7 +90,6 @@ def _version(program: Path, who: processes.Account) -> int:
 
 def _fetch(folder: Path, log: Path) -> None:
     """Into `folder`/jars, by a repository that ends with the fetch: the caller's own is left alone."""
-    shutil.rmtree(folder, ignore_errors=True)
     (folder / ".mvn").mkdir(mode=0o755, parents=True)
     (folder / "temporary").mkdir()
     options = f"{' '.join(QUIETLY)} -Djava.io.tmpdir={folder / 'temporary'}\n"

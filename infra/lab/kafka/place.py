@@ -12,7 +12,6 @@ HOST = "127.0.0.1"
 ADMINISTRATOR = "admin"
 LISTENERS = ("client", "controller", "brokers")
 """Of each broker: for clients, for the controllers' quorum, for the brokers among themselves."""
-PORT_PATIENCE_S = 10
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class Place:
         (self.folder / "ports").mkdir(exist_ok=True)
         for broker in self.numbers:
             for listener in LISTENERS:
-                free_port(self._port_file(broker, listener), patience_s=PORT_PATIENCE_S)
+                free_port(self._port_file(broker, listener))
 
     def _port_file(self, broker: int, listener: str) -> Path:
         return self.folder / "ports" / f"{broker}-{listener}"
