@@ -19,9 +19,9 @@ from starlette.datastructures import UploadFile
 from exchange.batch import Change, Sorted, encode, sort_batch
 from exchange.forms import Told, form_of, read_batch
 from exchange.models import Dataset
-from exchange.version_queries import get_items
 from exchange.schema import Item, RecordRules
 from exchange.service.publish import MAX_BATCH_RECORDS, publish_batch
+from exchange.version_queries import get_items
 from identity.models import System
 from identity.queries import list_systems
 from identity.roles import Permission as P
