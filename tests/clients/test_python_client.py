@@ -51,6 +51,18 @@ def test_records_go_in_batches_and_come_back_page_by_page(client: Client, subscr
     assert empty.received == 0
 
 
+def test_what_was_acknowledged_does_not_come_again(client: Client, subscription: int) -> None:
+    client.publish(DATASET, people(250), key="k")
+    first = next(client.pull(subscription, limit=100))
+    assert next(client.pull(subscription, limit=100)).records == first.records
+    for _ in range(2):
+        client.acknowledge(subscription, first.cursor)
+    assert len(pulled(client, subscription)) == 150
+    with pytest.raises(Refused) as refused:
+        client.acknowledge(subscription, "none")
+    assert refused.value.code == "cursor_invalid"
+
+
 def test_refusals_say_what_and_are_not_tried_again(client: Client, portal: PortalProcess, token: str) -> None:
     client.publish(DATASET, people(3), key="k")
     with pytest.raises(KeyReused) as reused:

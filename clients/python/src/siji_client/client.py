@@ -105,7 +105,8 @@ class Client:
         limit: int = 1_000,
         items: Sequence[str] | None = None,
     ) -> Iterator[Page]:
-        """Page after page from the cursor on, from the beginning without one, until there is nothing more.
+        """Page after page from the cursor on, until there is nothing more. Without a cursor it goes on behind
+        what was acknowledged, and begins at the beginning if nothing was.
 
         Raises Refused (of which NotAllowed), Unavailable.
         """
@@ -123,6 +124,13 @@ class Client:
                 yield page
             if is_at_end:
                 return
+
+    def acknowledge(self, subscription: int, cursor: str) -> None:
+        """Say that everything before the cursor of a page is stored here. It may be said twice, in any order.
+
+        Raises Refused (of which NotAllowed), Unavailable.
+        """
+        self._call("POST", f"/subscriptions/{subscription}/acknowledgement", json={"cursor": cursor})
 
     def _send(self, dataset: str, taken: Sequence[Value], key: str, part: int | None) -> Receipt:
         body = b"".join(_line(one) for one in taken)
