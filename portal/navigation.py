@@ -38,7 +38,7 @@ ENTRIES = (
     Entry("/systems", "信息系统", "Systems", (P.systems_see,)),
     Entry("/maintenances", "主机维护", "Maintenance", (P.servers_see,)),
     Entry("/findings", "云上核对", "Cloud audit", (P.findings_see,)),
-    Entry("/catalogue", "资源目录", "Catalogue", (P.catalogue_see,), ("/datasets", "/ask", "/receipts")),
+    Entry("/catalogue", "资源目录", "Catalogue", (P.catalogue_see,), ("/datasets", "/ask", "/publish", "/receipts")),
     Entry("/subscriptions", "数据共享", "Sharing", (P.subscriptions_see,)),
     Entry("/report", "容量报表", "Report", (P.reports_see,)),
     Entry("/tokens", "令牌", "Tokens", (P.tokens_see,)),
