@@ -1,6 +1,7 @@
 """The logs that tests run on: the embedded one, and the lab's Kafka."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from exchange.broker.kafka.log import KafkaLog
 from infra.lab.kafka import engine
 
 
+@cache
 def kafka_access(state: Path | None = None) -> KafkaAccess:
     """How the administrator of a lab's Kafka signs in; of the shared one, which this starts, if not said."""
     if state is None:

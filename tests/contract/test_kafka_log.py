@@ -1,6 +1,7 @@
 """What only the log on Kafka has: writers that are killed, taken over or forked; rights; what it says."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -118,6 +119,7 @@ def test_a_fork_has_connections_of_its_own(log: KafkaLog, topic: str) -> None:
     child = os.fork()
     if child == 0:
         code = 1
+        signal.alarm(30)  # sharing the parent's connections would hang
         try:
             log.append(topic, marker=log.new_marker(topic), records=BATCH[1:2])
             code = 0 if keys(log, topic) == [0, 1] else 2

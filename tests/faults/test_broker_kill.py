@@ -1,9 +1,12 @@
 """Kafka's brokers are killed with SIGKILL while batches flow: each record is in the log once, in order."""
 
+import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +24,8 @@ from exchange.models import Dataset
 from exchange.service.publish import Receipt, publish_batch
 from infra.database import open_database, reading, transaction
 from infra.lab.kafka import engine as kafka
+from infra.lab.kafka.place import Place
+from infra.lab.record import Record, children_of
 from tests.brokers import everything, kafka_access
 from tests.factories import make_dataset, make_exchange
 from tests.faults.kafka_lab import own_kafka
@@ -127,6 +132,41 @@ def test_the_broker_killed_in_the_middle_of_a_batch(scene: Scene) -> None:
     for turn, receipt in enumerate(receipts, start=1):
         assert scene.publish(f"k{turn}", records(turn * 100, 100)) == receipt
     scene.check(1_000)
+
+
+def test_a_frozen_broker_holds_no_call_for_long(scene: Scene) -> None:
+    """It accepts connections and answers nothing, not even a handshake."""
+    scene.publish("first", records(0, 100))
+    with reading(scene.engine) as session:
+        topic = session.get_one(Dataset, scene.dataset_id).topic
+    log, marker = scene.log, scene.log.new_marker(topic)
+    calls: list[Callable[[], object]] = [
+        lambda: log.append(topic, marker=marker, records=[]),
+        lambda: log.read(topic, partition=0, offset=10**6, limit=1),
+        lambda: log.end_offsets(topic),
+        lambda: log.find_batch(topic, marker=marker),
+        lambda: log.partitions(topic),
+    ]
+
+    def seconds(call: Callable[[], object]) -> float:
+        began = time.monotonic()
+        with pytest.raises(BrokerRetryable):
+            call()
+        return time.monotonic() - began
+
+    found = Record.read(Place.of(scene.lab).record(1))
+    assert found is not None
+    pids = {found.pid, *children_of(found.pid)}
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(len(calls)) as pool:
+            assert max(pool.map(seconds, calls)) < 25
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    scene.publish("second", records(100, 100))
+    scene.check(200)
 
 
 @pytest.mark.soak

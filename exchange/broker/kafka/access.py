@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 BOOTSTRAP_S = 6.0
+HANDSHAKE_S = 4.0
 REQUEST_S = 5.0
 INIT_S = 8.0
 DELIVERY_S = 12.0

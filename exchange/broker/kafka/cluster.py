@@ -11,12 +11,12 @@ from uuid import UUID
 import kafka.errors as raised
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.net.compat import KafkaNetClient
 from kafka.protocol.consumer import IsolationLevel
 from kafka.structs import OffsetAndMetadata
 
 from exchange.broker.kafka.access import ASK_S, KafkaAccess
 from exchange.broker.kafka.failures import NoSignIn
+from exchange.broker.kafka.network import sign_in
 
 Answer = TypeVar("Answer")
 PAUSE_S = 0.05
@@ -182,25 +182,3 @@ class Cluster:
             if self._client:
                 self._client.users += 1
             return self._client
-
-
-def sign_in(client: Callable[..., Any], **options: Any) -> Any:
-    """A client of kafka-python, signed in; NoSignIn. kafka-python tells no wrong password from no broker.
-
-    A client that is not let in leaves its thread and its sockets: they are ended here.
-    """
-    networks: list[Any] = []
-
-    def network(**told: Any) -> Any:
-        networks.append(KafkaNetClient(**told))
-        return networks[-1]
-
-    try:
-        return client(**options, kafka_client=network)
-    except BaseException as error:
-        for left in networks:
-            left.close()
-            left._manager._net.stop()
-        if isinstance(error, raised.KafkaTimeoutError):
-            raise NoSignIn(str(error)) from error
-        raise

@@ -14,7 +14,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from exchange.broker.driver import LogRecord, Slice
 from exchange.broker.kafka.access import LOCK_S, MAX_FETCH_BYTES, READ_S, KafkaAccess
-from exchange.broker.kafka.cluster import Cluster, sign_in
+from exchange.broker.kafka.cluster import Cluster
+from exchange.broker.kafka.network import sign_in
 
 WAIT_MS = 50
 LONGEST_FETCH_MS = 20

@@ -2,7 +2,7 @@
 
 `commit_transaction()` of kafka-python 3.0.12 returns normally although sends failed, and waits without end.
 Therefore every send is asked for its outcome before the commit, and the waits go through the producer's own
-transaction manager; nothing outside this file uses what kafka-python keeps to itself.
+transaction manager.
 """
 
 import atexit
@@ -26,8 +26,9 @@ from exchange.broker.kafka.access import (
     TRANSACTION_S,
     KafkaAccess,
 )
-from exchange.broker.kafka.cluster import Topic, sign_in
+from exchange.broker.kafka.cluster import Topic
 from exchange.broker.kafka.marker import Marker
+from exchange.broker.kafka.network import sign_in
 from exchange.broker.kafka.receipts import TOPIC, key_of, value_of
 
 CHUNK = 10_000
