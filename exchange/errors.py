@@ -129,6 +129,21 @@ class CursorInvalid(SijiError):
     en = "The cursor is not one that subscription {subscription} was given; go on from the last one received."
 
 
+class PlaceBeyondLog(SijiError):
+    """A subscriber stands where the log has not come to: it was put there, or the log lost its end."""
+
+    kind = Kind.conflict
+    code = "place_beyond_log"
+    zh = (
+        "读取位置超出数据集“{dataset}”的日志末尾：分区 {partition} 应从 {offset} 继续，而日志只到 {end}；"
+        "请回退到某一时间后重新读取。"
+    )
+    en = (
+        "The place to go on from lies beyond the log of dataset “{dataset}”: partition {partition} at "
+        "{offset}, where the log ends at {end}; rewind to a time and read again."
+    )
+
+
 class RewindInvalid(SijiError):
     """A place that a subscriber cannot be put back to."""
 

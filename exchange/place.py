@@ -19,19 +19,21 @@ class NotOurs(ValueError):
 
 @dataclass(frozen=True)
 class Place:
-    """Offsets to go on from by partition, whose turn it is, the generation of a full dataset, and the last
-    delivery before it.
+    """Offsets to go on from by partition, whose turn it is, the generation of a full dataset, the last
+    delivery before it, and how often the subscriber had been put back by then.
     """
 
     positions: Mapping[int, int] = field(default_factory=dict)
     turn: int = 0
     generation: int | None = None
     delivery: int | None = None
+    rewinds: int = 0
 
     def document(self) -> dict[str, Any]:
         """JSON-able form."""
         positions = {str(partition): offset for partition, offset in sorted(self.positions.items())}
-        return {"p": positions, "t": self.turn, "g": self.generation, "d": self.delivery}
+        told = {"p": positions, "t": self.turn, "g": self.generation, "d": self.delivery}
+        return told | {"r": self.rewinds}
 
 
 BEGINNING = Place()
@@ -40,19 +42,23 @@ BEGINNING = Place()
 def read_place(document: Mapping[str, Any]) -> Place:
     """The place that `Place.document` wrote."""
     positions = {int(partition): offset for partition, offset in document["p"].items()}
-    return Place(positions, document["t"], document["g"], document.get("d"))
+    return Place(positions, document["t"], document["g"], document.get("d"), document.get("r", 0))
 
 
 def later(one: Place, other: Place) -> Place:
     """The place that lies behind everything that lies before either of the two.
 
-    Of two generations the newer one counts alone. The order of the two matters only for whose turn it is.
+    Of two generations the newer one counts alone, and a place from before a rewind not at all. The order of
+    the two matters only for whose turn it is.
     """
+    if one.rewinds != other.rewinds:
+        return max(one, other, key=lambda place: place.rewinds)
     if one.generation != other.generation:
         return max(one, other, key=lambda place: place.generation or 0)
     partitions = one.positions.keys() | other.positions.keys()
     positions = {p: max(one.positions.get(p, 0), other.positions.get(p, 0)) for p in partitions}
-    return Place(positions, other.turn, one.generation, max(one.delivery or 0, other.delivery or 0) or None)
+    delivery = max(one.delivery or 0, other.delivery or 0) or None
+    return Place(positions, other.turn, one.generation, delivery, one.rewinds)
 
 
 def write_cursor(place: Place, *, key: bytes, subscription_id: int) -> str:

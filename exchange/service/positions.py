@@ -1,11 +1,12 @@
 """Where a subscriber goes on when it brings no cursor: what it acknowledged, or where it was put back to.
 
 An acknowledgement says that everything before a cursor is safely with the subscriber. They may come twice and
-in any order; only rewinding leads back.
+in any order; only rewinding leads back, and what was pulled before it moves nothing afterwards.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,9 @@ from exchange.queries import find_generation, find_position, get_dataset, list_e
 from exchange.service.entitled import entitled, of_system
 from infra.database import insert_once
 from infra.journal import append
+
+MARGIN = timedelta(minutes=5)
+"""How far clocks may lie apart, and a sweep from what it settles: so much more comes after a rewind."""
 
 
 def place_of(session: Session, subscription: Subscription, cursor: str | None) -> Place:
@@ -69,8 +73,8 @@ def rewind(
 ) -> Position:
     """Let the subscriber go on before what was stored since `to`, or at `offsets`, else at the beginning.
 
-    Some of what was stored just before `to` may come too. Of a full dataset, `to` is the generation that held
-    then, and offsets are refused. Raises NotFound, NotEntitled, RewindInvalid.
+    Some of what was stored in the minutes before `to` may come too. Of a full dataset, `to` is the generation
+    that held then, and offsets are refused. Raises NotFound, NotEntitled, RewindInvalid.
     """
     subscription = entitled(session, subscription_id=subscription_id, system_id=system_id, at=at)
     dataset = get_dataset(session, dataset_id=subscription.dataset_id)
@@ -83,9 +87,10 @@ def rewind(
         then = find_generation(session, dataset_id=dataset.id, settled_by=to)
         place = BEGINNING if then is None else Place(generation=then.id)
     else:
-        place = Place(list_ends(session, dataset_id=dataset.id, settled_by=to))
+        place = Place(list_ends(session, dataset_id=dataset.id, settled_by=to - MARGIN))
     position = _position(session, subscription_id, at)
-    before, position.content = position.content, place.document()
+    before = position.content
+    position.content = replace(place, rewinds=read_place(before).rewinds + 1).document()
     session.flush()
     append(
         session,

@@ -5,7 +5,7 @@ offsets, and the log stores a marker only once. Who meets a claim counts an atte
 storing it, so that nobody gives it up meanwhile. No transaction is open while the log is called.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -60,9 +60,11 @@ def publish_batch(
     key: str,
     changes: Sequence[Change],
     at: datetime,
+    now: Callable[[], datetime] | None = None,
 ) -> Receipt:
     """Store a batch of the provider's system `publisher_id` once, however often its idempotency `key` comes.
 
+    It is claimed `at`, and settled when `now` says so, once it is in the log: later than all that it took.
     Bad records go to quarantine. A full batch whose records are all bad replaces nothing. Raises
     BatchTooLarge, BatchRefused, DatasetEnded, NotProvider, KeyReused, BatchInProgress, NotFound and the
     broker's failures; after one that is retryable, send the same again. What the log refuses for good is
@@ -106,7 +108,7 @@ def publish_batch(
     if claim.marker != marker:  # another process's
         _count_attempt(engine, claim, dataset)
     spans = _store(engine, broker, dataset, schema, claim, batch, at=at)
-    receipt = _settle(engine, batch_id=claim.id, spans=spans, at=at)
+    receipt = _settle(engine, batch_id=claim.id, spans=spans, at=now() if now else at)
     if receipt is None:  # given up by another process that the log refused
         raise BatchInProgress(key=key, dataset=dataset.code)
     return receipt

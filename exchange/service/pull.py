@@ -16,6 +16,7 @@ from exchange.digest import (
     chain_by_partition,
     combine,
 )
+from exchange.errors import PlaceBeyondLog
 from exchange.models import Batch, Delivery
 from exchange.place import Place, write_cursor
 from exchange.queries import find_generation, get_batch
@@ -58,7 +59,7 @@ def pull(
     """The next at most `limit` records for the subscribing system; without a `cursor` from where it stands.
 
     `items` narrows what was released. The delivery is recorded before it is handed out. Raises NotFound,
-    NotEntitled, CursorInvalid, SubscriptionInvalid and the broker's failures.
+    NotEntitled, CursorInvalid, PlaceBeyondLog, SubscriptionInvalid and the broker's failures.
     """
     with reading(engine) as session:
         subscription = entitled(session, subscription_id=subscription_id, system_id=system_id, at=at)
@@ -88,7 +89,7 @@ def pull(
     with transaction(engine) as session:
         entitled(session, subscription_id=subscription_id, system_id=system_id, at=at)
         delivery_id = _record(session, page, view, subscription_id, system_id, actor=actor, at=at, way=way)
-    after = replace(after, delivery=delivery_id or place.delivery)
+    after = replace(after, delivery=delivery_id or place.delivery, rewinds=place.rewinds)
     told = write_cursor(after, key=view.lens.key, subscription_id=subscription_id)
     return replace(page, cursor=told, delivery_id=delivery_id)
 
@@ -124,6 +125,11 @@ def _read_on(broker: Broker, view: View, place: Place, limit: int) -> tuple[list
             turn = (partition + 1) % view.partitions
             break
     ends = broker.end_offsets(view.topic)
+    for partition, position in positions.items():
+        if position > ends.get(partition, 0):
+            raise PlaceBeyondLog(
+                dataset=view.dataset, partition=partition, offset=position, end=ends.get(partition, 0)
+            )
     complete = all(positions.get(partition, 0) >= end for partition, end in ends.items())
     return found, Place(positions, turn), complete
 

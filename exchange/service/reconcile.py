@@ -119,7 +119,7 @@ def _read(
 ) -> Iterator[LogRecord]:
     offset = first
     while offset <= last:
-        part = broker.read(topic, partition=partition, offset=offset, limit=PAGE)
+        part = broker.read(topic, partition=partition, offset=offset, limit=min(PAGE, last - offset + 1))
         for record in part.records:
             if record.offset <= last and (marker is None or record.headers.get("batch") == marker):
                 yield record

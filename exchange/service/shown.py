@@ -58,6 +58,7 @@ class Lens:
 class View:
     """What the subscription shows of which topic; `personal`: something that is seen is about persons."""
 
+    dataset: str
     topic: str
     partitions: int
     bureau_id: int
@@ -80,6 +81,7 @@ def view_of(session: Session, subscription: Subscription, items: Sequence[str] |
     masks = {name: mask for name in wanted if (mask := mask_on(known[name], subscription))}
     shown = [known[name] for name in wanted if name not in masks or masks[name].kind != "drop"]
     return View(
+        dataset=dataset.code,
         topic=dataset.topic,
         partitions=dataset.partitions,
         bureau_id=subscription.bureau_id,

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from approval.queries import holds_role
 from approval.service.record import notify
 from exchange.compatibility import Break, Level, find_breaks
-from exchange.errors import Incompatible, NothingAnnounced, NoticeTooShort, VersionAnnounced
+from exchange.errors import CatalogueInvalid, Incompatible, NothingAnnounced, NoticeTooShort, VersionAnnounced
 from exchange.models import LIVE_STATES, Dataset, DatasetVersion, Subscription
 from exchange.queries import get_dataset, get_subscription_row
 from exchange.schema import Item, read_item
@@ -26,7 +26,7 @@ from exchange.service.catalogue import (
     facts_of,
     record,
 )
-from exchange.version_queries import find_announced, list_versions
+from exchange.version_queries import find_announced, get_items, known_items, list_versions
 from identity.actor import INSTALLATION
 from identity.roles import Role
 from infra.clock import city_date
@@ -61,6 +61,7 @@ def add_version(
         raise VersionAnnounced(
             dataset=dataset.code, version=pending.version, from_on=f"{pending.from_on:%Y-%m-%d}"
         )
+    _check_returning(session, dataset, items)
     breaks = _breaks(session, dataset, items)
     hit = _receivers(session, dataset, {one.item for one in breaks if one.reads})
     if breaks and from_on is None and not force.strip():
@@ -135,6 +136,25 @@ def enter_version(session: Session, *, dataset_id: int, at: datetime) -> None:
         after=facts_of(dataset),
     )
     _tell(session, dataset, version, hit, breaks, at=at)
+
+
+def _check_returning(session: Session, dataset: Dataset, items: Sequence[Item]) -> None:
+    """An item that was left out comes back as it was, or under another name: to whom it was released it still
+    is, and they would see of another item what nobody released to them. Raises CatalogueInvalid.
+    """
+    known = known_items(session, dataset)
+    present = {item.name for item in get_items(session, dataset_id=dataset.id, version=dataset.version)}
+    for item in items:
+        before = known.get(item.name)
+        if before is None or item.name in present:
+            continue
+        if (item.type, item.sensitivity, item.mask) != (before.type, before.sensitivity, before.mask):
+            raise CatalogueInvalid(
+                dataset=dataset.code,
+                why_zh=f"“{item.name}”曾是另一信息项（类型、敏感级别或脱敏方式不同），请换一个名称",
+                why_en=f"“{item.name}” was another item before, of another type, sensitivity or mask; "
+                "give it another name",
+            )
 
 
 def _breaks(session: Session, dataset: Dataset, items: Sequence[Item]) -> list[Break]:
@@ -217,7 +237,7 @@ def _notify(
     stewards = holds_role(session, role=Role.data_steward, bureau_id=bureau_id, at=at, person_id=None)
     notify(
         session,
-        key=f"{code}:{version.id}:{subscription.id}",
+        key=f"{code}:{dataset.id}:{dataset.revision}:{subscription.id}",
         code=code,
         facts={
             "dataset": dataset.name,

@@ -140,9 +140,16 @@ def publish(
     with unpacked(body, request.headers.get("content-encoding", ""), limit=limit) as content:
         changes = read_batch(content, told, items, dataset.key_items, most=MAX_BATCH_RECORDS, limit=limit)
     receipt = publish_batch(
-        here.engine, log, dataset_id=dataset.id, publisher_id=publisher.id, key=key, changes=changes, at=at
+        here.engine,
+        log,
+        dataset_id=dataset.id,
+        publisher_id=publisher.id,
+        key=key,
+        changes=changes,
+        at=at,
+        now=here.clock.now,
     )
-    if receipt.settled_at != at:
+    if receipt.settled_at is None or receipt.settled_at < at:
         response.headers[REPLAYED] = "true"
     return show_receipt(receipt, dataset, publisher)
 

@@ -121,7 +121,7 @@ class DeliveryOut(Out):
     digest: str = Field(examples=["66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"])
     digests: dict[int, str]
     acknowledged_at: datetime | None = Field(
-        description="订阅方确认收妥的时间 · when the subscriber said that it has it"
+        description="订阅方以本次交付的游标确认收妥的时间 · when it was acknowledged by its own cursor"
     )
 
 

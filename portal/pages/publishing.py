@@ -120,8 +120,9 @@ def send(
                 key=f"sha256:{hashlib.sha256(chosen.raw).hexdigest()}",
                 changes=changes,
                 at=at,
+                now=here.clock.now,
             )
-            is_new = receipt.settled_at == at
+            is_new = receipt.settled_at is not None and receipt.settled_at >= at
             return onward(request, f"/receipts/{receipt.id}", PUBLISHED if is_new else TAKEN_BEFORE)
     except SijiError as error:
         if error.kind not in (*CORRECTABLE, Kind.unsupported):

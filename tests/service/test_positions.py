@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from exchange.batch import Change
-from exchange.errors import CursorInvalid, NotEntitled, RewindInvalid
+from exchange.errors import CursorInvalid, NotEntitled, PlaceBeyondLog, RewindInvalid
 from exchange.models import Position
 from exchange.place import read_place
 from exchange.queries import list_deliveries
@@ -128,7 +128,8 @@ def test_a_subscriber_is_put_back_to_a_time_to_offsets_and_to_the_beginning(desk
     back(desk, to=began - timedelta(days=1))
     assert len(desk.pull().records) == 20
     [last] = [one for one in page.records if one.value["id"] == "late-9"]
-    back(desk, offsets={last.partition: last.offset, 1 - last.partition: 2**40})
+    ends = {one.partition: one.offset + 1 for one in page.records}
+    back(desk, offsets=ends | {last.partition: last.offset})
     assert ids(desk.pull())[0] == "late-9"
     position = back(desk)
     assert read_place(position.content).positions == {}
@@ -139,6 +140,42 @@ def test_a_subscriber_is_put_back_to_a_time_to_offsets_and_to_the_beginning(desk
     with reading(desk.engine) as session:
         acts = select(JournalEntry.after).where(JournalEntry.act == "subscription.rewound")
         assert len(session.scalars(acts).all()) == 4
+
+
+def test_what_was_pulled_before_a_rewind_does_not_undo_it(desk: Desk) -> None:
+    desk.catalogue()
+    desk.subscribe("id")
+    desk.publish(*people(6))
+    under_way = desk.pull(limit=4)
+    back(desk, offsets={0: 1})
+    confirm(desk, under_way.cursor)
+    again = desk.pull()
+    assert again.records[0].offset == 1
+    confirm(desk, again.cursor)
+    confirm(desk, under_way.cursor)
+    assert desk.pull().records == ()
+
+
+def test_a_place_beyond_the_log_is_told_and_not_taken_for_the_end(desk: Desk) -> None:
+    desk.catalogue()
+    desk.subscribe("id")
+    desk.publish(*people(2))
+    back(desk, offsets={0: 1_000_000})
+    with pytest.raises(PlaceBeyondLog) as refusal:
+        desk.pull()
+    assert "1000000" in refusal.value.message("zh")
+    back(desk)
+    assert len(desk.pull().records) == 2
+
+
+def test_what_took_long_to_be_stored_comes_after_a_rewind(desk: Desk) -> None:
+    desk.catalogue()
+    desk.subscribe("id")
+    began = desk.at
+    stored = began + timedelta(minutes=20)
+    desk.provider.publish(desk.dataset_id, people(3), key="slow", at=began, now=lambda: stored)
+    back(desk, to=began + timedelta(minutes=10))
+    assert len(desk.pull().records) == 3
 
 
 def test_of_a_full_dataset_the_generation_of_then_comes_again(desk: Desk) -> None:

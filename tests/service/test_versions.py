@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 
 from approval.models import Notice
 from exchange.batch import Change
-from exchange.errors import Incompatible, NothingAnnounced, NoticeTooShort, VersionAnnounced
+from exchange.errors import CatalogueInvalid, Incompatible, NothingAnnounced, NoticeTooShort, VersionAnnounced
 from exchange.queries import get_dataset
 from exchange.schema import Item
 from exchange.service.catalogue import edit_dataset
@@ -128,7 +128,10 @@ def test_what_was_announced_can_be_taken_back(desk: Desk) -> None:
     assert [code for code, _ in told(desk)] == ["version_announced", "version_withdrawn"]
     sweep(desk.engine, desk.log, at=desk.at + NOTICE)
     assert version(desk) == 1
-    assert give(desk, ID, NAME, TOWN, revision=3) == 2
+    give(desk, ID, from_on=city_date(desk.at) + NOTICE, revision=3)
+    assert [code for code, _ in told(desk)] == ["version_announced", "version_withdrawn", "version_announced"]
+    take_back(4)
+    assert give(desk, ID, NAME, TOWN, revision=5) == 2
     with reading(desk.engine) as session:
         assert [one.version for one in list_versions(session, dataset_id=desk.dataset_id)] == [1, 2]
 
@@ -153,3 +156,12 @@ def test_the_level_of_a_dataset_says_what_counts_as_a_break(desk: Desk) -> None:
     assert refusal.value.facts["subscriptions"] == [desk.subscription_id]
     hold_to("none", 2)
     assert give(desk, ID, revision=3) == 2
+
+
+def test_an_item_that_was_left_out_comes_back_as_it_was_or_under_another_name(desk: Desk) -> None:
+    give(desk, ID, TOWN, force="停止共享")
+    sensitive = Item("name", "text", length=20, sensitivity="sensitive")
+    with pytest.raises(CatalogueInvalid) as refusal:
+        give(desk, ID, TOWN, sensitive, revision=2)
+    assert "name" in refusal.value.message("en")
+    assert give(desk, ID, TOWN, NAME, revision=2) == 3
