@@ -115,8 +115,23 @@ def publish_batch(
 
 
 def list_unsettled(session: Session, *, at: datetime) -> list[tuple[int, str, str]]:
-    """(batch id, topic, marker) of the claims that nobody seems to be storing any more."""
-    return list_claims(session, claimed_before=at - CLAIM_PATIENCE)
+    """(batch id, topic, marker) of the claims that nobody seems to be storing any more.
+
+    One whose publisher never comes back stays, and looking for it costs the more the longer it lies: after
+    an hour it is looked for once an hour, after a day once a day, not all of them in the same minute.
+    """
+    claims = list_claims(session, claimed_before=at - CLAIM_PATIENCE)
+    minute = int(at.timestamp()) // 60
+    return [
+        (one.id, topic, one.marker)
+        for one, topic in claims
+        if (one.id + minute) % _looked_for_every(at - one.claimed_at) == 0
+    ]
+
+
+def _looked_for_every(age: timedelta) -> int:
+    """Minutes between two looks."""
+    return 1 if age < timedelta(hours=1) else 60 if age < timedelta(days=1) else 24 * 60
 
 
 def settle_claim(

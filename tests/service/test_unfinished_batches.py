@@ -16,6 +16,7 @@ from exchange.models import Batch, Dataset, QuarantinedRecord
 from exchange.queries import find_batch, list_datasets_without_topic
 from exchange.schema import Item
 from exchange.service import publish as publishing
+from exchange.service.publish import list_unsettled
 from exchange.service.sweep import sweep
 from exchange.service.versions import add_version
 from exchange.tasks import make_dataset_topic, sweep_exchange
@@ -215,3 +216,20 @@ def test_the_workers_make_topics_and_sweep(provider: Provider, settings: Setting
     finally:
         broker.close()
         jobs.leave()
+
+
+def test_a_claim_that_nobody_comes_back_for_is_looked_for_ever_more_seldom(provider: Provider) -> None:
+    dataset_id = provider.catalogue()
+    provider.log.inject("append", "down")
+    with pytest.raises(BrokerRetryable):
+        provider.publish(dataset_id, people(1))
+
+    def looks(begin: timedelta, minutes: int) -> int:
+        with reading(provider.engine) as session:
+            times = [provider.at + begin + timedelta(minutes=minute) for minute in range(minutes)]
+            return sum(len(list_unsettled(session, at=one)) for one in times)
+
+    assert looks(timedelta(), 1) == 0
+    assert looks(timedelta(minutes=1), 59) == 59
+    assert looks(timedelta(hours=1), 180) == 3
+    assert looks(timedelta(days=1), 2 * 24 * 60) == 2

@@ -7,7 +7,7 @@ transaction manager.
 
 import atexit
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
 from typing import Any
@@ -31,8 +31,8 @@ from exchange.broker.kafka.marker import Marker
 from exchange.broker.kafka.network import sign_in
 from exchange.broker.kafka.receipts import TOPIC, key_of, value_of
 
-CHUNK = 10_000
-"""Records whose outcome is awaited together: a large batch may take longer than one wait, if it goes on."""
+CHUNK, CHUNK_BYTES = 10_000, 8 * 1024 * 1024
+"""What is sent before its outcome is awaited: a large batch may take longer than one wait, if it goes on."""
 
 
 class Undecided(raised.KafkaTimeoutError):  # type: ignore[misc]  # kafka-python has no types
@@ -79,8 +79,8 @@ class Writer:
         try:
             self._producer.begin_transaction()
             spans: dict[int, Span] = {}
-            for first in range(0, len(records), CHUNK):
-                self._send(topic.name, records[first : first + CHUNK], spans)
+            for chunk in chunks(records):
+                self._send(topic.name, chunk, spans)
             receipt = self._producer.send(
                 TOPIC, key=key_of(topic, marker), value=value_of(spans), partition=marker.partition
             )
@@ -161,6 +161,18 @@ class Writer:
         cause = found if isinstance(found, raised.KafkaError) else error
         fenced = isinstance(cause, raised.ProducerFencedError | raised.InvalidProducerEpochError)
         return Undecided(str(cause)) if self._committing and not fenced else cause
+
+
+def chunks(records: Sequence[NewRecord]) -> Iterator[Sequence[NewRecord]]:
+    """The records in order, as many at a time as fit into CHUNK and CHUNK_BYTES, one at least."""
+    begin, size = 0, 0
+    for place, record in enumerate(records):
+        size += len(record.key) + len(record.value or b"")
+        if place > begin and (place - begin == CHUNK or size > CHUNK_BYTES):
+            yield records[begin:place]
+            begin, size = place, len(record.key) + len(record.value or b"")
+    if begin < len(records):
+        yield records[begin:]
 
 
 def _headers(headers: Mapping[str, str]) -> list[tuple[str, bytes]]:
