@@ -103,6 +103,8 @@ def publish_batch(
             return receipt
         if claim.version != version:  # claimed by another process, just after the items changed
             raise BatchInProgress(key=key, dataset=dataset.code)
+    if claim.digest != batch.digest:  # never is anything stored but what was claimed
+        raise KeyReused(key=key, dataset=dataset.code, batch=claim.id)
     if claim.marker != marker:  # another process's
         _count_attempt(engine, claim, dataset)
     spans = _store(engine, broker, dataset, schema, claim, batch, at=at)
