@@ -11,7 +11,7 @@ import typer
 
 from infra.errors import Language, SijiError
 from portal.cli.batch_file import open_batch
-from portal.cli.inbound import DONE, FAILED, REASON, RECEIPT, Mark, files_in, held, mark_of, put_away
+from portal.cli.inbound import DONE, FAILED, REASON, RECEIPT, Mark, files_in, held, put_away
 from portal.cli.publish import BATCH, Batch, DatasetCode, Encoding, OfSystem, Sheet
 from portal.cli.publishing import Taken, Target, publish_file
 from portal.cli.remote import Portal, PortalAway, Refused, open_portal
@@ -112,18 +112,23 @@ def _visit(portal: Portal, path: Path, mark: Mark, target: Target, encoding: str
             if other is None:
                 say(SAID["later"], err=True, file=path.name, why=error.message(language()))
                 return Outcome.later
-            put_away(path, FAILED, suffix=REASON, text=f"{error.message(language())}\n\n{other}\n")
+            reason = f"{error.message(language())}\n\n{other}\n"
+            if put_away(path, mark, FAILED, suffix=REASON, text=reason) is None:
+                return _changed(path)
             say(SAID["failed"], err=True, file=path.name, why=error.message(language()))
             return Outcome.settled
-        if mark_of(path) != mark:
-            say(SAID["changed"], err=True, file=path.name)
-            return Outcome.later
         receipts = [one.receipt for one in taken]
         text = json.dumps(receipts, ensure_ascii=False, indent=2)
-        put_away(path, DONE, suffix=RECEIPT, text=f"{text}\n")
+        if put_away(path, mark, DONE, suffix=RECEIPT, text=f"{text}\n") is None:
+            return _changed(path)
         counts = {name: sum(one[name] for one in receipts) for name in ("received", "quarantined")}
         say(SAID["done"], file=path.name, receipts=", ".join(str(one["id"]) for one in receipts), **counts)
         return Outcome.settled
+
+
+def _changed(path: Path) -> Outcome:
+    say(SAID["changed"], err=True, file=path.name)
+    return Outcome.later
 
 
 def _send(portal: Portal, source: BinaryIO, path: Path, target: Target, encoding: str | None) -> list[Taken]:

@@ -22,6 +22,7 @@ from exchange.service.catalogue import Entry, create_dataset
 from identity.queries import get_bureau
 from infra.database import transaction
 from infra.installation import Installation
+from portal.cli import watch as watching
 from tests.portal.commands import Siji
 from tests.waiting import wait_until
 
@@ -187,8 +188,29 @@ def test_a_name_comes_again_and_a_content_is_taken_once(siji: Siji, folder: Path
         (folder / "daily.csv").write_text(table(rows))
         watched(siji, folder)
     names = sorted(path.name for path in (folder / "done").iterdir() if path.suffix == ".csv")
-    assert (len(names), names[-1]) == (2, "daily.csv")
+    assert (len(names), names[-1]) == (3, "daily.csv")
     assert len(siji.json(f"receipts list {CODE}", **BY)) == 2
+
+
+def test_a_file_that_is_written_on_is_not_put_away(
+    siji: Siji, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = folder / "a.csv"
+    file.write_text(table([]) + '1,"甲')
+    publish_file = watching.publish_file
+
+    def then_written_on(*args: Any, **named: Any) -> Any:
+        monkeypatch.setattr(watching, "publish_file", publish_file)
+        with file.open("a") as more:
+            more.write('"\r\n')
+        return publish_file(*args, **named)
+
+    monkeypatch.setattr(watching, "publish_file", then_written_on)
+    told = watched(siji, folder)
+    assert "a.csv" in told
+    assert not (folder / "failed").exists()
+    [receipt] = json.loads((folder / "done/a.csv.receipt.json").read_text())
+    assert (receipt["upserts"], receipt["quarantined"]) == (1, 0)
 
 
 def test_a_file_that_another_watcher_has_is_left_to_it(siji: Siji, folder: Path) -> None:
