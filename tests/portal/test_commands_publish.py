@@ -23,6 +23,7 @@ from identity.queries import get_bureau
 from infra.database import transaction
 from infra.installation import Installation
 from portal.cli import watch as watching
+from portal.cli.publishing import publish_file
 from tests.portal.commands import Siji
 from tests.waiting import wait_until
 
@@ -197,7 +198,6 @@ def test_a_file_that_is_written_on_is_not_put_away(
 ) -> None:
     file = folder / "a.csv"
     file.write_text(table([]) + '1,"甲')
-    publish_file = watching.publish_file
 
     def then_written_on(*args: Any, **named: Any) -> Any:
         monkeypatch.setattr(watching, "publish_file", publish_file)
