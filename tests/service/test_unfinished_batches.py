@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 from exchange.batch import Change
 from exchange.broker.connect import connect_broker
 from exchange.broker.driver import BrokerRetryable
-from exchange.errors import BatchInProgress, BatchRefused, KeyReused
+from exchange.errors import BatchInProgress, BatchRefused, DatasetEnded, KeyReused
 from exchange.models import Batch, Dataset, QuarantinedRecord
 from exchange.queries import find_batch, list_datasets_without_topic
 from exchange.schema import Item, Reason
@@ -199,6 +199,27 @@ def test_a_claim_stays_on_the_version_it_was_made_with(provider: Provider) -> No
     assert [v for _, _, v in provider.stored(dataset_id)] == [{"id": "2"}]
     newer = provider.publish(dataset_id, changes, key="l")
     assert (newer.version, newer.upserts) == (2, 2)
+
+
+def test_what_was_read_under_other_items_than_hold_is_not_stored(provider: Provider) -> None:
+    dataset_id = provider.catalogue()
+    with transaction(provider.engine) as session:
+        items = (*get_items(session, dataset_id=dataset_id, version=1), Item("extra", "text"))
+        add_version(session, dataset_id=dataset_id, revision=1, items=items, actor="person:1", at=provider.at)
+    with pytest.raises(BatchInProgress):
+        provider.publish(dataset_id, people(1), version=1)
+    assert provider.publish(dataset_id, people(1), version=2).version == 2
+
+
+def test_what_was_stored_has_its_receipt_after_the_dataset_ended(provider: Provider) -> None:
+    dataset_id = provider.catalogue()
+    receipt = provider.publish(dataset_id, people(2))
+    with transaction(provider.engine) as session:
+        session.get_one(Dataset, dataset_id).ended_at = provider.at
+    assert provider.publish(dataset_id, people(2)) == receipt
+    for key, count in (("k", 3), ("new", 2)):
+        with pytest.raises(DatasetEnded):
+            provider.publish(dataset_id, people(count), key=key)
 
 
 def test_a_claim_of_a_faulty_file_is_not_completed_by_the_corrected_one(provider: Provider) -> None:
