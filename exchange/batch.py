@@ -82,11 +82,16 @@ def encode(changes: Sequence[Change]) -> list[bytes | None]:
 
 
 def request_digest(changes: Sequence[Change], encoded: Sequence[bytes | None]) -> str:
-    """SM3, in hex, of what was sent, bad records included: equal batches have equal digests, others not."""
+    """SM3, in hex, of what was sent, bad records included: equal batches have equal digests, others not.
+
+    What was found wrong in reading counts too: a value may read alike whether or not its cell is faulty.
+    """
     running = hashlib.new("sm3")
     for change, text in zip(changes, encoded, strict=True):
         running.update(b"-" if change.delete else b"+")
         running.update(sm3(b"j" + text if text is not None else b"u" + uncanonical(change.value)))
+        if change.faults:
+            running.update(b"!" + sm3(uncanonical([[fault.code, fault.item] for fault in change.faults])))
     return running.hexdigest()
 
 

@@ -4,48 +4,21 @@ openpyxl's own parser of sheets is used without its worksheets, which pad rows t
 pass over rows that are out of order, and do not tell of merged cells. Hidden rows and columns are read.
 """
 
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
-from xml.etree.ElementTree import ParseError
-from xml.parsers import expat
-from zipfile import BadZipFile, ZipFile
 
-from openpyxl import load_workbook
+from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.datetime import from_excel
-from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._reader import WorkSheetParser
 
 from exchange.batch import Change
 from exchange.cells import CellError, Formula, read_sheet_cell
-from exchange.errors import RowUnreadable, SheetTooLarge, SheetUnreadable
+from exchange.errors import RowUnreadable, SheetUnreadable
 from exchange.schema import Item, Reason
+from exchange.sheet_parts import BROKEN, check_parts, no_spreadsheet
 from exchange.tables import Column, change_of, columns_of, letters
 
-MAX_PARTS = 2_000
 MAX_ROWS = 1_048_576
-MAX_NEAR_ELEMENTS = 3_000_000
-MAX_FAR_ELEMENTS = 100_000
-NEAR = 3
-"""The tree of a sheet's XML holds its rows (depth 3) until its end, and what lies deeper for one row."""
-PIECE = 64 * 1024
-BROKEN = (
-    ArithmeticError,
-    AttributeError,
-    BadZipFile,
-    EOFError,
-    InvalidFileException,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    ParseError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    expat.ExpatError,
-    zlib.error,
-)
-"""What openpyxl and those below it raise for files that are none."""
 
 Row = tuple[int, dict[int, Any]]
 """Its number, and by column, both from 1, what its cells hold that hold something."""
@@ -77,69 +50,14 @@ def read_sheet(
         raise SheetUnreadable(why_zh="工作表是空的", why_en="the sheet is empty")
 
 
-def check_parts(file: BinaryIO, *, limit: int) -> None:
-    """Refuse a file that would take much more memory than it has bytes, before anything is made of it.
-
-    Each of its parts is read to no more than the size that the file says it has, which zipfile sees to.
-    Raises SheetTooLarge, SheetUnreadable.
-    """
-    try:
-        with ZipFile(file) as archive:
-            parts = archive.infolist()
-            if len(parts) > MAX_PARTS:
-                raise SheetTooLarge(limit=MAX_PARTS, unit_zh="个部件", unit_en="parts", came=len(parts))
-            size = sum(part.file_size for part in parts)
-            if size > limit:
-                raise SheetTooLarge(limit=limit, unit_zh="字节", unit_en="bytes", came=size)
-            for part in parts:
-                if part.filename.endswith((".xml", ".rels")):
-                    with archive.open(part) as content:
-                        _check_xml(content)
-    except BROKEN as error:
-        raise _none() from error
-
-
-def _check_xml(content: Any) -> None:
-    parser = expat.ParserCreate()
-    depth = near = far = 0
-
-    def start(_name: str, _attributes: dict[str, str]) -> None:
-        nonlocal depth, near, far
-        depth += 1
-        if depth <= NEAR:
-            near, far = near + 1, 0
-        else:
-            far += 1
-        if near > MAX_NEAR_ELEMENTS or far > MAX_FAR_ELEMENTS:
-            raise SheetTooLarge(
-                limit=MAX_NEAR_ELEMENTS if near > MAX_NEAR_ELEMENTS else MAX_FAR_ELEMENTS,
-                unit_zh="个单元格" if far else "行",
-                unit_en="cells in a row" if far else "rows",
-                came=max(near, far),
-            )
-
-    def end(_name: str) -> None:
-        nonlocal depth
-        depth -= 1
-
-    def refuse_doctype(*_told: Any) -> None:
-        raise SheetUnreadable(
-            why_zh="文件中有文档类型声明，电子表格不应有", why_en="it declares a document type, as none does"
-        )
-
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.StartDoctypeDeclHandler = refuse_doctype
-    while piece := content.read(PIECE):
-        parser.Parse(piece, False)
-    parser.Parse(b"", True)
-
-
 def _rows(file: BinaryIO, title: str | None) -> Iterator[Row]:
     """The rows of the sheet that hold something. Raises SheetUnreadable, SheetTooLarge."""
     file.seek(0)
     book = None
     try:
-        book = load_workbook(file, read_only=True, keep_links=False)
+        reader = _Reader(file, read_only=True, keep_links=False)
+        reader.read()
+        book = reader.wb
         chosen = _choose(book, title)
         parser = _Parser(chosen._get_source(), chosen._shared_strings)
         last = 0
@@ -159,10 +77,26 @@ def _rows(file: BinaryIO, title: str | None) -> Iterator[Row]:
                 "unmerge them and fill in every row",
             )
     except BROKEN as error:
-        raise _none() from error
+        raise no_spreadsheet() from error
     finally:
         if book is not None:
             book.close()
+
+
+class _Reader(ExcelReader):  # type: ignore[misc] # openpyxl has no types
+    """Without what openpyxl makes of parts that are not read here."""
+
+    def read_chartsheet(self, _sheet: Any, _relation: Any) -> None:
+        pass
+
+    def read_custom(self) -> None:
+        pass
+
+    def read_properties(self) -> None:
+        pass
+
+    def read_theme(self) -> None:
+        pass
 
 
 class _Parser(WorkSheetParser):  # type: ignore[misc] # openpyxl has no types
@@ -240,10 +174,3 @@ def _change(row: int, cells: dict[int, Any], columns: Sequence[Column], key_item
         if fault is not None:
             faults[item.name] = fault
     return change_of(row, operation, values, faults, key_items)
-
-
-def _none() -> SheetUnreadable:
-    return SheetUnreadable(
-        why_zh="它不是有效的 XLSX 文件，已损坏，或有密码保护；请用电子表格软件另存为 .xlsx",
-        why_en="it is no valid XLSX file, damaged, or protected by a password; save it anew as .xlsx",
-    )

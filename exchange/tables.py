@@ -36,12 +36,7 @@ def read_csv(pieces: Iterable[str], items: Sequence[Item], key_items: Sequence[s
         if columns is None:
             columns = columns_of(cells, items, key_items)
             continue
-        if len(cells) != len(columns):
-            raise RowUnreadable(
-                row=row,
-                why_zh=f"有 {len(cells)} 列，而标题行有 {len(columns)} 列",
-                why_en=f"it has {len(cells)} columns where the header has {len(columns)}",
-            )
+        _check_width(row, cells, len(columns))
         told = {place: cell for place, cell in enumerate(cells) if cell}
         values = {
             item.name: read_text_cell(item, told[place])
@@ -52,6 +47,20 @@ def read_csv(pieces: Iterable[str], items: Sequence[Item], key_items: Sequence[s
         yield change_of(row, operation, values, {}, key_items)
     if columns is None:
         raise BadColumns(why_zh="没有标题行，内容为空", why_en="there is no header row, nothing at all")
+
+
+def check_rows(pieces: Iterable[str]) -> None:
+    """Refuse what `read_csv` refuses of rows whatever the items are. Raises RowUnreadable."""
+    header: list[str] = []
+    for row, (_, cells) in enumerate(csv_rows(pieces), start=1):
+        if not any(cells):
+            continue
+        if not header:
+            header = [name.strip(BLANKS) for name in cells]
+            continue
+        _check_width(row, cells, len(header))
+        if OPERATION in header:
+            _is_delete(row, cells[header.index(OPERATION)])
 
 
 def csv_rows(pieces: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
@@ -116,13 +125,7 @@ def change_of(
     key_items: Sequence[str],
 ) -> Change:
     """The change of a row: a delete is of its key items, whatever else stands there. Raises RowUnreadable."""
-    delete = OPERATIONS.get(operation)
-    if delete is None:
-        raise RowUnreadable(
-            row=row,
-            why_zh="操作一列应为 upsert（更新）、delete（删除）或留空",
-            why_en="its operation is neither upsert nor delete nor empty",
-        )
+    delete = _is_delete(row, operation)
     wanted = [name for name in values if not delete or name in key_items]
     return Change(
         {name: values[name] for name in wanted},
@@ -139,6 +142,26 @@ def letters(column: int) -> str:
         column, rest = divmod(column - 1, 26)
         text = chr(ord("A") + rest) + text
     return text
+
+
+def _check_width(row: int, cells: Sequence[str], columns: int) -> None:
+    if len(cells) != columns:
+        raise RowUnreadable(
+            row=row,
+            why_zh=f"有 {len(cells)} 列，而标题行有 {columns} 列",
+            why_en=f"it has {len(cells)} columns where the header has {columns}",
+        )
+
+
+def _is_delete(row: int, operation: str) -> bool:
+    delete = OPERATIONS.get(operation)
+    if delete is None:
+        raise RowUnreadable(
+            row=row,
+            why_zh="操作一列应为 upsert（更新）、delete（删除）或留空",
+            why_en="its operation is neither upsert nor delete nor empty",
+        )
+    return delete
 
 
 def _known_columns(items: Sequence[Item]) -> dict[str, Column]:

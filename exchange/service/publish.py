@@ -61,10 +61,14 @@ def publish_batch(
     changes: Sequence[Change],
     at: datetime,
     now: Callable[[], datetime] | None = None,
+    version: int | None = None,
 ) -> Receipt:
     """Store a batch of the provider's system `publisher_id` once, however often its idempotency `key` comes.
 
     It is claimed `at`, and settled when `now` says so, once it is in the log: later than all that it took.
+    `version` is the one whose items the changes were read under, if they were: `version_for` says which to
+    take. What was stored gets its receipt whatever became of the dataset and its provider since.
+
     Bad records go to quarantine. A full batch whose records are all bad replaces nothing. Raises
     BatchTooLarge, BatchRefused, DatasetEnded, NotProvider, KeyReused, BatchInProgress, NotFound and the
     broker's failures; after one that is retryable, send the same again. What the log refuses for good is
@@ -76,12 +80,17 @@ def publish_batch(
     encoded = encode(changes)
     digest = request_digest(changes, encoded)
     with reading(engine) as session:
-        dataset = _provided_dataset(session, dataset_id=dataset_id, publisher_id=publisher_id)
-        _check_key(dataset, key)
-        claim = find_batch(session, dataset_id=dataset_id, publisher_id=publisher_id, key=key)
-        if claim and (receipt := _known(claim, digest, dataset)):
-            return receipt
-        version = claim.version if claim else dataset.version
+        dataset = get_dataset(session, dataset_id=dataset_id)
+        claim = _find_claim(session, dataset, publisher_id=publisher_id, key=key)
+        if claim and claim.state == "settled" and claim.request_digest == digest:
+            return receipt_of(claim)
+        _check_provider(session, dataset, publisher_id=publisher_id)
+        if claim:
+            _known(claim, digest, dataset)
+        valid = claim.version if claim else dataset.version
+        if version not in (None, valid):  # the items changed, or a claim was made, since they were read
+            raise BatchInProgress(key=key, dataset=dataset.code)
+        version = valid
         schema = get_version(session, dataset_id=dataset_id, version=version)
         session.expunge_all()
     items = [read_item(document) for document in schema.items]
@@ -105,6 +114,8 @@ def publish_batch(
             return receipt
         if claim.version != version:  # claimed by another process, just after the items changed
             raise BatchInProgress(key=key, dataset=dataset.code)
+    if claim.digest != batch.digest:  # never is anything stored but what was claimed
+        raise KeyReused(key=key, dataset=dataset.code, batch=claim.id)
     if claim.marker != marker:  # another process's
         _count_attempt(engine, claim, dataset)
     spans = _store(engine, broker, dataset, schema, claim, batch, at=at)
@@ -112,6 +123,15 @@ def publish_batch(
     if receipt is None:  # given up by another process that the log refused
         raise BatchInProgress(key=key, dataset=dataset.code)
     return receipt
+
+
+def version_for(session: Session, dataset: Dataset, *, publisher_id: int, key: str) -> int:
+    """Under which version's items a batch with that key is read: its claim's, else the dataset's own.
+
+    Raises BatchRefused.
+    """
+    claim = _find_claim(session, dataset, publisher_id=publisher_id, key=key)
+    return claim.version if claim else dataset.version
 
 
 def list_unsettled(session: Session, *, at: datetime) -> list[tuple[int, str, str]]:
@@ -151,24 +171,23 @@ def get_receipt(session: Session, *, batch_id: int) -> Receipt:
     return receipt_of(get_batch(session, batch_id=batch_id))
 
 
-def _check_key(dataset: Dataset, key: str) -> None:
+def _find_claim(session: Session, dataset: Dataset, *, publisher_id: int, key: str) -> Batch | None:
     if not 1 <= len(key) <= 200 or not key.isprintable():
         raise BatchRefused(
             dataset=dataset.code,
             why_zh="幂等键应为 1 至 200 个可打印字符",
             why_en="the idempotency key has 1 to 200 printable characters",
         )
+    return find_batch(session, dataset_id=dataset.id, publisher_id=publisher_id, key=key)
 
 
-def _provided_dataset(session: Session, *, dataset_id: int, publisher_id: int) -> Dataset:
-    dataset = get_dataset(session, dataset_id=dataset_id)
+def _check_provider(session: Session, dataset: Dataset, *, publisher_id: int) -> None:
     check_not_ended(dataset)
     system = session.get(System, publisher_id)
     if system is None:
         raise NotFound(what_zh="信息系统", what_en="information system", key=publisher_id)
     if system.bureau_id != dataset.bureau_id or system.retired_at is not None:
         raise NotProvider(system=system.code, dataset=dataset.code)
-    return dataset
 
 
 def _known(claim: Batch, digest: str, dataset: Dataset) -> Receipt | None:

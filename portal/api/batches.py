@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from exchange.errors import BatchRefused
 from exchange.forms import CSV, XLSX, read_batch, told_by
 from exchange.queries import get_dataset_by_code
-from exchange.service.publish import MAX_BATCH_RECORDS, publish_batch
+from exchange.service.publish import MAX_BATCH_RECORDS, publish_batch, version_for
 from exchange.version_queries import get_items
 from identity.models import System
 from identity.queries import get_system, get_system_by_id
@@ -133,7 +133,8 @@ def publish(
         publisher = _publisher(session, asker, system)
         if part is not None and dataset.update_mode == "full":
             raise BatchRefused(dataset=dataset.code, **NO_PARTS)
-        items = get_items(session, dataset_id=dataset.id, version=dataset.version)
+        version = version_for(session, dataset, publisher_id=publisher.id, key=key)
+        items = get_items(session, dataset_id=dataset.id, version=version)
         session.expunge_all()
     told = told_by(request.headers.get("content-type", "application/json"), encoding=encoding, sheet=sheet)
     limit = here.settings.batch_unpacked_mib * MIB
@@ -148,6 +149,7 @@ def publish(
         changes=changes,
         at=at,
         now=here.clock.now,
+        version=version,
     )
     if receipt.settled_at is None or receipt.settled_at < at:
         response.headers[REPLAYED] = "true"

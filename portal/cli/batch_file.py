@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 from exchange.errors import EncodingUnclear
 from exchange.forms import CSV, LINES, form_of
-from exchange.intake import lines_of
-from exchange.tables import csv_rows
+from exchange.intake import as_change, lines_of, read_lines
+from exchange.tables import check_rows, csv_rows
 from infra.packing import pack, packing_in, unpack
 from infra.textfile import EncodingUndecided, read_text
 
@@ -59,13 +59,18 @@ class BatchFile:
         return sum(1 for _, is_record in self._texts() if is_record) - (self.form == CSV)
 
     def parts(self, batch: int) -> Iterator[Part]:
-        """Its parts of at most `batch` records; one, as it is, if it has no more. Raises as reading does."""
+        """Its parts of at most `batch` records; one, as it is, if it has no more. Raises as reading does.
+
+        Before the first of several the whole file is read as the portal would, as far as that goes without
+        the items: else parts were published of a file that is refused.
+        """
         total = self.count()
         if total is None or total <= batch:
             self.content.seek(0)
             charset = f"; charset={self.encoding}" if self.encoding else ""
             yield Part(1, total, self.content.read(), self.form + charset, is_whole=True)
             return
+        self._check()
         texts, before = self._texts(), 0
         top = _take(texts, 1) if self.form == CSV else []
         header = [text for text, is_record in top if is_record]
@@ -77,6 +82,13 @@ class BatchFile:
             content = "\n".join(rows).encode()
             yield Part(number, records, content, f"{self.form}; charset=utf-8", is_whole=False)
             before += len(taken)
+
+    def _check(self) -> None:
+        if self.form == CSV:
+            check_rows(read_text(self.content, declared=self.encoding))
+        else:
+            for place, value in read_lines(read_text(self.content, declared=self.encoding or "utf-8")):
+                as_change(place, value)
 
     def _texts(self) -> Iterator[tuple[str, bool]]:
         """Its rows or lines as they stand, and whether they hold anything. Raises as reading does."""

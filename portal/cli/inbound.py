@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,24 +60,38 @@ def held(path: Path, mark: Mark) -> Iterator[BinaryIO | None]:
         yield file if mark_of(path) == mark else None
 
 
-def put_away(path: Path, folder: str, *, suffix: str, text: str) -> Path:
+def put_away(path: Path, mark: Mark, folder: str, *, suffix: str, text: str) -> Path | None:
     """Move the file into `folder` beside it, with `text` under its name and `suffix`; its new place.
 
-    A file of that name with other content keeps it; the one that comes gets its digest into its name.
+    A file that has the name there keeps it; the one that comes gets its digest into its name. None if the
+    file is not as it was any more, be it that it changed in the moment of the move: it stays where it is.
     """
+    if mark_of(path) != mark:
+        return None
     target = path.parent / folder
     target.mkdir(exist_ok=True)
-    place = target / path.name
-    digest = _digest(path)
-    if place.exists() and _digest(place) != digest:
-        whole = path.name.partition(".")
-        place = target / f"{whole[0]}-{digest[:12]}{whole[1]}{whole[2]}"
+    place = _free(target, path)
     beside = place.with_name(place.name + suffix)
     fresh = beside.with_name(f".{beside.name}.{os.getpid()}")
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(beside)
     path.replace(place)
+    if mark_of(place) != mark:
+        place.replace(_free(path.parent, path, content=place))
+        beside.unlink()
+        return None
     return place
+
+
+def _free(folder: Path, path: Path, *, content: Path | None = None) -> Path:
+    """A place in the folder where nothing is, of the name of `path` if that is free."""
+    place = folder / path.name
+    if not place.exists():
+        return place
+    first, dot, rest = path.name.partition(".")
+    digest = _digest(content or path)[:12]
+    names = (f"{first}-{digest}{more}{dot}{rest}" for more in chain([""], (f"-{n}" for n in count(2))))
+    return next(place for name in names if not (place := folder / name).exists())
 
 
 def _digest(path: Path) -> str:

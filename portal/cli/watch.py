@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from enum import Enum
 from http import HTTPStatus
 from pathlib import Path
@@ -11,9 +12,9 @@ import typer
 
 from infra.errors import Language, SijiError
 from portal.cli.batch_file import open_batch
-from portal.cli.inbound import DONE, FAILED, REASON, RECEIPT, Mark, files_in, held, mark_of, put_away
+from portal.cli.inbound import DONE, FAILED, REASON, RECEIPT, Mark, files_in, held, put_away
 from portal.cli.publish import BATCH, Batch, DatasetCode, Encoding, OfSystem, Sheet
-from portal.cli.publishing import Taken, Target, publish_file
+from portal.cli.publishing import BrokenOff, Taken, Target, publish_file
 from portal.cli.remote import Portal, PortalAway, Refused, open_portal
 from portal.cli.speech import language, say
 
@@ -30,6 +31,10 @@ SAID = {
     "failed": {
         "zh": "{file} 未发布，已移至 failed：{why}",
         "en": "{file} was not published, see failed: {why}",
+    },
+    "broken off": {
+        "zh": "{file} 仅部分发布，已移至 failed：{why}",
+        "en": "{file} was published in part only, see failed: {why}",
     },
     "later": {"zh": "{file} 暂未发布，稍后再试：{why}", "en": "{file} is tried again later: {why}"},
     "changed": {
@@ -102,28 +107,43 @@ def _visit(portal: Portal, path: Path, mark: Mark, target: Target, encoding: str
         try:
             taken = _send(portal, source, path, target, encoding)
         except SijiError as error:
-            if _is_of_the_caller(error):
+            if _is_of_the_caller(_cause(error)):
                 raise
             other = (
                 None
-                if _passes(error)
+                if _passes(_cause(error))
                 else _in_the_other_language(portal, source, path, target, encoding, error)
             )
             if other is None:
                 say(SAID["later"], err=True, file=path.name, why=error.message(language()))
                 return Outcome.later
-            put_away(path, FAILED, suffix=REASON, text=f"{error.message(language())}\n\n{other}\n")
-            say(SAID["failed"], err=True, file=path.name, why=error.message(language()))
+            reason = f"{error.message(language())}\n\n{other}\n"
+            if isinstance(error, BrokenOff):
+                reason += f"\n{_receipts(error.taken)}\n"
+            if put_away(path, mark, FAILED, suffix=REASON, text=reason) is None:
+                return _changed(path)
+            said = SAID["broken off" if isinstance(error, BrokenOff) else "failed"]
+            say(said, err=True, file=path.name, why=error.message(language()))
             return Outcome.settled
-        if mark_of(path) != mark:
-            say(SAID["changed"], err=True, file=path.name)
-            return Outcome.later
         receipts = [one.receipt for one in taken]
-        text = json.dumps(receipts, ensure_ascii=False, indent=2)
-        put_away(path, DONE, suffix=RECEIPT, text=f"{text}\n")
+        if put_away(path, mark, DONE, suffix=RECEIPT, text=f"{_receipts(taken)}\n") is None:
+            return _changed(path)
         counts = {name: sum(one[name] for one in receipts) for name in ("received", "quarantined")}
         say(SAID["done"], file=path.name, receipts=", ".join(str(one["id"]) for one in receipts), **counts)
         return Outcome.settled
+
+
+def _receipts(taken: Sequence[Taken]) -> str:
+    return json.dumps([one.receipt for one in taken], ensure_ascii=False, indent=2)
+
+
+def _cause(error: SijiError) -> SijiError:
+    return error.cause if isinstance(error, BrokenOff) else error
+
+
+def _changed(path: Path) -> Outcome:
+    say(SAID["changed"], err=True, file=path.name)
+    return Outcome.later
 
 
 def _send(portal: Portal, source: BinaryIO, path: Path, target: Target, encoding: str | None) -> list[Taken]:
@@ -140,14 +160,12 @@ def _in_the_other_language(
     The portal words its refusals itself, so it is asked once more.
     """
     other: Language = "en" if language() == "zh" else "zh"
-    if not isinstance(error, Refused):
+    if not isinstance(_cause(error), Refused):
         return error.message(other)
     try:
         _send(portal.speaking(other), source, path, target, encoding)
-    except Refused as refusal:
-        return refusal.message(other)
-    except PortalAway:
-        return None
+    except (Refused, BrokenOff, PortalAway) as refusal:
+        return None if _passes(_cause(refusal)) else refusal.message(other)
     return None
 
 

@@ -9,7 +9,7 @@ import io
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -20,7 +20,7 @@ from exchange.batch import Change, Sorted, encode, sort_batch
 from exchange.forms import Told, form_of, read_batch
 from exchange.models import Dataset
 from exchange.schema import Item, RecordRules
-from exchange.service.publish import MAX_BATCH_RECORDS, publish_batch
+from exchange.service.publish import MAX_BATCH_RECORDS, publish_batch, version_for
 from exchange.version_queries import get_items
 from identity.models import System
 from identity.queries import list_systems
@@ -65,14 +65,25 @@ class Chosen:
         mark, content = (PLAIN, self.raw) if packed is None else (PACKED, packed)
         return mark + urlsafe_b64encode(content).decode()
 
+    @property
+    def key(self) -> str:
+        """The idempotency key of publishing it."""
+        return f"sha256:{hashlib.sha256(self.raw).hexdigest()}"
+
 
 @dataclass(frozen=True)
 class Place:
-    """Where it goes: the dataset, its items, and the systems of its provider."""
+    """Where it goes: the dataset, the items that hold for it, of which version they are, and the systems of
+    its provider."""
 
     dataset: Dataset
+    version: int
     items: Sequence[Item]
     systems: Sequence[System]
+
+    def publisher(self, code: str) -> int:
+        """The id of the system of that code."""
+        return next(one.id for one in self.systems if one.code == code)
 
 
 async def chosen_file(request: Request) -> Chosen | None:
@@ -109,6 +120,8 @@ def send(
     chosen = _chosen(form, came)
     if chosen is None or "encoding" in form.errors or "sheet" in form.errors:
         return _show(request, place, form, chosen)
+    if system:
+        place = _as_claimed(here, place, publisher_id=place.publisher(system), key=chosen.key)
     try:
         changes = _read(here, place, chosen, encoding=encoding or None, sheet=sheet or None)
         if form.typed("do") == "publish" and not form.is_wrong:
@@ -116,11 +129,12 @@ def send(
                 here.engine,
                 log,
                 dataset_id=place.dataset.id,
-                publisher_id=next(one.id for one in place.systems if one.code == system),
-                key=f"sha256:{hashlib.sha256(chosen.raw).hexdigest()}",
+                publisher_id=place.publisher(system),
+                key=chosen.key,
                 changes=changes,
                 at=at,
                 now=here.clock.now,
+                version=place.version,
             )
             is_new = receipt.settled_at is not None and receipt.settled_at >= at
             return onward(request, f"/receipts/{receipt.id}", PUBLISHED if is_new else TAKEN_BEFORE)
@@ -146,7 +160,15 @@ def _place(here: Installation, asker: Asker, code: str) -> Place:
         items = get_items(session, dataset_id=dataset.id, version=dataset.version)
         systems = list_systems(session, bureau_id=dataset.bureau_id)
         session.expunge_all()
-    return Place(dataset, items, systems)
+    return Place(dataset, dataset.version, items, systems)
+
+
+def _as_claimed(here: Installation, place: Place, *, publisher_id: int, key: str) -> Place:
+    """The same with the items that an earlier attempt at publishing the file began with."""
+    with reading(here.engine) as session:
+        version = version_for(session, place.dataset, publisher_id=publisher_id, key=key)
+        items = get_items(session, dataset_id=place.dataset.id, version=version)
+    return replace(place, version=version, items=items)
 
 
 def _chosen(form: Form, came: Chosen | None) -> Chosen | None:

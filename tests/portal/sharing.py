@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from approval.service import load_items
 from exchange.batch import Change
 from exchange.broker.connect import connect_broker
 from exchange.masking import Mask
+from exchange.queries import get_dataset_by_code
 from exchange.schema import Item
 from exchange.service.catalogue import Entry, create_dataset
 from exchange.service.publish import publish_batch
 from exchange.service.pull import pull
 from exchange.service.subscriptions import case_revision, decide_subscription, request_subscription
+from exchange.service.versions import add_version
+from exchange.version_queries import get_items
 from identity.queries import get_bureau, list_systems
 from identity.service.people import find_person_by_login
 from identity.service.systems import register_system
@@ -142,3 +146,26 @@ def _publish_and_pull(here: Installation, ids: tuple[int, int, int], subscriptio
     finally:
         broker.close()
     return receipt.id
+
+
+def fail_once(installation: Installation) -> None:
+    """Let the log break off the next batch, which stays claimed."""
+    broker: Any = connect_broker(installation.settings)
+    broker.inject("append", "down")
+    broker.close()
+
+
+def change_items(installation: Installation) -> None:
+    """A version without the item `town`."""
+    with transaction(installation.engine) as session:
+        dataset = get_dataset_by_code(session, code=CODE)
+        items = get_items(session, dataset_id=dataset.id, version=dataset.version)
+        add_version(
+            session,
+            dataset_id=dataset.id,
+            revision=dataset.revision,
+            items=[item for item in items if item.name != "town"],
+            actor="person:1",
+            at=installation.clock.now(),
+            force="依法不再共享",
+        )

@@ -22,6 +22,8 @@ from exchange.service.catalogue import Entry, create_dataset
 from identity.queries import get_bureau
 from infra.database import transaction
 from infra.installation import Installation
+from portal.cli import watch as watching
+from portal.cli.publishing import publish_file
 from tests.portal.commands import Siji
 from tests.waiting import wait_until
 
@@ -122,6 +124,44 @@ def test_lines_go_in_parts_and_a_full_replacement_does_not(siji: Siji, tmp_path:
     assert siji.json(f"receipts list {FULL}", **BY) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", table([*ROWS, "1,2,3"]), "第 27 行"),
+        ("a.csv", "$op,id,name\n" + ",1,a\n" * 25 + "?,1,a\n", "第 27 行"),
+        ("a.ndjson", LINES * 12 + '{"value":{},"value":1}\n', "25"),
+        ("a.ndjson", LINES * 12 + '{"op":"merge","value":{}}\n', "25"),
+    ],
+)
+def test_no_part_is_published_of_a_file_that_is_broken_further_on(
+    siji: Siji, tmp_path: Path, name: str, content: str, told: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(content, newline="")
+    assert told in siji.refused(f"publish {CODE} {file} {SYSTEM} --batch 10", **BY)
+    assert siji.json(f"receipts list {CODE}", **BY) == []
+
+
+def test_what_is_published_of_a_file_that_fails_further_on_is_told(
+    siji: Siji, tmp_path: Path, folder: Path
+) -> None:
+    rows = [",".join(("", row)) for row in ROWS]
+    for file in (tmp_path / "a.csv", folder / "b.csv"):
+        file.write_text("\n".join(["操作,id,name", *rows, f"{file.name},1,a"]))
+    told = siji.refused(f"publish {CODE} {tmp_path / 'a.csv'} {SYSTEM} --batch 10", **BY)
+    first = [one["id"] for one in siji.json(f"receipts list {CODE}", **BY)][::-1]
+    assert len(first) == 2
+    assert "第 27 行" in told
+    assert f"回执 {first[0]}, {first[1]}" in told
+    watched(siji, folder, "--batch", "10")
+    receipts = siji.json(f"receipts list {CODE}", **BY)[:2][::-1]
+    ids = ", ".join(str(one["id"]) for one in receipts)
+    reason = (folder / "failed/b.csv.reason.txt").read_text()
+    for said in ("第 27 行", "Row 27", f"回执 {ids}", f"receipts {ids}"):
+        assert said in reason
+    assert json.loads(reason[reason.index("[\n") :]) == receipts
+
+
 def test_what_is_unclear_or_broken_is_told(siji: Siji, tmp_path: Path) -> None:
     for name, content, told in (
         ("a.csv", "id,name\n1,模\n".encode("gb18030"), "指明编码"),
@@ -187,8 +227,28 @@ def test_a_name_comes_again_and_a_content_is_taken_once(siji: Siji, folder: Path
         (folder / "daily.csv").write_text(table(rows))
         watched(siji, folder)
     names = sorted(path.name for path in (folder / "done").iterdir() if path.suffix == ".csv")
-    assert (len(names), names[-1]) == (2, "daily.csv")
+    assert (len(names), names[-1]) == (3, "daily.csv")
     assert len(siji.json(f"receipts list {CODE}", **BY)) == 2
+
+
+def test_a_file_that_is_written_on_is_not_put_away(
+    siji: Siji, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = folder / "a.csv"
+    file.write_text(table([]) + '1,"甲')
+
+    def then_written_on(*args: Any, **named: Any) -> Any:
+        monkeypatch.setattr(watching, "publish_file", publish_file)
+        with file.open("a") as more:
+            more.write('"\r\n')
+        return publish_file(*args, **named)
+
+    monkeypatch.setattr(watching, "publish_file", then_written_on)
+    told = watched(siji, folder)
+    assert "a.csv" in told
+    assert not (folder / "failed").exists()
+    [receipt] = json.loads((folder / "done/a.csv.receipt.json").read_text())
+    assert (receipt["upserts"], receipt["quarantined"]) == (1, 0)
 
 
 def test_a_file_that_another_watcher_has_is_left_to_it(siji: Siji, folder: Path) -> None:

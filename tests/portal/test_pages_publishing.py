@@ -16,7 +16,7 @@ from portal.pages import publishing
 from tests.portal.browser import form_on
 from tests.portal.conftest import SignIn
 from tests.portal.markup import faults_of
-from tests.portal.sharing import CODE, DELIVERED, PLANTED, Shared, share
+from tests.portal.sharing import CODE, DELIVERED, PLANTED, Shared, change_items, fail_once, share
 
 PAGE = f"/publish/{CODE}"
 ROWS = [["身份号码", "姓名", "town"], [DELIVERED, "王小<b>", "130602"], [PLANTED, "李大壮", "130624"]]
@@ -138,6 +138,17 @@ def test_what_the_page_kept_may_be_anything(
     monkeypatch.setattr(publishing, "MOST", 10)
     assert "siji publish" in choose(browser, "a.csv", TABLE.encode()).text
     assert batches(installation) == 1
+
+
+def test_a_file_that_did_not_reach_the_log_is_read_under_its_first_items(
+    browser: TestClient, installation: Installation
+) -> None:
+    shown = choose(browser, "a.csv", TABLE.encode())
+    fail_once(installation)
+    assert go_on(browser, shown.text, do="publish").status_code == 503
+    change_items(installation)
+    assert go_on(browser, shown.text, do="publish").status_code == 303
+    assert choose(browser, "a.csv", TABLE.encode() + b"\n").status_code == 422
 
 
 def test_only_the_providers_people_may(sign_in: SignIn, shared: Shared) -> None:

@@ -19,7 +19,7 @@ from infra.installation import Installation, open_installation
 from infra.settings import Settings
 from tests.portal.commands import Listening
 from tests.portal.conftest import Api, portal_over
-from tests.portal.sharing import CODE, DELIVERED, PLANTED, share
+from tests.portal.sharing import CODE, DELIVERED, PLANTED, change_items, fail_once, share
 
 BATCHES = f"/api/v1/datasets/{CODE}/batches"
 ROWS = [
@@ -185,3 +185,22 @@ def test_what_is_unclear_is_refused_and_says_where(
     assert told in answer.json()["detail"], answer.text
     assert "模" not in answer.text
     assert receipts(steward) == before
+
+
+@pytest.mark.parametrize("form", [CSV, XLSX])
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_a_table_sent_again_is_read_under_the_items_it_was_claimed_with(
+    steward: TestClient, installation: Installation, form: str, is_stored: bool
+) -> None:
+    content = TABLE if form == CSV else workbook(ROWS)
+    if is_stored:
+        assert publish(steward, content, form).status_code == 201
+    else:
+        fail_once(installation)
+        assert publish(steward, content, form).status_code == 503
+    change_items(installation)
+    assert publish(steward, content, form, key="l").status_code == 422
+    answer = publish(steward, content, form)
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["version"], answer.json()["upserts"]) == (1, 1)
+    assert ("idempotency-replayed" in answer.headers) == is_stored

@@ -1,6 +1,7 @@
 """Batches and topics behind a log that is away or refuses: asked again, given up, or left to the sweep."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from sqlalchemy import Engine, select
 from exchange.batch import Change
 from exchange.broker.connect import connect_broker
 from exchange.broker.driver import BrokerRetryable
-from exchange.errors import BatchInProgress, BatchRefused
+from exchange.errors import BatchInProgress, BatchRefused, DatasetEnded, KeyReused
 from exchange.models import Batch, Dataset, QuarantinedRecord
 from exchange.queries import find_batch, list_datasets_without_topic
-from exchange.schema import Item
+from exchange.schema import Item, Reason
 from exchange.service import publish as publishing
 from exchange.service.publish import list_unsettled
 from exchange.service.sweep import sweep
@@ -199,6 +200,53 @@ def test_a_claim_stays_on_the_version_it_was_made_with(provider: Provider) -> No
     assert [v for _, _, v in provider.stored(dataset_id)] == [{"id": "2"}]
     newer = provider.publish(dataset_id, changes, key="l")
     assert (newer.version, newer.upserts) == (2, 2)
+
+
+def test_what_was_read_under_other_items_than_hold_is_not_stored(provider: Provider) -> None:
+    dataset_id = provider.catalogue()
+    with transaction(provider.engine) as session:
+        items = (*get_items(session, dataset_id=dataset_id, version=1), Item("extra", "text"))
+        add_version(session, dataset_id=dataset_id, revision=1, items=items, actor="person:1", at=provider.at)
+    with pytest.raises(BatchInProgress):
+        provider.publish(dataset_id, people(1), version=1)
+    assert provider.publish(dataset_id, people(1), version=2).version == 2
+
+
+def test_what_was_stored_has_its_receipt_after_the_dataset_ended(provider: Provider) -> None:
+    dataset_id = provider.catalogue()
+    receipt = provider.publish(dataset_id, people(2))
+    with transaction(provider.engine) as session:
+        session.get_one(Dataset, dataset_id).ended_at = provider.at
+    assert provider.publish(dataset_id, people(2)) == receipt
+    for key, count in (("k", 3), ("new", 2)):
+        with pytest.raises(DatasetEnded):
+            provider.publish(dataset_id, people(count), key=key)
+
+
+def test_a_claim_of_a_faulty_file_is_not_completed_by_the_corrected_one(provider: Provider) -> None:
+    dataset_id = provider.catalogue()
+    fault = Reason("formula", "name", "是公式", "it is a formula")
+    faulty = [Change({"id": "1", "name": "甲"}, place=2, faults=(fault,))]
+    provider.log.inject("append", "down")
+    with pytest.raises(BrokerRetryable):
+        provider.publish(dataset_id, faulty)
+    with pytest.raises(KeyReused):
+        provider.publish(dataset_id, [replace(faulty[0], faults=())])
+    assert provider.stored(dataset_id) == []
+    receipt = provider.publish(dataset_id, faulty)
+    assert (receipt.upserts, receipt.quarantined, provider.stored(dataset_id)) == (0, 1, [])
+
+
+def test_what_is_sorted_otherwise_than_it_was_claimed_is_not_stored(provider: Provider) -> None:
+    dataset_id = provider.catalogue()
+    provider.log.inject("append", "down")
+    with pytest.raises(BrokerRetryable):
+        provider.publish(dataset_id, people(2))
+    with transaction(provider.engine) as session:  # as a release with other rules would have claimed it
+        session.scalars(select(Batch)).one().digest = "0" * 64
+    with pytest.raises(KeyReused):
+        provider.publish(dataset_id, people(2))
+    assert provider.stored(dataset_id) == []
 
 
 def test_the_workers_make_topics_and_sweep(provider: Provider, settings: Settings) -> None:

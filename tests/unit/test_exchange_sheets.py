@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
+from openpyxl.chart import BarChart
 
-from exchange import sheets
+from exchange import sheet_parts
 from exchange.batch import Change, encode, sort_batch
 from exchange.errors import BadColumns, RowUnreadable, SheetTooLarge, SheetUnreadable
 from exchange.schema import RecordRules
@@ -241,17 +242,91 @@ def test_bombs_are_refused_before_anything_is_made_of_them(monkeypatch: pytest.M
     assert len(spaces) < 1024 * 1024
     for bomb, limit in (
         (spaces, LIMIT),
-        (grown("<row>" + "<c/>" * (sheets.MAX_FAR_ELEMENTS + 1) + "</row>"), sheets.MAX_FAR_ELEMENTS),
+        (
+            grown("<row>" + "<c/>" * (sheet_parts.MAX_FAR_ELEMENTS + 1) + "</row>"),
+            sheet_parts.MAX_FAR_ELEMENTS,
+        ),
     ):
         with pytest.raises(SheetTooLarge) as refusal:
             read(bomb)
         assert refusal.value.facts["limit"] == limit
-    monkeypatch.setattr(sheets, "MAX_NEAR_ELEMENTS", 1000)
+    monkeypatch.setattr(sheet_parts, "MAX_NEAR_ELEMENTS", 1000)
     with pytest.raises(SheetTooLarge):
         read(grown("<row/>" * 1000))
-    monkeypatch.setattr(sheets, "MAX_PARTS", 3)
+    monkeypatch.setattr(sheet_parts, "MAX_PARTS", 3)
     with pytest.raises(SheetTooLarge):
         read(content)
+
+
+STYLES, TYPES = "xl/styles.xml", "[Content_Types].xml"
+
+
+def renamed(content: bytes, name: str) -> bytes:
+    """The file whose sheet has another name among its parts."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.namelist():
+            text = old.read(part).replace(SHEET.encode(), name.encode())
+            new.writestr(name if part == SHEET else part, text)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("name", ["xl/sheet1.bin", "xl/sheet1", "xl/worksheets/SHEET1.XML", "x.png"])
+def test_a_part_is_held_to_the_limits_whatever_its_name(name: str) -> None:
+    content = book([["id", "name"], ["1", "a"]])
+    assert len(read(renamed(content, name))) == 1
+    cells = "<row>" + "<c/>" * (sheet_parts.MAX_FAR_ELEMENTS + 1) + "</row></sheetData>"
+    with pytest.raises(SheetTooLarge):
+        read(renamed(altered(content, SHEET, lambda xml: xml.replace("</sheetData>", cells)), name))
+    declared = altered(content, SHEET, lambda xml: '<!DOCTYPE w [<!ENTITY a "x">]>' + xml)
+    for encoding in ("utf-8", "utf-16"):
+        file = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(renamed(declared, name))) as old, zipfile.ZipFile(file, "w") as new:
+            for part in old.namelist():
+                text = old.read(part)
+                new.writestr(part, text.decode().encode(encoding) if part == name else text)
+        with pytest.raises(SheetUnreadable) as refusal:
+            read(file.getvalue())
+        assert "document type" in refusal.value.message("en")
+
+
+@pytest.mark.parametrize("also", ["", "worksheet+xml", "sharedStrings+xml"])
+def test_styles_are_few_whatever_they_are_said_to_be(also: str) -> None:
+    content = book([["id", "name"], ["1", "a"]])
+    many = "<xf/>" * sheet_parts.MAX_OTHER_ELEMENTS + "</cellXfs>"
+    bomb = altered(content, STYLES, lambda xml: xml.replace("</cellXfs>", many))
+    if also:
+        bomb = altered(bomb, TYPES, lambda xml: xml.replace("styles+xml", also))
+    assert len(bomb) < 16 * 1024
+    with pytest.raises(SheetTooLarge) as refusal:
+        read(bomb)
+    assert refusal.value.facts["limit"] == sheet_parts.MAX_OTHER_ELEMENTS
+
+
+def test_a_sheet_may_have_more_elements_than_what_is_no_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet_parts, "MAX_OTHER_ELEMENTS", 400)
+    content = book([["id", "name"], *([str(number), f"a{number}"] for number in range(300))])
+    assert len(read(content)) == 300
+    by_default = altered(
+        content, TYPES, lambda xml: re.sub(r'<Override PartName="/xl/worksheets[^>]*/>', "", xml)
+    )
+    with pytest.raises(SheetTooLarge):
+        read(by_default)
+    sheet_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
+    assert len(read(altered(by_default, TYPES, lambda x: x.replace("application/xml", sheet_type)))) == 300
+
+
+def test_pictures_and_charts_are_passed_over() -> None:
+    def drawn(made: Any) -> None:
+        made.create_chartsheet("图", 0).add_chart(BarChart())
+        made.active = made.worksheets[0]
+
+    content = book([["id", "name"], ["1", "a"]], drawn)
+    file = io.BytesIO(content)
+    with zipfile.ZipFile(file, "a") as made:
+        made.writestr("xl/drawings/vmlDrawing1.vml", "<xml><br></xml>")
+        made.writestr("xl/media/image1.png", b"\x89PNG")
+    assert values(file.getvalue()) == [{"id": "1", "name": "a"}]
 
 
 def test_extensions_and_conditional_formats_are_passed_over() -> None:
