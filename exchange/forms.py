@@ -19,7 +19,7 @@ FORMS = {ARRAY: ARRAY, LINES: LINES, "application/jsonl": LINES, CSV: CSV, XLSX:
 
 BY_SUFFIX = {".csv": CSV, ".xlsx": XLSX, ".json": ARRAY, ".ndjson": LINES, ".jsonl": LINES}
 PACKED_SUFFIXES = (".gz", ".zst")
-ZIP, BRACKET, BRACE = b"PK", b"[", b"{"
+ZIP, BRACKET, BRACE = b"PK\x03\x04", b"[", b"{"
 BLANKS = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 
 

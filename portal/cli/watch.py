@@ -1,8 +1,11 @@
 """`siji watch`: publish the files that come into a folder, each once; inbound.py says how they are held."""
 
+import hashlib
 import json
+import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 from http import HTTPStatus
 from pathlib import Path
@@ -27,6 +30,12 @@ SAID = {
     "done": {
         "zh": "{file} 已发布：回执 {receipts}，收到 {received} 条，问题数据 {quarantined} 条",
         "en": "{file} is published: receipts {receipts}, {received} records, {quarantined} in quarantine",
+    },
+    "taken before": {
+        "zh": "{file} 此前已接收，本次未再写入：回执 {receipts}，收到 {received} 条，"
+        "问题数据 {quarantined} 条",
+        "en": "{file} was taken before, nothing was written now: receipts {receipts}, {received} records, "
+        "{quarantined} in quarantine",
     },
     "failed": {
         "zh": "{file} 未发布，已移至 failed：{why}",
@@ -105,14 +114,14 @@ def _visit(portal: Portal, path: Path, mark: Mark, target: Target, encoding: str
         if source is None:
             return Outcome.another_has_it
         try:
-            taken = _send(portal, source, path, target, encoding)
+            taken = _send(portal, source, path, mark, target, encoding)
         except SijiError as error:
             if _is_of_the_caller(_cause(error)):
                 raise
             other = (
                 None
                 if _passes(_cause(error))
-                else _in_the_other_language(portal, source, path, target, encoding, error)
+                else _in_the_other_language(portal, source, path, mark, target, encoding, error)
             )
             if other is None:
                 say(SAID["later"], err=True, file=path.name, why=error.message(language()))
@@ -129,12 +138,15 @@ def _visit(portal: Portal, path: Path, mark: Mark, target: Target, encoding: str
         if put_away(path, mark, DONE, suffix=RECEIPT, text=f"{_receipts(taken)}\n") is None:
             return _changed(path)
         counts = {name: sum(one[name] for one in receipts) for name in ("received", "quarantined")}
-        say(SAID["done"], file=path.name, receipts=", ".join(str(one["id"]) for one in receipts), **counts)
+        said = SAID["taken before" if all(one.was_before for one in taken) else "done"]
+        say(said, file=path.name, receipts=", ".join(str(one["id"]) for one in receipts), **counts)
         return Outcome.settled
 
 
 def _receipts(taken: Sequence[Taken]) -> str:
-    return json.dumps([one.receipt for one in taken], ensure_ascii=False, indent=2)
+    """As JSON; what had been taken before says so."""
+    told = [one.receipt | ({"taken_before": True} if one.was_before else {}) for one in taken]
+    return json.dumps(told, ensure_ascii=False, indent=2)
 
 
 def _cause(error: SijiError) -> SijiError:
@@ -146,14 +158,29 @@ def _changed(path: Path) -> Outcome:
     return Outcome.later
 
 
-def _send(portal: Portal, source: BinaryIO, path: Path, target: Target, encoding: str | None) -> list[Taken]:
+def _send(
+    portal: Portal, source: BinaryIO, path: Path, mark: Mark, target: Target, encoding: str | None
+) -> list[Taken]:
     source.seek(0)
     with open_batch(source, name=path.name, encoding=encoding) as opened:
-        return publish_file(portal, opened, target)
+        return publish_file(portal, opened, replace(target, key=_key(opened.digest, path, mark)))
+
+
+def _key(digest: str, path: Path, mark: Mark) -> str:
+    """Of a file as it came: content, name and time. It is the same for whoever tries it again, and another
+    when the same content comes again later, which then goes before what came between."""
+    came = f"{digest} {mark[2]} ".encode() + os.fsencode(path.name)
+    return f"watch:{hashlib.sha256(came).hexdigest()}"
 
 
 def _in_the_other_language(
-    portal: Portal, source: BinaryIO, path: Path, target: Target, encoding: str | None, error: SijiError
+    portal: Portal,
+    source: BinaryIO,
+    path: Path,
+    mark: Mark,
+    target: Target,
+    encoding: str | None,
+    error: SijiError,
 ) -> str | None:
     """Why the file fails in the language that the command does not speak; None if it fails no longer.
 
@@ -163,7 +190,7 @@ def _in_the_other_language(
     if not isinstance(_cause(error), Refused):
         return error.message(other)
     try:
-        _send(portal.speaking(other), source, path, target, encoding)
+        _send(portal.speaking(other), source, path, mark, target, encoding)
     except (Refused, BrokenOff, PortalAway) as refusal:
         return None if _passes(_cause(refusal)) else refusal.message(other)
     return None

@@ -251,4 +251,6 @@ def _row(place: Place, number: int, change: Change) -> tuple[int, bool, list[str
 
 
 def _said(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    """As it is shown: what no text may hold, half a surrogate pair, as its escape."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -222,13 +223,32 @@ def test_files_go_to_done_with_their_receipt_or_to_failed_with_the_reason(siji: 
         assert "张三" not in reason
 
 
-def test_a_name_comes_again_and_a_content_is_taken_once(siji: Siji, folder: Path) -> None:
+def test_a_content_that_comes_again_is_published_again(siji: Siji, folder: Path) -> None:
     for rows in (ROWS[:2], ROWS[2:4], ROWS[:2]):
-        (folder / "daily.csv").write_text(table(rows))
+        (folder / "daily.csv").write_bytes(table(rows).encode())
         watched(siji, folder)
-    names = sorted(path.name for path in (folder / "done").iterdir() if path.suffix == ".csv")
-    assert (len(names), names[-1]) == (3, "daily.csv")
-    assert len(siji.json(f"receipts list {CODE}", **BY)) == 2
+    done = [path for path in (folder / "done").iterdir() if path.suffix == ".csv"]
+    assert sorted(path.read_bytes() for path in done) == sorted(
+        table(rows).encode() for rows in (ROWS[:2], ROWS[:2], ROWS[2:4])
+    )
+    kept = [json.loads(path.with_name(f"{path.name}.receipt.json").read_text())[0]["id"] for path in done]
+    assert sorted(kept) == sorted(one["id"] for one in siji.json(f"receipts list {CODE}", **BY))
+
+
+def test_a_file_that_was_published_already_is_said_to_be_so(siji: Siji, folder: Path) -> None:
+    file, elsewhere = folder / "daily.csv", folder / ".daily.csv"
+    file.write_text(table(ROWS))
+    shutil.copy2(file, elsewhere)
+    assert "此前已接收" not in watched(siji, folder)
+    elsewhere.rename(file)  # as if it had been killed before it moved the file
+    assert "此前已接收" in watched(siji, folder)
+    [receipt] = siji.json(f"receipts list {CODE}", **BY)
+    [again] = [
+        told
+        for path in (folder / "done").glob("daily-*.receipt.json")
+        for told in json.loads(path.read_text())
+    ]
+    assert again == receipt | {"taken_before": True}
 
 
 def test_a_file_that_is_written_on_is_not_put_away(

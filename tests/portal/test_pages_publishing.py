@@ -93,6 +93,13 @@ def test_a_file_is_shown_before_it_is_stored_and_stored_once(
     assert batches(installation) == before + 1
 
 
+def test_what_no_text_may_hold_is_shown_as_its_escape(browser: TestClient) -> None:
+    for value in (r'{"id":"1","name":"\ud800"}', r'{"id":"1","name":["\udfff"]}', r'{"id":"1","\ud800":"a"}'):
+        shown = choose(browser, "a.json", f'[{{"value":{value}}}]'.encode())
+        assert shown.status_code == 200
+        assert ("\\ud800" in shown.text) == ('"name":"' in value)
+
+
 def test_the_encoding_is_chosen_on_the_page_that_cannot_tell_it(
     browser: TestClient, installation: Installation
 ) -> None:

@@ -84,3 +84,9 @@ def test_another_form_is_refused() -> None:
 )
 def test_a_file_tells_its_form_by_name_and_content(name: str, head: bytes, form: str) -> None:
     assert form_of(name, head) == form
+
+
+def test_a_header_that_begins_as_a_spreadsheet_does_is_a_header() -> None:
+    for name in ("a.csv", "-"):
+        assert form_of(name, b"PKID,name\n") == CSV
+        assert form_of(name, sent(XLSX, "")[:4096]) == XLSX
