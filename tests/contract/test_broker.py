@@ -253,6 +253,7 @@ def test_closing_loses_nothing(broker: Broker, open_broker: OpenBroker) -> None:
     assert [r.key for r in everything(broker, "t", 0)] == [b"a"]
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module")  # kafka-python's threads do meanwhile
 @given(
     batches=st.lists(
         st.tuples(
