@@ -53,34 +53,31 @@ def read_sheet(
 def _rows(file: BinaryIO, title: str | None) -> Iterator[Row]:
     """The rows of the sheet that hold something. Raises SheetUnreadable, SheetTooLarge."""
     file.seek(0)
-    book = None
     try:
         reader = _Reader(file, read_only=True, keep_links=False)
-        reader.read()
-        book = reader.wb
-        chosen = _choose(book, title)
-        parser = _Parser(chosen._get_source(), chosen._shared_strings)
-        last = 0
-        for number, cells in parser.parse():
-            if not last < number <= MAX_ROWS:
+        with reader.archive:
+            reader.read()
+            book = reader.wb
+            chosen = _choose(book, title)
+            parser = _Parser(chosen._get_source(), chosen._shared_strings)
+            last = 0
+            for number, cells in parser.parse():
+                if not last < number <= MAX_ROWS:
+                    raise SheetUnreadable(
+                        why_zh=f"第 {last} 行之后的行号有误",
+                        why_en=f"what follows row {last} has no number in order",
+                    )
+                last = number
+                if held := _held(book, number, cells):
+                    yield number, held
+            if parser.merged_cells is not None and (merged := parser.merged_cells.mergeCell):
                 raise SheetUnreadable(
-                    why_zh=f"第 {last} 行之后的行号有误",
-                    why_en=f"what follows row {last} has no number in order",
+                    why_zh=f"有合并的单元格（{merged[0].ref}），无法确定各行的值；请取消合并并逐行填写",
+                    why_en=f"cells are merged ({merged[0].ref}), so that rows have no value of their own; "
+                    "unmerge them and fill in every row",
                 )
-            last = number
-            if held := _held(book, number, cells):
-                yield number, held
-        if parser.merged_cells is not None and (merged := parser.merged_cells.mergeCell):
-            raise SheetUnreadable(
-                why_zh=f"有合并的单元格（{merged[0].ref}），无法确定各行的值；请取消合并并逐行填写",
-                why_en=f"cells are merged ({merged[0].ref}), so that rows have no value of their own; "
-                "unmerge them and fill in every row",
-            )
     except BROKEN as error:
         raise no_spreadsheet() from error
-    finally:
-        if book is not None:
-            book.close()
 
 
 class _Reader(ExcelReader):  # type: ignore[misc] # openpyxl has no types

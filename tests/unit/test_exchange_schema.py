@@ -282,3 +282,10 @@ def test_equal_requests_and_only_they_have_equal_digests(one: list[Any], two: li
     first, second = ([Change(value, delete) for value, delete in rows] for rows in (one, two))
     same = request_digest(first, encode(first)) == request_digest(second, encode(second))
     assert same == (repr(one) == repr(two))
+
+
+def test_what_was_found_wrong_in_reading_counts_in_what_was_sent() -> None:
+    value = {"k": "a", "v": "1"}
+    faults = [(), *((Reason(code, "v", "错", "wrong"),) for code in ("formula", "digits_lost"))]
+    changes = [Change(value, faults=found) for found in faults]
+    assert len({request_digest([one], encode([one])) for one in changes}) == 3

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exchange.batch import Change, encode, sort_batch
 from exchange.errors import BadColumns, RowUnreadable
 from exchange.schema import RecordRules
-from exchange.tables import csv_rows, letters, read_csv
+from exchange.tables import check_rows, csv_rows, letters, read_csv
 from tests.unit.tables import ITEMS, KEYS, records
 
 
@@ -152,3 +152,25 @@ def test_a_lone_quote_or_another_width_is_told_with_its_row(rows: str, row: int)
 
 def test_columns_have_the_letters_of_a_spreadsheet() -> None:
     assert [letters(place) for place in (1, 26, 27, 702, 703)] == ["A", "Z", "AA", "ZZ", "AAA"]
+
+
+@given(st.text(alphabet='a,"\n$op', max_size=30))
+def test_rows_are_refused_beforehand_only_where_reading_refuses_them(text: str) -> None:
+    try:
+        check_rows([text])
+    except RowUnreadable:
+        with pytest.raises((BadColumns, RowUnreadable)):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [("$op,a\n\nupsert,1\ndelete,2\n", None), ("a,b\n1,2\n3\n", 3), ("$op,a\nwhat,1\n", 2), ("", None)],
+)
+def test_a_file_is_held_to_what_holds_for_any_items(text: str, row: int | None) -> None:
+    if row is None:
+        check_rows([text])
+        return
+    with pytest.raises(RowUnreadable) as refusal:
+        check_rows([text])
+    assert refusal.value.facts["row"] == row
