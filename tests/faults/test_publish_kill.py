@@ -136,7 +136,7 @@ def test_killed_at_a_point(scene: Scene, point: str, state: str, in_log: bool) -
 
 def test_killed_after_the_append_the_sweep_settles_it_unaided(scene: Scene) -> None:
     go(scene.start("k", point="appended"))
-    sweep(scene.engine, scene.log, at=AT.replace(hour=2))
+    sweep(scene.engine, scene.log, at=AT.replace(minute=5))
     assert [b[1:] for b in scene.batches()] == [("k", "settled")]
     check_once(scene, "k")
 
