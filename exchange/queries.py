@@ -173,15 +173,15 @@ def last_batches(session: Session, dataset_ids: Collection[int]) -> dict[int, Ba
     return {batch.dataset_id: batch for batch in found}
 
 
-def list_claims(session: Session, *, claimed_before: datetime) -> list[tuple[Batch, str]]:
-    """Batches that were claimed before then and are not settled, each with its dataset's topic."""
+def list_claims(session: Session, *, claimed_before: datetime) -> list[tuple[int, str, str, datetime]]:
+    """(batch id, its topic, marker, claimed at) of what was claimed before then and is not settled."""
     query = (
-        select(Batch, Dataset.topic)
+        select(Batch.id, Dataset.topic, Batch.marker, Batch.claimed_at)
         .join(Dataset, Dataset.id == Batch.dataset_id)
         .where(Batch.state == "claimed", Batch.claimed_at <= claimed_before)
         .order_by(Batch.id)
     )
-    return [(row[0], row[1]) for row in session.execute(query)]
+    return list(session.execute(query))
 
 
 def find_generation(session: Session, *, dataset_id: int, settled_by: datetime | None = None) -> Batch | None:

@@ -43,7 +43,8 @@ BROKEN = (
     expat.ExpatError,
     zlib.error,
 )
-"""What openpyxl and those below it raise for files that are none."""
+"""What openpyxl and those below it raise for files that are none; NotImplementedError is zipfile's word for a
+compression that it does not know."""
 
 MANY_ELEMENTS = {WORKSHEET_TYPE, SHARED_STRINGS}
 """The types of the parts that grow with the records."""

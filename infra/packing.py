@@ -1,13 +1,14 @@
 """Content packed with gzip or zstd: unpacked as it is read, within a limit; and packed where that pays."""
 
 import gzip
+import io
 import sys
 import zlib
 from typing import BinaryIO
 
 from infra.errors import Kind, SijiError
 
-if sys.version_info >= (3, 14):  # pragma: no cover
+if sys.version_info >= (3, 14):  # pragma: no cover # one interpreter runs one of the two
     from compression import zstd
 else:
     from backports import zstd
@@ -89,12 +90,12 @@ def unpack(source: BinaryIO, target: BinaryIO, *, packing: str, limit: int) -> N
         raise PackingBroken(packing=packing, why_zh="没有内容", why_en="there is none")
 
 
-def open_packed(source: BinaryIO, packing: str) -> BinaryIO:
+def open_packed(source: BinaryIO, packing: str) -> io.BufferedIOBase:
     """`source` unpacked as it is read. Reading raises EOFError, BadGzipFile, zlib.error, ZstdError."""
     if packing == "gzip":
-        return gzip.GzipFile(fileobj=source, mode="rb")  # type: ignore[return-value] # is one but by name
+        return gzip.GzipFile(fileobj=source, mode="rb")
     options = {int(zstd.DecompressionParameter.window_log_max): WINDOW_LOG_MAX}
-    return zstd.ZstdFile(source, options=options)  # type: ignore[return-value] # likewise
+    return zstd.ZstdFile(source, options=options)
 
 
 def pack(content: bytes) -> bytes | None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+MIB = 1024 * 1024
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Cidr = Annotated[str, AfterValidator(lambda told: str(ip_network(told)))]
 """A network, IPv4 or IPv6, with no bits set beyond its prefix."""
@@ -131,6 +132,16 @@ class Settings(BaseSettings):
         if self.exchange == "kafka" and missing:
             raise ValueError(f"{', '.join(missing)} (SIJI_EXCHANGE=kafka)")
         return self
+
+    @property
+    def batch_sent_bytes(self) -> int:
+        """`batch_sent_mib` in bytes."""
+        return self.batch_sent_mib * MIB
+
+    @property
+    def batch_unpacked_bytes(self) -> int:
+        """`batch_unpacked_mib` in bytes."""
+        return self.batch_unpacked_mib * MIB
 
     @property
     def records_url(self) -> str:

@@ -17,7 +17,6 @@ from portal.errors import install_handlers
 from portal.gate import Gate
 from portal.headers import WithHeaders
 
-MIB = 1024 * 1024
 STATIC = Path(__file__).parent / "static"
 
 
@@ -45,7 +44,7 @@ def create_app(installation: Installation) -> FastAPI:
         redoc_url=None,
     )
     app.state.installation, app.state.log = installation, log
-    app.add_middleware(Gate, batch_limit=installation.settings.batch_sent_mib * MIB)
+    app.add_middleware(Gate, batch_limit=installation.settings.batch_sent_bytes)
     install_handlers(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for router in (*api.ROUTERS, *pages.ROUTERS):

@@ -50,6 +50,10 @@ class Receipt:
     claimed_at: datetime
     settled_at: datetime | None
 
+    def is_older(self, at: datetime) -> bool:
+        """Whether an earlier request than the one that came `at` settled the batch, or none has."""
+        return self.settled_at is None or self.settled_at < at
+
 
 def publish_batch(
     engine: Engine,
@@ -60,7 +64,7 @@ def publish_batch(
     key: str,
     changes: Sequence[Change],
     at: datetime,
-    now: Callable[[], datetime] | None = None,
+    now: Callable[[], datetime],
     version: int | None = None,
 ) -> Receipt:
     """Store a batch of the provider's system `publisher_id` once, however often its idempotency `key` comes.
@@ -119,7 +123,7 @@ def publish_batch(
     if claim.marker != marker:  # another process's
         _count_attempt(engine, claim, dataset)
     spans = _store(engine, broker, dataset, schema, claim, batch, at=at)
-    receipt = _settle(engine, batch_id=claim.id, spans=spans, at=now() if now else at)
+    receipt = _settle(engine, batch_id=claim.id, spans=spans, at=now())
     if receipt is None:  # given up by another process that the log refused
         raise BatchInProgress(key=key, dataset=dataset.code)
     return receipt
@@ -143,9 +147,9 @@ def list_unsettled(session: Session, *, at: datetime) -> list[tuple[int, str, st
     claims = list_claims(session, claimed_before=at - CLAIM_PATIENCE)
     minute = int(at.timestamp()) // 60
     return [
-        (one.id, topic, one.marker)
-        for one, topic in claims
-        if (one.id + minute) % _looked_for_every(at - one.claimed_at) == 0
+        (batch_id, topic, marker)
+        for batch_id, topic, marker, claimed_at in claims
+        if (batch_id + minute) % _looked_for_every(at - claimed_at) == 0
     ]
 
 

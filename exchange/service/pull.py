@@ -12,10 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from exchange.broker.driver import Broker, LogRecord
-from exchange.digest import (
-    chain_by_partition,
-    combine,
-)
+from exchange.digest import chain_by_partition, combine
 from exchange.errors import PlaceBeyondLog
 from exchange.models import Batch, Delivery
 from exchange.place import Place, write_cursor

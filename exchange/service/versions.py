@@ -62,8 +62,7 @@ def add_version(
             dataset=dataset.code, version=pending.version, from_on=f"{pending.from_on:%Y-%m-%d}"
         )
     _check_returning(session, dataset, items)
-    breaks = _breaks(session, dataset, items)
-    hit = _receivers(session, dataset, {one.item for one in breaks if one.reads})
+    breaks, hit = _effects(session, dataset, items)
     if breaks and from_on is None and not force.strip():
         raise _incompatible(session, dataset, breaks, hit)
     earliest = city_date(at) + (NOTICE if breaks and not force.strip() else timedelta(days=1))
@@ -95,8 +94,7 @@ def withdraw_version(
     version = find_announced(session, dataset)
     if version is None:
         raise NothingAnnounced(dataset=dataset.code)
-    breaks = _breaks(session, dataset, [read_item(one) for one in version.items])
-    hit = _receivers(session, dataset, {one.item for one in breaks if one.reads})
+    breaks, hit = _effects(session, dataset, [read_item(one) for one in version.items])
     before = facts_of(dataset) | _told(version, breaks)
     dataset.revision += 1
     for one in hit:
@@ -121,8 +119,7 @@ def enter_version(session: Session, *, dataset_id: int, at: datetime) -> None:
     version = find_announced(session, dataset)
     if version is None or version.from_on is None or version.from_on > city_date(at):
         return
-    breaks = _breaks(session, dataset, [read_item(one) for one in version.items])
-    hit = _receivers(session, dataset, {one.item for one in breaks if one.reads})
+    breaks, hit = _effects(session, dataset, [read_item(one) for one in version.items])
     before = facts_of(dataset)
     dataset.version = version.version
     dataset.revision += 1
@@ -157,22 +154,22 @@ def _check_returning(session: Session, dataset: Dataset, items: Sequence[Item]) 
             )
 
 
-def _breaks(session: Session, dataset: Dataset, items: Sequence[Item]) -> list[Break]:
+def _effects(
+    session: Session, dataset: Dataset, items: Sequence[Item]
+) -> tuple[list[Break], list[Subscription]]:
+    """What the items break, and the live subscriptions to which some of that is, or would be, released."""
     history = [
         [read_item(document) for document in one.items]
         for one in list_versions(session, dataset_id=dataset.id)
         if one.version <= dataset.version
     ]
-    return find_breaks(history, items, level=cast(Level, dataset.compatibility))
-
-
-def _receivers(session: Session, dataset: Dataset, items: set[str]) -> list[Subscription]:
-    """Live subscriptions to which any of those items is, or would be, released."""
+    breaks = find_breaks(history, items, level=cast(Level, dataset.compatibility))
+    broken = {one.item for one in breaks if one.reads}
     query = select(Subscription).where(
         Subscription.dataset_id == dataset.id, Subscription.state.in_(LIVE_STATES)
     )
-    found = session.scalars(query.order_by(Subscription.id)).all() if items else ()
-    return [one for one in found if not items.isdisjoint(one.items)]
+    found = session.scalars(query.order_by(Subscription.id)).all() if broken else ()
+    return breaks, [one for one in found if not broken.isdisjoint(one.items)]
 
 
 def _incompatible(

@@ -24,7 +24,6 @@ from portal.once import REPLAYED
 
 router = api_router("batches")
 
-MIB = 1024 * 1024
 NO_PARTS = {
     "why_zh": "它按全量更新，每批替换全部数据，文件不能分批发布；请加大单批条数",
     "why_en": "it is replaced in full by each batch, so a file is not sent in parts; let a batch have more",
@@ -137,7 +136,7 @@ def publish(
         items = get_items(session, dataset_id=dataset.id, version=version)
         session.expunge_all()
     told = told_by(request.headers.get("content-type", "application/json"), encoding=encoding, sheet=sheet)
-    limit = here.settings.batch_unpacked_mib * MIB
+    limit = here.settings.batch_unpacked_bytes
     with unpacked(body, request.headers.get("content-encoding", ""), limit=limit) as content:
         changes = read_batch(content, told, items, dataset.key_items, most=MAX_BATCH_RECORDS, limit=limit)
     receipt = publish_batch(
@@ -151,7 +150,7 @@ def publish(
         now=here.clock.now,
         version=version,
     )
-    if receipt.settled_at is None or receipt.settled_at < at:
+    if receipt.is_older(at):
         response.headers[REPLAYED] = "true"
     return show_receipt(receipt, dataset, publisher)
 

@@ -7,7 +7,9 @@ catalogue keeps the words used here out of codes.
 from typing import Annotated
 
 from fastapi import Query, Response
+from sqlalchemy.orm import Session
 
+from exchange.models import Dataset
 from exchange.queries import get_dataset_by_code, list_entries
 from exchange.schema import read_item
 from exchange.service.catalogue import Entry, create_dataset, edit_dataset
@@ -80,8 +82,7 @@ def create(
         told = body.model_dump(exclude={"provider", "items"})
         entry = Entry(**told, bureau_id=bureau.id, items=items_of(body.code, body.items))
         dataset = create_dataset(session, entry, actor=asker.actor.journal_id, at=at)
-        tag(response, dataset.revision)
-        return detail_of(session, dataset)
+        return _tagged(session, response, dataset)
 
     return once(body, act)
 
@@ -137,8 +138,7 @@ def new_version(
             from_on=body.from_on,
             force=body.force,
         )
-        tag(response, changed.revision)
-        return detail_of(session, changed)
+        return _tagged(session, response, changed)
 
     return once(body, act)
 
@@ -157,8 +157,7 @@ def withdrawal(
     asker.at(session, dataset.bureau_id)
     actor = asker.actor.journal_id
     changed = withdraw_version(session, dataset_id=dataset.id, revision=seen, actor=actor, at=at)
-    tag(response, changed.revision)
-    return detail_of(session, changed)
+    return _tagged(session, response, changed)
 
 
 @router.get("/datasets/{code:path}")
@@ -168,8 +167,7 @@ def dataset(
     """One entry with its items, masks, share type, condition and legal basis."""
     found = get_dataset_by_code(session, code=code)
     asker.at(session, found.bureau_id)
-    tag(response, found.revision)
-    return detail_of(session, found)
+    return _tagged(session, response, found)
 
 
 @router.patch("/datasets/{code:path}")
@@ -189,5 +187,10 @@ def edit(
     changes = {name: value for name, value in told.items() if value is not None or name == "published_on"}
     actor = asker.actor.journal_id
     changed = edit_dataset(session, dataset_id=found.id, revision=seen, changes=changes, actor=actor, at=at)
-    tag(response, changed.revision)
-    return detail_of(session, changed)
+    return _tagged(session, response, changed)
+
+
+def _tagged(session: Session, response: Response, dataset: Dataset) -> DatasetDetail:
+    """The dataset as it is now, with its revision as ETag."""
+    tag(response, dataset.revision)
+    return detail_of(session, dataset)

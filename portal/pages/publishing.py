@@ -29,6 +29,7 @@ from infra.database import reading
 from infra.errors import Kind, SijiError
 from infra.installation import Installation
 from infra.packing import pack, packing_in, unpack
+from infra.settings import MIB
 from portal.access import At, Here, Log
 from portal.api.uploads import unpacked
 from portal.flash import onward
@@ -38,7 +39,6 @@ from portal.pages.datasets import dataset_of
 from portal.render import render
 
 router = APIRouter(include_in_schema=False)
-MIB = 1024 * 1024
 MOST = 4 * MIB
 SHOWN_ROWS, SHOWN_BAD = 10, 20
 ENCODINGS = ("", "utf-8", "gb18030")
@@ -136,8 +136,9 @@ def send(
                 now=here.clock.now,
                 version=place.version,
             )
-            is_new = receipt.settled_at is not None and receipt.settled_at >= at
-            return onward(request, f"/receipts/{receipt.id}", PUBLISHED if is_new else TAKEN_BEFORE)
+            return onward(
+                request, f"/receipts/{receipt.id}", TAKEN_BEFORE if receipt.is_older(at) else PUBLISHED
+            )
     except SijiError as error:
         if error.kind not in (*CORRECTABLE, Kind.unsupported):
             raise
@@ -203,7 +204,7 @@ def _read(
     here: Installation, place: Place, chosen: Chosen, *, encoding: str | None, sheet: str | None
 ) -> list[Change]:
     """What the file says. Raises as reading a batch and unpacking do."""
-    limit = here.settings.batch_unpacked_mib * MIB
+    limit = here.settings.batch_unpacked_bytes
     with unpacked(io.BytesIO(chosen.raw), packing_in(chosen.raw) or "", limit=limit) as content:
         told = Told(form_of(chosen.name, content.read(4096)), encoding, sheet)
         content.seek(0)

@@ -156,6 +156,7 @@ def _publish(here: Installation, broker: Broker, code: str, records: Sequence[Re
         key=key,
         changes=[Change(record) for record in records],
         at=at,
+        now=here.clock.now,
     )
 
 

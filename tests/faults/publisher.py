@@ -65,6 +65,7 @@ def main(
         key=key,
         changes=batch,
         at=AT,
+        now=lambda: AT,
     )
     die(point == "settled")
     sys.stdout.write(f"{receipt.id} {receipt.digest}\n")

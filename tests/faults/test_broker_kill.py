@@ -60,6 +60,7 @@ class Scene:
                     key=key,
                     changes=changes,
                     at=self.at,
+                    now=lambda: self.at,
                 )
             except (BrokerRetryable, BatchInProgress):
                 assert time.monotonic() - began < 45

@@ -55,7 +55,7 @@ class Scene:
 
     def resend(self, key: str, **named: Any) -> Any:
         """The same batch again, from a living process."""
-        act: dict[str, Any] = {"changes": changes(RECORDS), "at": AT} | named
+        act: dict[str, Any] = {"changes": changes(RECORDS), "at": AT, "now": lambda: AT} | named
         return publish_batch(
             self.engine, self.log, dataset_id=self.dataset_id, publisher_id=self.publisher_id, key=key, **act
         )

@@ -134,6 +134,7 @@ def _publish_and_pull(here: Installation, ids: tuple[int, int, int], subscriptio
                 Change({"id": PLANTED, "name": "李大壮", "town": "130602"}),
             ],
             at=here.clock.now(),
+            now=here.clock.now,
         )
         pull(
             here.engine,

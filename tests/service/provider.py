@@ -35,10 +35,9 @@ class Provider:
         self, dataset_id: int, changes: Sequence[Change], *, log: Broker | None = None, **other: Any
     ) -> Receipt:
         """Publish under the key `k`, now and by the provider's system, unless `other` says otherwise."""
-        usual: dict[str, Any] = {"publisher_id": self.place.publisher_id, "key": "k", "at": self.at}
-        return publish_batch(
-            self.engine, log or self.log, dataset_id=dataset_id, changes=changes, **(usual | other)
-        )
+        act: dict[str, Any] = {"publisher_id": self.place.publisher_id, "key": "k", "at": self.at} | other
+        act = {"now": lambda: act["at"]} | act
+        return publish_batch(self.engine, log or self.log, dataset_id=dataset_id, changes=changes, **act)
 
     def stored(self, dataset_id: int) -> list[tuple[int, int, Any]]:
         """What lies in the dataset's log: (partition, offset, value or None)."""

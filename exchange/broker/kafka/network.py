@@ -1,16 +1,18 @@
 """Signing in, within a time: kafka-python 3.0.12 waits for a TLS handshake without end.
 
 A broker that is frozen still accepts connections; all that is asked of it would wait behind the handshake.
+Sockets that kafka-python would leave unclosed, where nobody listens or nobody waits any more, are closed.
 """
 
+import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import kafka.errors as raised
 from kafka.net.compat import KafkaNetClient
-from kafka.net.inet import create_connection
+from kafka.net.inet import KafkaNetSocket
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport
@@ -43,14 +45,13 @@ def sign_in(client: Callable[..., Any], **options: Any) -> Any:
 
 
 class _Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python has no types
-    """Makes connections whose handshake ends."""
+    """Makes connections whose handshake ends. What is not made, or is given up meanwhile, is closed."""
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
         until = time.monotonic() + HANDSHAKE_S
         if timeout_at is not None:
             until = min(until, timeout_at)
-        options = (self.config["socket_options"],)
-        sock = await create_connection(self._net, node.host, node.port, *options, timeout_at=until)
+        sock = await _connected(self._net, node, self.config["socket_options"], until)
         told = {name: value for name, value in self.config.items() if name.startswith("ssl_")}
         transport = _Transport(self._net, sock, host=node.host, **told)
         try:
@@ -58,6 +59,9 @@ class _Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-pytho
         except Exception as error:
             transport.close()
             raise raised.KafkaConnectionError(f"the TLS handshake failed: {error}") from error
+        except BaseException:
+            transport.close()
+            raise
         return transport
 
 
@@ -75,3 +79,27 @@ class _Transport(KafkaSSLTransport):  # type: ignore[misc]  # likewise
                 await self._net.wait_write(self._sock, timeout_at=until)
             else:
                 return
+
+
+async def _connected(
+    net: Any, node: Any, options: Iterable[tuple[int, int, int]], until: float
+) -> socket.socket:
+    """A socket to the node. Raises KafkaConnectionError."""
+    sockets = KafkaNetSocket()
+    failure = raised.KafkaConnectionError(f"{node.host} has no address")
+    for family, kind, protocol, _name, address in sockets.dns_lookup(node.host, node.port):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            for option in options:
+                sock.setsockopt(*option)
+            await sockets.sock_connect(net, sock, address, timeout_at=until)
+        except (OSError, raised.KafkaError) as error:
+            sock.close()
+            failure = raised.KafkaConnectionError(f"no connection: {error}")
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failure

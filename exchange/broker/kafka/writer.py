@@ -35,10 +35,6 @@ CHUNK, CHUNK_BYTES = 10_000, 8 * 1024 * 1024
 """What is sent before its outcome is awaited: a large batch may take longer than one wait, if it goes on."""
 
 
-class Undecided(raised.KafkaTimeoutError):  # type: ignore[misc]  # kafka-python has no types
-    """The commit was asked for and not answered: the batch is in the log, or will not be."""
-
-
 class Writer:
     """A producer with a transactional id of its own, for one thread at a time: hold `lock`.
 
@@ -74,7 +70,8 @@ class Writer:
     def write(self, topic: Topic, marker: Marker, records: Sequence[NewRecord]) -> dict[int, Span]:
         """Commit the batch; after any failure this writer is of no more use, and nobody commits the batch.
 
-        Undecided is the exception. Raises kafka-python's errors, the one that counts if there are several.
+        KafkaTimeoutError is the exception: where the commit was not answered, the batch is in the log or will
+        not be. Raises kafka-python's errors, the one that counts if there are several.
         """
         try:
             self._producer.begin_transaction()
@@ -149,7 +146,7 @@ class Writer:
         result = manager.begin_commit()
         self._producer._sender.wakeup()
         if not result.wait(timeout_ms=int(COMMIT_S * 1000)):
-            raise Undecided("the commit was not answered")
+            raise raised.KafkaTimeoutError("the commit was not answered")
         self._committing = False
 
     def _cause(self, error: Exception) -> Exception:
@@ -160,7 +157,7 @@ class Writer:
         found = self._producer._transaction_manager.last_error or error
         cause = found if isinstance(found, raised.KafkaError) else error
         fenced = isinstance(cause, raised.ProducerFencedError | raised.InvalidProducerEpochError)
-        return Undecided(str(cause)) if self._committing and not fenced else cause
+        return raised.KafkaTimeoutError(str(cause)) if self._committing and not fenced else cause
 
 
 def chunks(records: Sequence[NewRecord]) -> Iterator[Sequence[NewRecord]]:

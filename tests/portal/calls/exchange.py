@@ -155,6 +155,7 @@ def prepare(installation: Installation) -> Named:
         key="prepared",
         changes=[Change({"id": "1"}), Change({"id": 2})],
         at=at,
+        now=installation.clock.now,
     )
     broker.close()
     return {

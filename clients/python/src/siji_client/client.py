@@ -20,6 +20,8 @@ IN_PROGRESS = "batch_in_progress"
 REPLAYED = "idempotency-replayed"
 WORTH_PACKING = 16 * 1024
 
+DRAWN = random.SystemRandom()
+
 Value = Mapping[str, Any] | Delete
 
 
@@ -38,7 +40,7 @@ class Tries:
         """The pauses in order, in seconds."""
         for number in range(self.most - 1):
             whole = min(self.longest_s, self.first_s * 2**number)
-            yield whole * random.uniform(0.5, 1.0)  # noqa: S311 # no secret
+            yield whole * DRAWN.uniform(0.5, 1.0)
 
 
 class Client:

@@ -12,13 +12,14 @@ class Delete:
     key: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
 class _FromJson:
     """Made of what the portal answers; fields that a newer portal adds are left out."""
 
     @classmethod
     def of(cls, document: Mapping[str, Any], **more: Any) -> Self:
         """The object of a JSON document."""
-        known = {one.name for one in fields(cls)}  # type: ignore[arg-type] # its subclasses are dataclasses
+        known = {one.name for one in fields(cls)}
         return cls(**{name: value for name, value in document.items() if name in known} | more)
 
 
