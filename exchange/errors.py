@@ -287,3 +287,11 @@ class EncodingUnclear(SijiError):
     code = "encoding_undecided"
     zh = "无法判断内容的编码：从第 {offset} 字节（自 0 起）起按 UTF-8 与 GB18030 都能读通；请指明编码"
     en = "The encoding cannot be told: from offset {offset} (from 0) it reads as UTF-8 and GB18030; name one"
+
+
+class ProofBroken(SijiError):
+    """A proof of the message log does not hold."""
+
+    code = "proof_broken"
+    zh = "存证不成立，第 {line} 行：{why_zh}"
+    en = "The proof does not hold, line {line}: {why_en}"

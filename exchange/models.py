@@ -14,6 +14,8 @@ LIVE_STATES = ("pending", "active", "paused")
 GRANTED_STATES = ("active", "paused")
 LIVE = text("state IN ('pending', 'active', 'paused')")
 CLAIMED = text("state = 'claimed'")
+UNSEALED_BATCH = text("message_seq IS NULL AND state = 'settled'")
+UNSEALED = text("message_seq IS NULL")
 
 
 class Dataset(Base):
@@ -118,7 +120,8 @@ class Subscription(Base):
 class Batch(Base):
     """A batch claimed by its idempotency key, and its receipt; `spans` are there once it is settled.
 
-    `attempts` says how often somebody set about storing it, whether or not they are still at it.
+    `attempts` says how often somebody set about storing it, whether or not they are still at it;
+    `message_seq` is its place in the message log.
     """
 
     __tablename__ = "batches"
@@ -127,6 +130,7 @@ class Batch(Base):
         CheckConstraint("state IN ('claimed', 'settled')", name="state"),
         Index("ix_batches_dataset_id_state_id", "dataset_id", "state", "id"),
         Index("ix_batches_claimed", "claimed_at", postgresql_where=CLAIMED, sqlite_where=CLAIMED),
+        Index("ix_batches_unsealed", "id", postgresql_where=UNSEALED_BATCH, sqlite_where=UNSEALED_BATCH),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -148,6 +152,7 @@ class Batch(Base):
     spans: Mapped[dict[str, Any] | None]
     claimed_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
+    message_seq: Mapped[int | None] = mapped_column(Key)
 
 
 class QuarantinedRecord(Base):
@@ -168,7 +173,10 @@ class Delivery(Base):
     """What a subscriber got: `ranges` are [first, last] offsets by partition; digests after `masks`."""
 
     __tablename__ = "deliveries"
-    __table_args__ = (Index("ix_deliveries_subscription_id_at", "subscription_id", "at"),)
+    __table_args__ = (
+        Index("ix_deliveries_subscription_id_at", "subscription_id", "at"),
+        Index("ix_deliveries_unsealed", "id", postgresql_where=UNSEALED, sqlite_where=UNSEALED),
+    )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     subscription_id: Mapped[int] = mapped_column(Key, ForeignKey("subscriptions.id"))
@@ -183,6 +191,7 @@ class Delivery(Base):
     digest: Mapped[str] = mapped_column(String(64))
     digests: Mapped[dict[str, Any]]
     acknowledged_at: Mapped[datetime | None]
+    message_seq: Mapped[int | None] = mapped_column(Key)
 
 
 class Position(Base):

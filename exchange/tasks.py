@@ -1,10 +1,12 @@
-"""Celery's entries of the exchange: topics to make, and a sweep over everything that waits or has run out."""
+"""Celery's entries of the exchange: topics to make, the message log to seal, and a sweep over everything
+that waits or has run out."""
 
 from celery import shared_task
 
 from exchange.broker.connect import connect_broker
 from exchange.broker.driver import BrokerRetryable
 from exchange.service.catalogue import make_topic
+from exchange.service.messages import seal_messages, sign_messages
 from exchange.service.subscriptions import follow_case
 from exchange.service.sweep import sweep
 from identity.actor import INSTALLATION
@@ -32,6 +34,20 @@ def sweep_exchange() -> None:
         sweep(place.engine, broker, at=place.clock.now())
     finally:
         broker.close()
+
+
+@shared_task(name="exchange.seal_messages")
+def seal_message_log() -> None:
+    """Chain the receipts and deliveries that are not yet in the message log."""
+    place = here()
+    seal_messages(place.engine, at=place.clock.now())
+
+
+@shared_task(name="exchange.sign_head")
+def sign_message_head() -> None:
+    """Sign the message log's present end, into this machine's own file of heads and for proofs."""
+    place = here()
+    sign_messages(place.engine, data_dir=place.settings.data_dir, at=place.clock.now())
 
 
 @shared_task(name="subscription.follow_case")

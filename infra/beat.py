@@ -36,6 +36,7 @@ def schedule(settings: Settings) -> dict[str, int]:
         "provisioning.push_quotas": settings.job_sweep_s,
         "exchange.sweep": settings.job_sweep_s,
         "infra.seal_journal": MINUTE,
+        "exchange.seal_messages": MINUTE,
         "provisioning.tend_maintenances": MINUTE,
         "provisioning.learn_regions": 5 * MINUTE,
         "provisioning.audit_servers": 5 * MINUTE,
@@ -47,6 +48,7 @@ def schedule(settings: Settings) -> dict[str, int]:
         "approval.check_calendar": 10 * MINUTE,
         "provisioning.retire_projects": HOUR,
         "infra.sign_head": HOUR,
+        "exchange.sign_head": HOUR,
         "infra.forget_old_calls": HOUR,
     }
 

@@ -4,12 +4,15 @@ from infra.journal.chain import Break, Verification, Why, seal, verify
 from infra.journal.entries import JournalEntry, JournalSeal, UnsealedEntry, append
 from infra.journal.heads import (
     HEADS_FILE,
+    JOURNAL,
     KEY_FILE,
+    Chain,
     Head,
     HeadBeyondJournal,
     JournalKeyMissing,
     load_public_key,
     make_or_load_key,
+    parse_head,
     public_key_file,
     read_heads,
     read_own_heads,
@@ -20,8 +23,10 @@ from infra.journal.reading import read_entries
 
 __all__ = [
     "HEADS_FILE",
+    "JOURNAL",
     "KEY_FILE",
     "Break",
+    "Chain",
     "Head",
     "HeadBeyondJournal",
     "JournalEntry",
@@ -34,6 +39,7 @@ __all__ = [
     "append",
     "load_public_key",
     "make_or_load_key",
+    "parse_head",
     "public_key_file",
     "read_entries",
     "read_heads",

@@ -8,10 +8,10 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import rfc8785
 from cryptography.exceptions import InvalidSignature
@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 from sqlalchemy import Engine, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from infra.database import reading
 from infra.errors import Kind, SijiError
@@ -36,14 +37,14 @@ LONGEST_LINE_BYTES = 4096
 
 
 class HeadBeyondJournal(SijiError):
-    """The last signed head is not in the journal any more: signing another one would bury the break."""
+    """The last signed head is not in the chain any more: signing another one would bury the break."""
 
     kind = Kind.conflict
     code = "journal_head_beyond"
-    zh = "未签名：签名文件 {file} 最后的第 {seq} 条在日志中已缺失或改变，请运行 siji journal verify"
+    zh = "未签名：签名文件 {file} 最后的第 {seq} 条在日志中已缺失或改变，请运行 {command}"
     en = (
-        "No head was signed: number {seq}, the last in {file}, is gone from the journal or changed there; "
-        "run siji journal verify"
+        "No head was signed: number {seq}, the last in {file}, is gone from the log or changed there; "
+        "run {command}"
     )
 
 
@@ -57,6 +58,22 @@ class JournalKeyMissing(SijiError):
 
 
 @dataclass(frozen=True)
+class Chain:
+    """A chain whose heads are signed: the columns of its seals, its name in what is signed (the journal's has
+    none), the file of its heads, and the command that verifies it.
+    """
+
+    seq: InstrumentedAttribute[int]
+    digest: InstrumentedAttribute[str]
+    name: str
+    heads_file: str
+    command: str
+
+
+JOURNAL = Chain(JournalSeal.seq, JournalSeal.digest, "", HEADS_FILE, "siji journal verify")
+
+
+@dataclass(frozen=True)
 class Head:
     """One line of the heads file; `genuine` only if the signature holds. `line` counts from 1."""
 
@@ -65,6 +82,7 @@ class Head:
     at: str
     line: int
     genuine: bool
+    signature: str = field(default="", repr=False)
 
 
 def make_or_load_key(key_file: Path) -> Ed25519PrivateKey:
@@ -101,7 +119,9 @@ def load_public_key(file: Path) -> Ed25519PublicKey:
     return key
 
 
-def sign_head(engine: Engine, *, key: Ed25519PrivateKey, heads_file: Path, at: datetime) -> Head | None:
+def sign_head(
+    engine: Engine, *, key: Ed25519PrivateKey, heads_file: Path, at: datetime, chain: Chain = JOURNAL
+) -> Head | None:
     """Append the chain's present end to `heads_file`, on disk on return; None if there is nothing new.
 
     `HeadBeyondJournal` if the last head of the file is not in the chain any more.
@@ -111,38 +131,38 @@ def sign_head(engine: Engine, *, key: Ed25519PrivateKey, heads_file: Path, at: d
         fcntl.flock(file, fcntl.LOCK_EX)
         number, signed = _last_line(file)
         with reading(engine) as session:
-            end = session.execute(
-                select(JournalSeal.seq, JournalSeal.digest).order_by(JournalSeal.seq.desc()).limit(1)
-            ).first()
-            known = _parse(signed, number, key.public_key()) if signed else None
+            last = select(chain.seq, chain.digest).order_by(chain.seq.desc()).limit(1)
+            end = session.execute(last).first()
+            known = parse_head(signed, number, key.public_key(), chain.name) if signed else None
             if known:
-                there = select(JournalSeal.digest).where(JournalSeal.seq == known.seq)
+                there = select(chain.digest).where(chain.seq == known.seq)
                 if not known.genuine or session.scalar(there) != known.digest:
-                    raise HeadBeyondJournal(file=str(heads_file), seq=known.seq)
-        if end is None or (known and known.seq == end.seq):
+                    raise HeadBeyondJournal(file=str(heads_file), seq=known.seq, command=chain.command)
+        if end is None or (known and known.seq == end[0]):
             return None
-        stated = {"seq": end.seq, "digest": end.digest, "at": at.isoformat()}
-        signature = key.sign(rfc8785.dumps(stated)).hex()
+        stated = {"seq": end[0], "digest": end[1], "at": at.isoformat()}
+        signature = key.sign(_statement(stated, chain.name)).hex()
         file.write(json.dumps({**stated, "signature": signature}).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
     _sync_folder(heads_file.parent)
-    return Head(end.seq, end.digest, stated["at"], number + 1, genuine=True)
+    return Head(end[0], end[1], at.isoformat(), number + 1, genuine=True, signature=signature)
 
 
-def read_heads(heads_file: Path, public_key: Ed25519PublicKey) -> Iterator[Head]:
+def read_heads(heads_file: Path, public_key: Ed25519PublicKey, *, chain: Chain = JOURNAL) -> Iterator[Head]:
     """Every head of the file in order, forged ones marked; a last line without its end was never finished."""
     with heads_file.open("rb") as file:
         for number, line in enumerate(_lines(file), start=1):
             if line.endswith(b"\n"):
-                yield _parse(line, number, public_key)
+                yield parse_head(line, number, public_key, chain.name)
 
 
-def read_own_heads(data_dir: Path) -> Iterator[Head]:
+def read_own_heads(data_dir: Path, *, chain: Chain = JOURNAL) -> Iterator[Head]:
     """The heads that were signed in a data folder of this installation; none before the first."""
-    file = data_dir / HEADS_FILE
+    file = data_dir / chain.heads_file
     if file.exists():
-        yield from read_heads(file, load_public_key(public_key_file(data_dir / KEY_FILE)))
+        key = load_public_key(public_key_file(data_dir / KEY_FILE))
+        yield from read_heads(file, key, chain=chain)
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
@@ -154,15 +174,20 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
         yield line if rest is line else line + rest[-1:]
 
 
-def _parse(line: bytes, number: int, public_key: Ed25519PublicKey) -> Head:
+def parse_head(line: bytes | str, number: int, public_key: Ed25519PublicKey, name: str) -> Head:
+    """The head that a line states, of the chain of that name; not `genuine` if it states none."""
     try:
         told = json.loads(line)
-        seq, digest, at = told["seq"], told["digest"], told["at"]
-        stated = rfc8785.dumps({"seq": seq, "digest": digest, "at": at})
-        public_key.verify(bytes.fromhex(told["signature"]), stated)
+        stated = {part: told[part] for part in ("seq", "digest", "at")}
+        public_key.verify(bytes.fromhex(told["signature"]), _statement(stated, name))
     except (ValueError, KeyError, TypeError, RecursionError, InvalidSignature):
         return Head(0, "", "", number, genuine=False)
-    return Head(seq, digest, at, number, genuine=True)
+    return Head(**stated, line=number, genuine=True, signature=told["signature"])
+
+
+def _statement(stated: dict[str, Any], name: str) -> bytes:
+    """What is signed. A head of one chain is none of another."""
+    return rfc8785.dumps(stated | ({"chain": name} if name else {}))
 
 
 def _last_line(file: BinaryIO) -> tuple[int, bytes]:

@@ -62,7 +62,7 @@ ROOMS: dict[str, Sub] = {
         "journal": ("journal", "审计日志 · the journal"),
         "quota": ("quota", "配额核对 · quotas recounted"),
         "cloud": ("cloud", "云平台与台账：核对、接管 · the clouds: audit, adopt"),
-        "exchange": ("exchange", "数据交换与台账：对账 · the exchange: reconcile its ledger"),
+        "exchange": ("exchange", "数据交换与台账：对账、存证 · the exchange: its ledger and message log"),
         "report": ("report:report", "容量报表 · the capacity report"),
         "lab": ("lab", "测试用引擎 · private engines for tests and benchmarks"),
     },

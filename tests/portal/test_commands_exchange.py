@@ -219,9 +219,15 @@ def test_the_ledger_is_held_against_the_log(
         ("delivered", 25, True),
     ]
     assert mine[1]["subscription"] == granted
+    found = siji("exchange verify", **here)
+    assert found.exit_code == 0, found.output
+    assert "消息日志完整，与台账一致" in found.stdout
     with transaction(installation.engine) as session:
         session.execute(update(Delivery).values(count=7))
     found = siji(f"exchange reconcile --from {today}", **here)
     assert found.exit_code == 1
     assert "不一致" in found.stdout
     assert "有 1 项与日志不一致" in found.stderr
+    found = siji("exchange verify", **here)
+    assert found.exit_code == 1
+    assert "与台账不同，台账被改动" in found.stdout

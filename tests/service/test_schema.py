@@ -20,6 +20,7 @@ MODELS = (
     "approval.models",
     "provisioning.models",
     "exchange.models",
+    "exchange.message_models",
 )
 
 
