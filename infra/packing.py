@@ -2,16 +2,11 @@
 
 import gzip
 import io
-import sys
 import zlib
 from typing import BinaryIO
 
 from infra.errors import Kind, SijiError
-
-if sys.version_info >= (3, 14):  # pragma: no cover # one interpreter runs one of the two
-    from compression import zstd
-else:
-    from backports import zstd
+from infra.zstd import zstd
 
 PIECE = 64 * 1024
 PACKINGS = ("gzip", "zstd")

@@ -6,14 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from exchange.broker.connect import connect_broker
-from exchange.message_models import MESSAGES
-from exchange.service.messages import seal_messages, verify_messages
 from exchange.service.reconcile import Account, reconcile
 from infra.clock import city_date, city_midnight
-from infra.journal import read_own_heads
 from portal.cli.local import open_local
 from portal.cli.options import AsJson
-from portal.cli.speech import language, say
+from portal.cli.speech import say
 from portal.cli.tables import Column, show_list
 
 app = typer.Typer(no_args_is_help=True)
@@ -37,51 +34,9 @@ SAID = {
         "zh": "{start} 至 {end}（含当日）：回执与交付均与日志一致",
         "en": "{start} to {end}, that day included: receipts and deliveries agree with the log",
     },
-    "counts": {
-        "zh": "消息日志：已封存 {sealed} 条，待封存 {unsealed} 条，已核对签名 {heads} 个",
-        "en": "Message log: {sealed} messages sealed, {unsealed} not yet, {heads} signed heads checked",
-    },
-    "whole": {
-        "zh": "消息日志完整，与台账一致",
-        "en": "The message log is whole, and the ledger agrees with it",
-    },
-    "forged": {
-        "zh": "签名文件第 {line} 行不是本系统签名，系伪造或损坏",
-        "en": "Line {line} of the heads file does not bear this installation's signature: forged or damaged",
-    },
     "differ": {
         "zh": "{start} 至 {end}（含当日）：有 {n} 项与日志不一致",
         "en": "{start} to {end}, that day included: {n} accounts differ from the log",
-    },
-}
-
-KINDS = {
-    "receipt": {"zh": "回执 {id}", "en": "receipt {id}"},
-    "delivery": {"zh": "交付 {id}", "en": "delivery {id}"},
-    None: {"zh": "不详", "en": "of what is not known"},
-}
-BREAKS = {
-    "changed": {
-        "zh": "首处破坏：第 {seq} 条（{about}）内容或摘要被改动",
-        "en": "First broken message: number {seq} ({about}) was changed",
-    },
-    "missing": {"zh": "首处破坏：第 {seq} 条缺失", "en": "First broken message: number {seq} is missing"},
-    "ledger_changed": {
-        "zh": "首处不符：第 {seq} 条（{about}）与台账不同，台账被改动",
-        "en": "First difference: number {seq} ({about}) is not what the ledger says, which was changed",
-    },
-    "ledger_missing": {
-        "zh": "首处不符：第 {seq} 条（{about}）在台账中已不存在",
-        "en": "First difference: number {seq} ({about}) is gone from the ledger",
-    },
-    "tail_cut": {
-        "zh": "首处破坏：自第 {seq} 条起的尾部被截去，而签名证明其存在过",
-        "en": "First broken message: from number {seq} on the tail was cut off; a signed head shows it",
-    },
-    "head_mismatch": {
-        "zh": "首处破坏：第 {seq} 条的摘要与签名不符，该条或之前的内容被重写",
-        "en": "First broken message: number {seq} has another digest than its signed head: it, or what comes "
-        "before it, was rewritten",
     },
 }
 
@@ -123,26 +78,6 @@ def reconcile_(
     say(SAID["differ" if wrong else "agree"], err=True, start=first, end=last, n=wrong)
     if wrong:
         raise typer.Exit(1)
-
-
-@app.command()
-def verify() -> None:
-    """核对消息日志 · Check the chain of all receipts and deliveries, the ledger and its signed heads.
-
-    Status 1 where something was changed, removed or forged. What is not yet sealed is sealed first.
-    """
-    here = open_local()
-    seal_messages(here.engine, at=here.clock.now())
-    found = verify_messages(here.engine, read_own_heads(here.settings.data_dir, chain=MESSAGES))
-    say(SAID["counts"], sealed=found.sealed, unsealed=found.unsealed, heads=found.heads)
-    if found.broken:
-        words = KINDS[found.broken.kind][language()]
-        say(BREAKS[found.broken.why], seq=found.broken.seq, about=words.format(id=found.broken.about_id))
-    if found.forged_head_line:
-        say(SAID["forged"], line=found.forged_head_line)
-    if not found.whole:
-        raise typer.Exit(1)
-    say(SAID["whole"])
 
 
 def _midnight(day: date, days: int = 0) -> datetime:

@@ -88,7 +88,11 @@ async def _connected(
     sockets = KafkaNetSocket()
     failure = raised.KafkaConnectionError(f"{node.host} has no address")
     for family, kind, protocol, _name, address in sockets.dns_lookup(node.host, node.port):
-        sock = socket.socket(family, kind, protocol)
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:  # such as IPv6 on a machine that has none
+            failure = raised.KafkaConnectionError(f"no connection: {error}")
+            continue
         try:
             sock.setblocking(False)
             for option in options:
