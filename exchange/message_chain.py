@@ -9,7 +9,8 @@ from typing import Any
 
 from exchange.digest import canonical, sm3
 
-BEGINNING = "0" * 64
+DIGEST_BYTES = 32
+BEGINNING = "00" * DIGEST_BYTES
 
 
 def content_of(facts: Mapping[str, Any]) -> str:
@@ -23,5 +24,8 @@ def digest_of(content: str) -> str:
 
 
 def link(before: str, content_digest: str) -> str:
-    """The chain's digest, in hex, behind a message. Raises ValueError for what is no hex."""
-    return sm3(bytes.fromhex(before) + bytes.fromhex(content_digest)).hex()
+    """The chain's digest, in hex, behind a message. Raises ValueError for what is no digest."""
+    both = bytes.fromhex(before), bytes.fromhex(content_digest)
+    if any(len(each) != DIGEST_BYTES for each in both):
+        raise ValueError("no digest of SM3")
+    return sm3(b"".join(both)).hex()

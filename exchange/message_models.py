@@ -46,4 +46,4 @@ class MessageHead(Base):
     signature: Mapped[str] = mapped_column(String(128))
 
 
-MESSAGES = Chain(Message.seq, Message.digest, "messages", "message-heads.ndjson", "siji exchange verify")
+MESSAGES = Chain(Message.seq, Message.digest, "messages", "message-heads.ndjson", "siji messages verify")

@@ -20,12 +20,13 @@ from exchange.message_models import MESSAGES, Message, MessageHead
 from exchange.models import Batch, Dataset, Delivery, Subscription
 from identity.models import System
 from infra.database import insert_once, reading, serialise, transaction
-from infra.journal import KEY_FILE, Head, make_or_load_key, sign_head
+from infra.journal import KEY_FILE, Head, HeadWhy, Verification, compare_heads, make_or_load_key, sign_head
 
 BATCH = 1000
 RECEIPT, DELIVERY = "receipt", "delivery"
+KINDS: dict[type[Batch] | type[Delivery], str] = {Batch: RECEIPT, Delivery: DELIVERY}
 
-Why = Literal["changed", "missing", "ledger_changed", "ledger_missing", "tail_cut", "head_mismatch"]
+Why = Literal["changed", "ledger_changed", "ledger_missing", "left_out"] | HeadWhy
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,6 @@ class MessageBreak:
     seq: int
     kind: str | None = None
     about_id: int | None = None
-
-
-@dataclass(frozen=True)
-class MessagesFound:
-    """What a pass over the whole message log found, as of one snapshot."""
-
-    sealed: int
-    unsealed: int
-    heads: int
-    broken: MessageBreak | None
-    forged_head_line: int | None
-
-    @property
-    def whole(self) -> bool:
-        """Nothing was changed, removed or forged."""
-        return self.broken is None and self.forged_head_line is None
 
 
 def seal_messages(engine: Engine, *, at: datetime) -> int:
@@ -83,29 +68,41 @@ def sign_messages(engine: Engine, *, data_dir: Path, at: datetime) -> Head | Non
     return head
 
 
-def verify_messages(engine: Engine, heads: Iterable[Head] = ()) -> MessagesFound:
+def verify_messages(engine: Engine, heads: Iterable[Head] = ()) -> Verification[MessageBreak]:
     """Check the whole chain, each receipt and delivery that it is about, and every signed head of it.
 
     Against one snapshot, in bounded memory.
     """
     with reading(engine) as session:
-        last = session.scalar(select(func.max(Message.seq))) or 0
+        compared = compare_heads(session, heads, chain=MESSAGES)
         breaks = [_first_break(session)]
-        count, forged = 0, None
-        remaining = iter(heads)
-        while some := list(islice(remaining, BATCH)):
-            count += len(some)
-            forged = forged or next((head.line for head in some if not head.genuine), None)
-            breaks.append(_break_by_heads(session, [head for head in some if head.genuine], last))
-        unsealed = [select(func.count()).select_from(Batch).where(*_waiting(Batch))]
-        unsealed.append(select(func.count()).select_from(Delivery).where(*_waiting(Delivery)))
-        return MessagesFound(
+        if compared.broken is not None:
+            seq, why = compared.broken
+            breaks.append(MessageBreak(why, seq))
+        found = [one for one in breaks if one is not None]
+        return Verification(
             sealed=session.scalar(select(func.count()).select_from(Message)) or 0,
-            unsealed=sum(session.scalar(one) or 0 for one in unsealed),
-            heads=count,
-            broken=min((one for one in breaks if one), key=lambda one: one.seq, default=None),
-            forged_head_line=forged,
+            unsealed=sum(_count(session, table, *_waiting(table)) for table in KINDS),
+            heads=compared.count,
+            broken=min(found, key=lambda one: one.seq, default=None) or _left_out(session),
+            forged_head_line=compared.forged_line,
         )
+
+
+def _left_out(session: Session) -> MessageBreak | None:
+    """A receipt or delivery that says that it is in the chain and is not: no pass would add it."""
+    for table, kind in KINDS.items():
+        mine = (Message.kind == kind, Message.about_id == table.id, Message.seq == table.message_seq)
+        query = select(func.coalesce(table.message_seq, 0), table.id).where(
+            table.message_seq.is_not(None), ~select(Message.seq).where(*mine).exists()
+        )
+        for seq, about_id in session.execute(query.order_by(table.id).limit(1)):
+            return MessageBreak("left_out", seq, kind, about_id)
+    return None
+
+
+def _count(session: Session, table: type[Batch] | type[Delivery], *which: Any) -> int:
+    return session.scalar(select(func.count()).select_from(table).where(*which)) or 0
 
 
 def _waiting(table: type[Batch] | type[Delivery]) -> tuple[Any, ...]:
@@ -119,8 +116,7 @@ def _somebody_waits(engine: Engine) -> bool:
     """Asked without the sealer's lock, so that an idle pass disturbs no writer of SQLite."""
     with reading(engine) as session:
         return any(
-            session.scalar(select(table.id).where(*_waiting(table)).limit(1)) is not None
-            for table in (Batch, Delivery)
+            session.scalar(select(table.id).where(*_waiting(table)).limit(1)) is not None for table in KINDS
         )
 
 
@@ -129,8 +125,12 @@ def _seal_some(session: Session, *, at: datetime) -> int:
     last = select(Message.seq, Message.digest).order_by(Message.seq.desc()).limit(1)
     seq, digest = session.execute(last).first() or (0, BEGINNING)
     said = list(islice(_unsealed(session), BATCH))
+    places = _sealed_before(session, [one["about"] for one in said])
     rows: list[dict[str, Any]] = []
     for one in said:
+        about = one["about"]["kind"], one["about"]["about_id"]
+        if about in places:
+            continue
         content = content_of(one["facts"])
         content_digest = digest_of(content)
         seq, digest = seq + 1, link(digest, content_digest)
@@ -139,13 +139,24 @@ def _seal_some(session: Session, *, at: datetime) -> int:
             | {"seq": seq, "content": content, "content_digest": content_digest, "digest": digest}
             | {"sealed_at": at}
         )
+        places[about] = seq
     if rows:
         session.execute(insert(Message), rows)
-    for table, kind in ((Batch, RECEIPT), (Delivery, DELIVERY)):
-        places = [{"id": row["about_id"], "message_seq": row["seq"]} for row in rows if row["kind"] == kind]
-        if places:
-            session.execute(update(table), places)
-    return len(rows)
+    for table, kind in KINDS.items():
+        of_kind = [{"id": row, "message_seq": seq} for (one, row), seq in places.items() if one == kind]
+        if of_kind:
+            session.execute(update(table), of_kind)
+    return len(said)
+
+
+def _sealed_before(session: Session, abouts: Iterable[dict[str, Any]]) -> dict[tuple[str, int], int]:
+    """Places of what is in the chain although its row does not say so: none is there twice."""
+    places: dict[tuple[str, int], int] = {}
+    for kind in KINDS.values():
+        ids = [about["about_id"] for about in abouts if about["kind"] == kind]
+        query = select(Message.about_id, Message.seq).where(Message.kind == kind, Message.about_id.in_(ids))
+        places |= {(kind, about_id): seq for about_id, seq in session.execute(query)}
+    return places
 
 
 def _unsealed(session: Session) -> Iterator[dict[str, Any]]:
@@ -235,23 +246,10 @@ def _ledger(session: Session, rows: Iterable[Message]) -> dict[tuple[str, int], 
 
 
 def _agrees(content: str, known: Mapping[str, Any]) -> bool:
-    return content_of({**known, **_names(content)}) == content
-
-
-def _names(content: str) -> dict[str, Any]:
-    """The codes that held when it was sealed: bureaus and systems may have others since."""
-    told = json.loads(content)
-    return {name: told[name] for name in ("dataset", "publisher", "receiver") if name in told}
-
-
-def _break_by_heads(session: Session, heads: list[Head], last: int) -> MessageBreak | None:
-    """The earliest place that is not what a head says; `last` is the greatest that there is now."""
-    query = select(Message.seq, Message.digest).where(Message.seq.in_([head.seq for head in heads]))
-    there = dict(session.execute(query).all())
-    breaks: list[MessageBreak] = []
-    for head in heads:
-        if head.seq > last:
-            breaks.append(MessageBreak("tail_cut", last + 1))
-        elif there.get(head.seq) != head.digest:
-            breaks.append(MessageBreak("head_mismatch", head.seq))
-    return min(breaks, key=lambda one: one.seq, default=None)
+    """Whether that is what is known, with the codes that held when it was sealed."""
+    try:
+        told = json.loads(content)
+        names = {name: told[name] for name in ("dataset", "publisher", "receiver") if name in told}
+        return content_of({**known, **names}) == content
+    except (ValueError, TypeError):  # whoever wrote the chain anew wrote no message
+        return False

@@ -1,7 +1,8 @@
 """Proofs: the messages of a dataset or subscription within the chain, checked without the installation.
 
 A proof is NDJSON: what it is of, then every link of the chain in order, the wanted messages whole and of all
-others only their digests, with the signed heads at their places.
+others only their digests, with the signed heads at their places. It shows that what it holds was said. That
+nothing was left out of it, shown as another's, only the installation can tell.
 """
 
 import json
@@ -22,7 +23,6 @@ from infra.journal import parse_head
 
 PAGE = 2_000
 KIND = "siji.messages"
-LONGEST_LINE = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class ProofFound:
 
 
 def write_proof(engine: Engine, wanted: Wanted, *, named: dict[str, Any]) -> Iterator[bytes]:
-    """The lines of a proof; `named` says in words what it is of. Only links of before its beginning remain
-    unread, and none is written twice, however long it takes: the chain only grows.
+    """The lines of a proof; `named` says in words what it is of. No transaction is open for long: the chain
+    only grows.
     """
     first, last = _stretch(engine, wanted)
     with reading(engine) as session:
         before = select(Message.digest).where(Message.seq == first - 1)
         told = {"kind": KIND, **named, "start": wanted.start.isoformat(), "end": wanted.end.isoformat()}
-        yield _line(told | {"first": first, "before": session.scalar(before) or BEGINNING})
+        yield _line(told | {"first": first, "last": last, "before": session.scalar(before) or BEGINNING})
     seq = first
     while seq <= last:
         with reading(engine) as session:
@@ -81,14 +81,14 @@ def check_proof(lines: Iterable[bytes], public_key: Ed25519PublicKey) -> ProofFo
     number, counts = 1, {"receipt": 0, "delivery": 0}
     records = signed_to = 0
     of: dict[str, Any] = {}
-    digest, seq, first = "", 0, 0
+    digest, seq, first, last = "", 0, 0, 0
     for number, line in enumerate(lines, start=1):
         told = _read(line, number)
         try:
             if number == 1:
-                digest, first = told.pop("before"), told.pop("first")
+                digest, first, last = told.pop("before"), told.pop("first"), told.pop("last")
                 seq, of = first - 1, told
-                if of.pop("kind") != KIND or len(bytes.fromhex(digest)) != len(BEGINNING) // 2:
+                if of.pop("kind") != KIND:
                     raise ValueError(KIND)
             elif "head" in told:
                 head = parse_head(json.dumps(told["head"]), number, public_key, MESSAGES.name)
@@ -107,7 +107,7 @@ def check_proof(lines: Iterable[bytes], public_key: Ed25519PublicKey) -> ProofFo
                 records += _records(content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ProofBroken(line=number, **NO_PROOF) from error
-    if not of:
+    if not of or seq != last:
         raise ProofBroken(line=number, **NO_PROOF)
     return ProofFound(of, counts["receipt"], counts["delivery"], records, first, seq, signed_to)
 

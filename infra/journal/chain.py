@@ -8,8 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import rfc8785
 from sqlalchemy import ColumnElement, Engine, Integer, Row, Text, cast, delete, func, insert, select
@@ -17,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from infra.database import reading, serialise, transaction
 from infra.journal.entries import DIGEST_CHARACTERS, JournalEntry, JournalSeal, UnsealedEntry
-from infra.journal.heads import Head
+from infra.journal.heads import Head, HeadsFound, compare_heads
 
 BATCH = 1000
 BEGINNING = "0" * DIGEST_CHARACTERS
@@ -35,14 +34,17 @@ class Break:
     entry_id: int | None
 
 
+Found = TypeVar("Found")
+
+
 @dataclass(frozen=True)
-class Verification:
-    """What a pass over the whole journal found, as of one snapshot."""
+class Verification(Generic[Found]):
+    """What a pass over a whole chain found, as of one snapshot; `broken` is where it first fails."""
 
     sealed: int
     unsealed: int
     heads: int
-    broken: Break | None
+    broken: Found | None
     forged_head_line: int | None
 
     @property
@@ -65,27 +67,22 @@ def seal(engine: Engine, *, at: datetime) -> int:
     return sealed
 
 
-def verify(engine: Engine, heads: Iterable[Head] = ()) -> Verification:
+def verify(engine: Engine, heads: Iterable[Head] = ()) -> Verification[Break]:
     """Check the whole chain and every signed head of it against one snapshot, in bounded memory."""
     with reading(engine) as session:
         last = session.scalar(select(func.max(JournalSeal.seq))) or 0
-        breaks = [_first_break_in_chain(session)]
-        count, forged = 0, None
-        remaining = iter(heads)
-        while batch := list(islice(remaining, BATCH)):
-            count += len(batch)
-            forged = forged or next((head.line for head in batch if not head.genuine), None)
-            breaks.append(_first_break_by_heads(session, [head for head in batch if head.genuine], last=last))
+        compared = compare_heads(session, heads)
+        breaks = [_first_break_in_chain(session), _break_by_heads(session, compared)]
         found = [one for one in breaks if one is not None]
         unsealed = select(func.count()).select_from(JournalEntry).where(~_is_sealed())
         return Verification(
             sealed=session.scalar(select(func.count()).select_from(JournalSeal)) or 0,
             unsealed=session.scalar(unsealed) or 0,
-            heads=count,
+            heads=compared.count,
             broken=min(found, key=lambda one: one.seq or last + 1, default=None)
             or _lost_while_waiting(session)
             or _left_out(session),
-            forged_head_line=forged,
+            forged_head_line=compared.forged_line,
         )
 
 
@@ -150,21 +147,12 @@ def _sealed_rows(session: Session) -> Iterator[Row[Any]]:
         rows = session.execute(page.where(JournalSeal.seq > rows[-1].seq)).all()
 
 
-def _first_break_by_heads(session: Session, heads: list[Head], *, last: int) -> Break | None:
-    """The earliest seal that is not what a head says; `last` is the greatest seq that the chain has now."""
-    seals = select(JournalSeal.seq, JournalSeal.digest, JournalSeal.entry_id).where(
-        JournalSeal.seq.in_([head.seq for head in heads])
-    )
-    there = {row.seq: row for row in session.execute(seals)}
-    breaks = []
-    for head in heads:
-        if head.seq > last:
-            breaks.append(Break("tail_cut", last + 1, None))
-        elif head.seq not in there:
-            breaks.append(Break("missing", head.seq, None))
-        elif there[head.seq].digest != head.digest:
-            breaks.append(Break("head_mismatch", head.seq, there[head.seq].entry_id))
-    return min(breaks, key=lambda one: one.seq or 0, default=None)
+def _break_by_heads(session: Session, compared: HeadsFound) -> Break | None:
+    if compared.broken is None:
+        return None
+    seq, why = compared.broken
+    entry_id = session.scalar(select(JournalSeal.entry_id).where(JournalSeal.seq == seq))
+    return Break(why, seq, entry_id)
 
 
 def _lost_while_waiting(session: Session) -> Break | None:

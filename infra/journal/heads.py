@@ -7,11 +7,12 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import rfc8785
 from cryptography.exceptions import InvalidSignature
@@ -24,8 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from sqlalchemy import Engine, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from infra.database import reading
 from infra.errors import Kind, SijiError
@@ -34,6 +35,9 @@ from infra.journal.entries import JournalSeal
 HEADS_FILE = "journal-heads.ndjson"
 KEY_FILE = "journal-key.pem"
 LONGEST_LINE_BYTES = 4096
+HEADS_AT_ONCE = 1000
+
+HeadWhy = Literal["tail_cut", "missing", "head_mismatch"]
 
 
 class HeadBeyondJournal(SijiError):
@@ -83,6 +87,17 @@ class Head:
     line: int
     genuine: bool
     signature: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class HeadsFound:
+    """How many heads there are, the first line that is forged, and the earliest place at which the chain is
+    not what they say, with the reason.
+    """
+
+    count: int = 0
+    forged_line: int | None = None
+    broken: tuple[int, HeadWhy] | None = None
 
 
 def make_or_load_key(key_file: Path) -> Ed25519PrivateKey:
@@ -163,6 +178,29 @@ def read_own_heads(data_dir: Path, *, chain: Chain = JOURNAL) -> Iterator[Head]:
     if file.exists():
         key = load_public_key(public_key_file(data_dir / KEY_FILE))
         yield from read_heads(file, key, chain=chain)
+
+
+def compare_heads(session: Session, heads: Iterable[Head], *, chain: Chain = JOURNAL) -> HeadsFound:
+    """Hold every head against the chain, in bounded memory."""
+    last = session.scalar(select(func.max(chain.seq))) or 0
+    count, forged = 0, None
+    breaks: list[tuple[int, HeadWhy]] = []
+    remaining = iter(heads)
+    while some := list(islice(remaining, HEADS_AT_ONCE)):
+        count += len(some)
+        forged = forged or next((head.line for head in some if not head.genuine), None)
+        genuine = [head for head in some if head.genuine]
+        seals = select(chain.seq, chain.digest).where(chain.seq.in_([head.seq for head in genuine]))
+        there = {seq: digest for seq, digest in session.execute(seals)}
+        for head in genuine:
+            if head.seq > last:
+                breaks.append((last + 1, "tail_cut"))
+            elif head.seq not in there:
+                breaks.append((head.seq, "missing"))
+            elif there[head.seq] != head.digest:
+                breaks.append((head.seq, "head_mismatch"))
+        breaks = [min(breaks)] if breaks else []
+    return HeadsFound(count, forged, breaks[0] if breaks else None)
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

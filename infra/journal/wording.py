@@ -1,6 +1,6 @@
 """Where a verification of the journal found it broken, in Chinese and English."""
 
-from infra.journal.chain import Verification
+from infra.journal.chain import Break, Verification
 
 Pair = tuple[str, str]
 
@@ -34,7 +34,7 @@ BREAKS: dict[str, Pair] = {
 }
 
 
-def breaks_of(found: Verification) -> list[Pair]:
+def breaks_of(found: Verification[Break]) -> list[Pair]:
     """What is wrong, in both languages; nothing if the journal is whole."""
     told: list[Pair] = []
     if found.broken:

@@ -219,15 +219,37 @@ def test_the_ledger_is_held_against_the_log(
         ("delivered", 25, True),
     ]
     assert mine[1]["subscription"] == granted
-    found = siji("exchange verify", **here)
-    assert found.exit_code == 0, found.output
-    assert "消息日志完整，与台账一致" in found.stdout
     with transaction(installation.engine) as session:
         session.execute(update(Delivery).values(count=7))
     found = siji(f"exchange reconcile --from {today}", **here)
     assert found.exit_code == 1
     assert "不一致" in found.stdout
     assert "有 1 项与日志不一致" in found.stderr
-    found = siji("exchange verify", **here)
+
+
+def test_the_message_log_is_sealed_proved_and_checked(
+    siji: Siji, installation: Installation, granted: int, token: dict[str, str], tmp_path: Path
+) -> None:
+    siji.did(f"pull {granted} --out {tmp_path / 'out.ndjson'}", **token)
+    today = city_date(installation.clock.now()).isoformat()
+    folder = installation.settings.data_dir
+    here = {"SIJI_DATA_DIR": str(folder)}
+    assert "已签名" in siji.did("messages seal", **here)
+    assert "消息日志完整，与台账一致" in siji.did("messages verify", **here)
+    proof, key = tmp_path / "proof.ndjson", folder / "journal-key.pub.pem"
+    prove = f"messages prove --subscription {granted} --from {today} --out {proof}"
+    assert str(key) in siji.did(prove, **here)
+    elsewhere = {"SIJI_DATA_DIR": str(tmp_path / "nothing"), "LC_ALL": "en_US.UTF-8"}
+    told = siji.did(f"messages check {proof} --public-key {key}", **elsewhere)
+    assert f"A proof of subscription {granted} to dataset {CODE}, {today} to {today}" in told
+    assert "1 deliveries, 25 records" in told
+    assert not (tmp_path / "nothing").exists()
+    proof.write_bytes(proof.read_bytes().replace(b'"count":25', b'"count":24'))
+    refused = siji(f"messages check {proof} --public-key {key}", **here)
+    assert (refused.exit_code, "存证不成立" in refused.stderr) == (1, True)
+    assert siji(f"messages prove --from {today} --out {proof}", **here).exit_code == 2
+    with transaction(installation.engine) as session:
+        session.execute(update(Delivery).values(count=7))
+    found = siji("messages verify", **here)
     assert found.exit_code == 1
     assert "与台账不同，台账被改动" in found.stdout

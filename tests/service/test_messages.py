@@ -83,6 +83,7 @@ def test_the_database_refuses_to_change_a_message(busy: Desk, statement: str) ->
         ("UPDATE batches SET received = 99 WHERE message_seq = 2", ("ledger_changed", 2)),
         ("UPDATE deliveries SET count = 99 WHERE message_seq = 5", ("ledger_changed", 5)),
         ("DELETE FROM deliveries WHERE message_seq = 4", ("ledger_missing", 4)),
+        ("UPDATE deliveries SET message_seq = 99 WHERE message_seq = 4", ("left_out", 99)),
     ],
 )
 def test_what_was_changed_or_taken_away_shows(busy: Desk, statement: str, shown: tuple[str, int]) -> None:
@@ -93,13 +94,33 @@ def test_what_was_changed_or_taken_away_shows(busy: Desk, statement: str, shown:
     assert (broken.why, broken.seq) == shown
 
 
-def test_a_cut_tail_and_a_chain_made_anew_show_by_the_heads(busy: Desk, tmp_path: Path) -> None:
+def test_a_row_that_forgot_its_place_is_not_added_again(busy: Desk) -> None:
+    with transaction(busy.engine) as session:
+        session.execute(text("UPDATE batches SET message_seq = NULL"))
+    busy.publish(*people(1))
+    seal_messages(busy.engine, at=busy.at)
+    found = verify_messages(busy.engine)
+    assert (found.whole, found.sealed, found.unsealed) == (True, 6, 0)
+
+
+def test_a_cut_tail_shows_by_the_ledger(busy: Desk) -> None:
+    with meddling(busy.engine) as connection:
+        connection.execute(text("DELETE FROM messages WHERE seq > 3"))
+    assert verify_messages(busy.engine).broken == MessageBreak("left_out", 4, "delivery", 1)
+
+
+def test_a_tail_cut_off_with_its_ledger_shows_by_the_heads(busy: Desk, tmp_path: Path) -> None:
     sign(busy, tmp_path)
     assert verify_messages(busy.engine, heads(tmp_path)).whole
     with meddling(busy.engine) as connection:
         connection.execute(text("DELETE FROM messages WHERE seq > 3"))
+        connection.execute(text("DELETE FROM deliveries"))
     assert verify_messages(busy.engine).whole, "the rest of the chain is in order"
     assert verify_messages(busy.engine, heads(tmp_path)).broken == MessageBreak("tail_cut", 4)
+
+
+def test_a_chain_made_anew_shows_by_the_heads(busy: Desk, tmp_path: Path) -> None:
+    sign(busy, tmp_path)
     with meddling(busy.engine) as connection:
         connection.execute(text("DELETE FROM messages"))
         connection.execute(text("UPDATE batches SET message_seq = NULL, received = received + 1"))
@@ -107,7 +128,7 @@ def test_a_cut_tail_and_a_chain_made_anew_show_by_the_heads(busy: Desk, tmp_path
     seal_messages(busy.engine, at=busy.at)
     found = verify_messages(busy.engine, heads(tmp_path)).broken
     assert found == MessageBreak("head_mismatch", 5)
-    with pytest.raises(journal.HeadBeyondJournal, match="siji exchange verify"):
+    with pytest.raises(journal.HeadBeyondJournal, match="siji messages verify"):
         sign_messages(busy.engine, data_dir=tmp_path, at=busy.at)
 
 
@@ -178,6 +199,7 @@ def test_what_is_not_yet_signed_is_told(
         (lambda lines: [*lines[:2], *lines[3:]], 3),
         (lambda lines: [*lines[:-1], lines[-1].replace(b'"at":"2', b'"at":"3')], -1),
         (lambda lines: lines[1:], 1),
+        (lambda lines: lines[:-2], -2),
         (lambda lines: [], 1),
         (lambda lines: [*lines, b"{"], 0),
         (lambda lines: [*lines, b"[]"], 0),
@@ -196,7 +218,7 @@ def test_a_proof_that_was_touched_does_not_hold(
     lines = proof()
     with pytest.raises(ProofBroken) as broken:
         check(spoil(lines), tmp_path)
-    told = {0: len(lines) + 1, -1: len(lines)}
+    told = {0: len(lines) + 1, -1: len(lines), -2: len(lines) - 2}
     assert broken.value.facts["line"] == told.get(line, line)
 
 
