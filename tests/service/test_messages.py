@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -79,6 +80,7 @@ def test_the_database_refuses_to_change_a_message(busy: Desk, statement: str) ->
     [
         ("UPDATE messages SET content = replace(content, 'E-1', 'E-9') WHERE seq = 2", ("changed", 2)),
         ("UPDATE messages SET content_digest = digest WHERE seq = 3", ("changed", 3)),
+        ("UPDATE messages SET digest = content_digest WHERE seq = 3", ("changed", 3)),
         ("DELETE FROM messages WHERE seq = 4", ("missing", 4)),
         ("UPDATE batches SET received = 99 WHERE message_seq = 2", ("ledger_changed", 2)),
         ("UPDATE deliveries SET count = 99 WHERE message_seq = 5", ("ledger_changed", 5)),
@@ -153,6 +155,10 @@ def proof(busy: Desk, tmp_path: Path) -> Callable[..., list[bytes]]:
     return write
 
 
+def made(line: bytes, **otherwise: Any) -> bytes:
+    return json.dumps(json.loads(line) | otherwise).encode()
+
+
 def check(lines: list[bytes], folder: Path) -> ProofFound:
     public = journal.load_public_key(journal.public_key_file(folder / journal.KEY_FILE))
     return check_proof(lines, public)
@@ -164,6 +170,22 @@ def test_a_proof_holds_by_itself(busy: Desk, proof: Callable[..., list[bytes]], 
     assert (found.first, found.last, found.signed, found.of["dataset"]) == (2, 5, True, "people-1")
     found = check(proof(busy.subscription_id), tmp_path)
     assert (found.receipts, found.deliveries, found.records) == (0, 2, 6)
+
+
+def test_a_subscription_s_proof_holds_its_deliveries_alone(
+    busy: Desk, proof: Callable[..., list[bytes]], tmp_path: Path
+) -> None:
+    first, second = busy.subscription_id, busy.place.second_subscriber_id
+    busy.subscribe("id", system_id=second)
+    busy.pull(system_id=second)
+    seal_messages(busy.engine, at=busy.at)
+    busy.pull(subscription_id=first)
+    seal_messages(busy.engine, at=busy.at)
+    found = check(proof(busy.subscription_id), tmp_path)
+    assert (found.deliveries, found.records, found.first, found.last) == (1, 6, 6, 6)
+    found = check(proof(first), tmp_path)
+    assert (found.deliveries, found.records, found.first, found.last) == (3, 12, 4, 7)
+    assert check(proof(), tmp_path).deliveries == 4
 
 
 def test_a_proof_tells_nothing_of_others(busy: Desk, proof: Callable[..., list[bytes]]) -> None:
@@ -201,6 +223,7 @@ def test_what_is_not_yet_signed_is_told(
         (lambda lines: lines[1:], 1),
         (lambda lines: lines[:-2], -2),
         (lambda lines: [], 1),
+        (lambda lines: [made(lines[0], before="", first=1, last=0), b'{"head":{}}'], 2),
         (lambda lines: [*lines, b"{"], 0),
         (lambda lines: [*lines, b"[]"], 0),
         (lambda lines: [*lines, b'{"others":["xy"]}'], 0),
