@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import NullPool, create_engine, make_url, text
+from sqlalchemy import NullPool, create_engine, text
 
 from infra.database import open_database
 from infra.lab import postgres
@@ -16,15 +16,13 @@ def own_database() -> Iterator[str]:
     """The URL of a migrated, empty database, dropped afterwards."""
     postgres.up()
     name = f"siji_bench_{uuid.uuid4().hex[:12]}"
-    maintenance = create_engine(postgres.address(), isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with maintenance.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    url = make_url(postgres.address()).set(database=name).render_as_string(hide_password=False)
+    url = postgres.make_database(name)
     try:
         engine = open_database(url)
         upgrade(engine)
         engine.dispose()
         yield url
     finally:
+        maintenance = create_engine(postgres.address(), isolation_level="AUTOCOMMIT", poolclass=NullPool)
         with maintenance.connect() as connection:
             connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))

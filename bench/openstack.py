@@ -33,8 +33,8 @@ from infra.lab.openstack.services import PATHS
 from infra.lab.openstack.sizes import CITY
 from infra.lab.state import default_folder
 from infra.settings import OpenStackRegion, Settings
-from portal.cli.lab_cloud import ZONES, variables
 from portal.cli.local import bring_up
+from portal.cli.run_engines import ZONES, variables
 from portal.sample.aside import Aside
 from portal.sample.city import load_systems, load_tree
 from portal.sample.cloud import IMAGE, grant_down_the_tree, open_sample_region, request_everything

@@ -7,10 +7,11 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
+LAB_ENGINES = frozenset({"postgres", "rabbitmq", "openstack", "kafka"})
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Cidr = Annotated[str, AfterValidator(lambda told: str(ip_network(told)))]
 """A network, IPv4 or IPv6, with no bits set beyond its prefix."""
@@ -99,6 +100,9 @@ class Settings(BaseSettings):
     kafka_connections: int = Field(
         default=4, ge=1, le=64, description="Producers, and consumers, that a process keeps open at most."
     )
+    engines: str = Field(
+        default="", description="Engines of the lab for `siji run`: lab (all), or names with commas."
+    )
     sample: bool = Field(default=False, description="True only in the sample city of `make run`.")
     clock_shift_s: int = Field(
         default=0, description="Seconds added to the machine's clock; for rehearsing other dates."
@@ -133,6 +137,19 @@ class Settings(BaseSettings):
             raise ValueError(f"{', '.join(missing)} (SIJI_EXCHANGE=kafka)")
         return self
 
+    @field_validator("engines")
+    @classmethod
+    def _check_engines(cls, told: str) -> str:
+        if _names(told) - {"lab", *LAB_ENGINES}:
+            raise ValueError("no such engine")
+        return told
+
+    @property
+    def lab_engines(self) -> frozenset[str]:
+        """Those of LAB_ENGINES that `engines` names."""
+        named = _names(self.engines)
+        return LAB_ENGINES if "lab" in named else named
+
     @property
     def batch_sent_bytes(self) -> int:
         """`batch_sent_mib` in bytes."""
@@ -147,3 +164,7 @@ class Settings(BaseSettings):
     def records_url(self) -> str:
         """SQLAlchemy's address of the records."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'siji.sqlite'}"
+
+
+def _names(told: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in told.split(",")) - {""}

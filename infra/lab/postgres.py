@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import URL
+from sqlalchemy import URL, NullPool, create_engine, make_url, text
 
 from infra.lab import packages, processes
 from infra.lab.errors import DataOfOtherVersion, NotUp
@@ -61,6 +61,17 @@ def address(state: Path | None = None) -> str:
     if not processes.alive(_record(folder)):
         raise NotUp(engine=NAME, folder=str(folder))
     return _url(folder).render_as_string(hide_password=False)
+
+
+def make_database(name: str, state: Path | None = None) -> str:
+    """SQLAlchemy's URL of the database of that name, made if it is not there; `NotUp`."""
+    maintenance = create_engine(address(state), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with maintenance.connect() as connection:
+        there = connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name})
+        if there is None:
+            quoted = connection.dialect.identifier_preparer.quote(name)
+            connection.execute(text(f"CREATE DATABASE {quoted}"))
+    return make_url(address(state)).set(database=name).render_as_string(hide_password=False)
 
 
 def status(state: Path | None = None) -> Status:

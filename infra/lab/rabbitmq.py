@@ -82,6 +82,13 @@ def control(*arguments: str, state: Path | None = None) -> str:
     )
 
 
+def make_virtual_host(name: str, state: Path | None = None) -> str:
+    """The amqp URL of the virtual host of that name, made if it is not there; `NotUp`."""
+    control("add_vhost", name, state=state)
+    control("set_permissions", "-p", name, USER, ".*", ".*", ".*", state=state)
+    return address(state).removesuffix("/") + name
+
+
 def status(state: Path | None = None) -> Status:
     """How it is, changing nothing."""
     folder = engine_folder(NAME, state)

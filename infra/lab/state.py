@@ -90,6 +90,11 @@ def kept_secret(file: Path) -> str:
     return file.read_text()
 
 
+def kept_name(file: Path) -> str:
+    """Twelve hexadecimal digits, drawn at the first call and kept with `file`: for a name of one's own."""
+    return hashlib.sha256(kept_secret(file).encode()).hexdigest()[:12]
+
+
 def _reachable(folder: Path) -> bool:
     """Whether an unprivileged account can enter `folder`; trivially so when we are not root."""
     if os.geteuid() != 0:

@@ -17,9 +17,9 @@ from infra.installation import Installation, open_installation
 from infra.settings import Settings
 from metrics.capacity import report_capacity
 from metrics.export import as_table
-from portal.cli.lab_cloud import cloud_of_the_run, keep_to_cloud, variables
 from portal.cli.local import bring_up
 from portal.cli.progress import Meters
+from portal.cli.run_engines import engines_of_the_run, write_exports
 from portal.cli.serve import bind, serve_portal
 from portal.cli.speech import language
 from portal.sample.aside import Aside
@@ -56,7 +56,7 @@ def run(
     """Load the sample city (a later run does what is missing alone), print its people, serve the portal."""
     settings = Settings().model_copy(update={"sample": True})
     bound = bind(settings) if serve else []
-    with cloud_of_the_run(settings) as settings:
+    with engines_of_the_run(settings) as settings:
         _run(open_installation(settings), bound)
 
 
@@ -65,7 +65,6 @@ def _run(installation: Installation, bound: list[socket.socket]) -> None:
     zh, say, settings = language() == "zh", Console(), installation.settings
     with say.status("建库 · migrating the records"):
         bring_up(installation)
-    keep_to_cloud(settings)
     with say.status("导入区划 · importing the tree"):
         new = load_tree(installation.engine, at=installation.clock.now())
     there = len(city_units()) - new
@@ -81,7 +80,7 @@ def _run(installation: Installation, bound: list[socket.socket]) -> None:
     password = load_people(
         installation.engine, data_dir=settings.data_dir, at=installation.clock.now(), aside=aside
     )
-    with workers(log=settings.data_dir / "worker.log", told=variables(settings)):
+    with workers(log=settings.data_dir / "worker.log", exports=write_exports(settings)):
         with Meters(say) as meters:
             provide_servers(installation, meters, zh=zh, aside=aside)
             shared = share_data(installation, meters, zh=zh, aside=aside)

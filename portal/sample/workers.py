@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,15 +10,15 @@ STOP_WITHIN_S = 20
 
 
 @contextmanager
-def workers(*, log: Path, told: Mapping[str, str]) -> Iterator[None]:
+def workers(*, log: Path, exports: Path) -> Iterator[None]:
     """`siji worker` runs while the block does; `log` takes what it says.
 
-    It has this process's environment, and `told` besides.
+    It has this process's environment, and what `exports`, a file for a shell, sets: passwords are nothing
+    for a command line, which everybody on the machine can read.
     """
-    more = [f"{name}={value}" for name, value in told.items()]
     with log.open("ab") as said:
         process = subprocess.Popen(
-            ["/usr/bin/env", *more, sys.argv[0], "worker", "--leashed"],
+            ["/bin/sh", "-c", '. "$0" && exec "$@"', exports, sys.argv[0], "worker", "--leashed"],
             stdin=subprocess.PIPE,
             stdout=said,
             stderr=said,

@@ -34,11 +34,9 @@ def environment(
     if request.param == "embedded":
         yield told
         return
-    address: str = request.getfixturevalue("broker")
+    request.getfixturevalue("broker")
     host = f"test-{uuid.uuid4().hex[:12]}"
-    rabbitmq.control("add_vhost", host)
-    rabbitmq.control("set_permissions", "-p", host, "siji", ".*", ".*", ".*")
-    url = address.removesuffix("/") + host
+    url = rabbitmq.make_virtual_host(host)
     yield {**told, "SIJI_DATABASE_URL": fresh_database(), "SIJI_JOB_BROKER_URL": url}
     rabbitmq.control("delete_vhost", host)
 

@@ -25,8 +25,8 @@ from infra.lab.openstack import engine
 from infra.lab.openstack.place import Place
 from infra.lab.openstack.sizes import CITY
 from infra.settings import OpenStackRegion, Settings
-from portal.cli.lab_cloud import variables
 from portal.cli.local import bring_up
+from portal.cli.run_engines import variables
 from portal.sample.aside import Aside
 from portal.sample.city import load_systems, load_tree
 from portal.sample.cloud import grant_down_the_tree, open_sample_region, request_everything
