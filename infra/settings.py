@@ -109,6 +109,8 @@ class Settings(BaseSettings):
     )
     portal_host: str = Field(default="127.0.0.1", description="Address the portal binds to.")
     portal_port: int = Field(default=8040, description="Port the portal binds to.")
+    metrics_host: str = Field(default="127.0.0.1", description="Address the exporter binds to.")
+    metrics_port: int = Field(default=9840, description="Port the exporter binds to.")
     portal_url: str = Field(
         default="", description="Address the `siji` command calls; empty: portal_host and portal_port."
     )

@@ -56,6 +56,7 @@ ROOMS: dict[str, Sub] = {
         "run": ("run:run", "示例城市 · load the sample city and show it"),
         "migrate": ("records:migrate", "建立或升级数据库 · build or upgrade the records"),
         "serve": ("serve:serve", "启动门户 · serve the portal"),
+        "exporter": ("exporter:exporter", "监控指标 · metrics for Prometheus"),
         "worker": ("worker:worker", "任务进程 · Celery workers"),
         "people": ("people", "账号（本机）· accounts, from this console"),
         "calendar": ("calendar", "工作日历 · the work calendar"),

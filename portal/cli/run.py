@@ -17,10 +17,11 @@ from infra.installation import Installation, open_installation
 from infra.settings import Settings
 from metrics.capacity import report_capacity
 from metrics.export import as_table
+from portal.cli.binding import bind, portal_address
 from portal.cli.local import bring_up
 from portal.cli.progress import Meters
-from portal.cli.run_engines import engines_of_the_run, write_exports
-from portal.cli.serve import bind, serve_portal
+from portal.cli.run_engines import engines_of_the_run, keep_to_engines, write_exports
+from portal.cli.serve import serve_portal
 from portal.cli.speech import language
 from portal.sample.aside import Aside
 from portal.sample.city import city_units, load_systems, load_tree, system_codes
@@ -55,7 +56,7 @@ def run(
 ) -> None:
     """Load the sample city (a later run does what is missing alone), print its people, serve the portal."""
     settings = Settings().model_copy(update={"sample": True})
-    bound = bind(settings) if serve else []
+    bound = bind(portal_address(settings)) if serve else []
     with engines_of_the_run(settings) as settings:
         _run(open_installation(settings), bound)
 
@@ -65,6 +66,7 @@ def _run(installation: Installation, bound: list[socket.socket]) -> None:
     zh, say, settings = language() == "zh", Console(), installation.settings
     with say.status("建库 · migrating the records"):
         bring_up(installation)
+    keep_to_engines(settings)
     with say.status("导入区划 · importing the tree"):
         new = load_tree(installation.engine, at=installation.clock.now())
     there = len(city_units()) - new

@@ -5,7 +5,7 @@ They are started here and go on after the run; who ends them is told how.
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def engines_of_the_run(settings: Settings, *, state: Path | None = None) -> Iter
     how it is ended. Raises BuiltElsewhere before anything is started, and what the lab's start raises.
     """
     names = _wanted(settings)
-    keep_to_engines(settings, names)
+    _kept(settings, names)
     if not names:
         yield settings
         return
@@ -100,8 +100,13 @@ def variables(settings: Settings) -> Mapping[str, str]:
     return told
 
 
-def keep_to_engines(settings: Settings, names: tuple[str, ...] = ()) -> None:
-    """Write down on what the sample city is built (`names`: engines of the lab); else BuiltElsewhere."""
+def keep_to_engines(settings: Settings) -> None:
+    """Write down on what the sample city is built; BuiltElsewhere if it stands on something else."""
+    (settings.data_dir / KEPT_IN).write_text(json.dumps(_kept(settings)))
+
+
+def _kept(settings: Settings, names: Collection[str] = ()) -> Mapping[str, str]:
+    """What it is built on, with `names` of the lab's. BuiltElsewhere if it stands on something else."""
     wanted = {
         "records": "postgresql" if settings.database_url or "postgres" in names else "sqlite",
         "cloud": "openstack" if "openstack" in names else settings.cloud,
@@ -110,13 +115,9 @@ def keep_to_engines(settings: Settings, names: tuple[str, ...] = ()) -> None:
     file = settings.data_dir / KEPT_IN
     there = json.loads(file.read_text()) if file.exists() else _engines_of_old(settings, wanted)
     if there != wanted:
-        raise BuiltElsewhere(
-            folder=str(settings.data_dir),
-            there=" + ".join(there.values()),
-            wanted=" + ".join(wanted.values()),
-        )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(there))
+        one, other = " + ".join(there.values()), " + ".join(wanted.values())
+        raise BuiltElsewhere(folder=str(settings.data_dir), there=one, wanted=other)
+    return wanted
 
 
 def _wanted(settings: Settings) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from exchange.models import Dataset, Delivery, Subscription
 from exchange.queries import find_batch, find_dataset, list_subscriptions
 from exchange.schema import Item
 from exchange.service.catalogue import Entry, create_dataset
+from exchange.service.positions import acknowledge
 from exchange.service.publish import Receipt, publish_batch, receipt_of
 from exchange.service.pull import MAX_PAGE, pull
 from exchange.service.shown import DeliveredRecord
@@ -186,7 +187,7 @@ def _subscribe(here: Installation, code: str, *, bureau: str, login: str, purpos
 
 
 def _pull_all(here: Installation, broker: Broker, subscription: Subscription) -> tuple[int, str]:
-    """How many records came, and the digest over all of them, as the subscriber computes it."""
+    """How many records came, now acknowledged, and the digest over them, as the subscriber computes it."""
     received: list[DeliveredRecord] = []
     cursor = None
     while True:
@@ -204,6 +205,14 @@ def _pull_all(here: Installation, broker: Broker, subscription: Subscription) ->
         cursor = page.cursor
         if page.complete:
             break
+    with transaction(here.engine) as session:
+        acknowledge(
+            session,
+            subscription_id=subscription.id,
+            system_id=subscription.system_id,
+            cursor=cursor,
+            at=here.clock.now(),
+        )
     by_partition = chain_by_partition((one.partition, sm3(canonical(one.value))) for one in received)
     return len(received), combine(by_partition)
 

@@ -130,7 +130,7 @@ def test_other_processes_are_told_the_same_engines(folder: Path, monkeypatch: py
 
 
 def test_a_city_stays_on_the_kind_of_engines_that_it_was_built_on(tmp_path: Path) -> None:
-    embedded = Settings(data_dir=tmp_path / "one")
+    embedded = Settings(data_dir=tmp_path)
     keep_to_engines(embedded)
     keep_to_engines(embedded)
     for other in (

@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from infra.installation import Installation
+from portal.cli.binding import AddressUnusable, bind, portal_address
 from portal.cli.main import app
-from portal.cli.serve import AddressUnusable, bind, serve_portal
+from portal.cli.serve import serve_portal
 
 SAID = {
     "zh_CN.UTF-8": ("无法在 127.0.0.1:{port} 启动门户", "SIJI_PORTAL_PORT"),
@@ -49,10 +50,22 @@ def test_an_address_that_another_took_during_the_work_is_told_too(installation: 
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", 0))
         settings = installation.settings.model_copy(update={"portal_port": other.getsockname()[1]})
-        [bound] = bind(settings)
+        [bound] = bind(portal_address(settings))
         other.listen()
         with closing(bound), pytest.raises(AddressUnusable):
             serve_portal(replace(installation, settings=settings), [bound])
+
+
+def test_the_exporter_names_its_own_settings(taken: int, installation: Installation) -> None:
+    env = {"SIJI_DATA_DIR": str(installation.settings.data_dir), "SIJI_METRICS_PORT": str(taken)}
+    for language, said in (
+        ("zh_CN.UTF-8", "启动监控指标服务"),
+        ("en_US.UTF-8", "The exporter cannot be served"),
+    ):
+        refused = CliRunner().invoke(app, ["exporter"], env={**env, "LC_ALL": language})
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert said in refused.stderr
+        assert "SIJI_METRICS_PORT" in refused.stderr
 
 
 @pytest.mark.parametrize("setting", [{"SIJI_PORTAL_PORT": "70000"}, {"SIJI_PORTAL_HOST": "192.0.2.1"}])
