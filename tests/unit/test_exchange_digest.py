@@ -1,6 +1,7 @@
 """Digests: canonical JSON, SM3, chains."""
 
 import pytest
+import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -15,6 +16,11 @@ JSON_VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=8,
 )
+
+
+EVERY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=5)
+"""Lone surrogates and control characters too."""
+MEMBERS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | EVERY_TEXT | st.floats() | JSON_VALUES
 
 
 def test_sm3_is_that_of_the_standard() -> None:
@@ -33,6 +39,23 @@ def test_canonical_json_is_that_of_rfc_8785() -> None:
     assert digest.canonical(value).decode() == '{"1":"é\\n","a":[true,null],"é":1e+21,"𠮷":1}'
 
 
+@given(st.dictionaries(EVERY_TEXT, MEMBERS, max_size=4))
+@example({"a": 1.0})
+@example({"a": [1e16]})
+@example({'\x7f\u2028\x00\x1f\\"/': "\b\t\x7f", "\uffff": 1, "𠮷": 2})
+@example({"a": 2**53 - 1, "b": True, "c": None})
+@example({"a": 2**53})
+@example({"\ud800": 1})
+def test_records_are_written_as_the_library_writes_them(value: dict[str, object]) -> None:
+    try:
+        theirs = rfc8785.dumps(value)  # type: ignore[arg-type] # what it refuses too
+    except ValueError:
+        with pytest.raises(ValueError):  # noqa: PT011
+            digest.canonical(value)
+    else:
+        assert digest.canonical(value) == theirs
+
+
 @given(JSON_VALUES)
 @example(1e16)
 @example(-(2.0**53))
@@ -48,7 +71,9 @@ def test_the_digest_of_a_record_does_not_see_the_order_of_its_items(value: dict[
     assert digest.record_digest(value) != digest.record_digest(value, delete=True)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, "\ud800", b"x", {1: 2}])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), 2**53, "\ud800", b"x", {1: 2}, {"a": "\ud800"}]
+)
 def test_what_has_no_canonical_json_is_refused_but_still_told_apart(value: object) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 — its messages are the library's
         digest.canonical(value)
