@@ -34,9 +34,8 @@ test: .venv/dev.stamp ## install and start what the tests need, then all tests; 
 	$(BIN)/siji lab up postgres rabbitmq chromium kafka
 	$(BIN)/siji lab down rabbitmq kafka
 	$(BIN)/pytest -q tests/unit --cov
-	$(BIN)/pytest -n 2 --ignore tests/unit
-	$(BIN)/siji lab down rabbitmq kafka
-	$(BIN)/python -m tests.contract.openstack_lab
+	$(BIN)/pytest -n 2 --ignore tests/unit; outcome=$$?; \
+	$(BIN)/siji lab down rabbitmq kafka; $(BIN)/python -m tests.contract.openstack_lab; exit $$outcome
 
 check: .venv/dev.stamp ## lint, types, imports, unit tests: what every commit must pass
 	@$(MAKE) --no-print-directory -j 2 --output-sync lint unit
