@@ -188,12 +188,72 @@ class BatchInProgress(SijiError):
     )
 
 
+class IdsInProgress(SijiError):
+    """Records of the batch are being stored in another one at this moment."""
+
+    kind = Kind.conflict
+    code = "ids_in_progress"
+    zh = "该批数据中的部分记录正随另一批（回执 {batch}）写入数据集“{dataset}”，请稍后原样重发。"
+    en = (
+        "Records of the batch are being stored in dataset “{dataset}” by another one, receipt {batch}; "
+        "send it again unchanged in a moment."
+    )
+
+
 class BatchRefused(SijiError):
     """A batch that cannot be taken as a whole."""
 
     code = "batch_refused"
     zh = "数据集“{dataset}”未接收该批数据：{why_zh}。"
     en = "Dataset “{dataset}” did not take the batch: {why_en}."
+
+
+class CorrectionInvalid(SijiError):
+    """What was sent to correct quarantined records is not of them."""
+
+    code = "correction_invalid"
+    zh = "对回执 {batch} 问题数据的处理不符合要求：{why_zh}。"
+    en = "This cannot be done to the bad records of receipt {batch}: {why_en}."
+
+
+class CorrectionSettled(SijiError):
+    """A quarantined record is redriven with other content, or discarded, already."""
+
+    kind = Kind.conflict
+    code = "correction_settled"
+    zh = "回执 {batch} 位置 {place} 的问题数据已处理：{how_zh}；请刷新后只更正仍待处理的记录。"
+    en = (
+        "The bad record at place {place} of receipt {batch} is settled already: {how_en}; reload, and "
+        "correct those that still wait."
+    )
+
+
+class NewerRecords(SijiError):
+    """A redrive would overwrite what was published since."""
+
+    kind = Kind.conflict
+    code = "newer_records"
+    zh = (
+        "回执 {batch} 中位置 {places} 的记录，其主键在之后的发布中已有数据（回执 {receipts}），"
+        "更正后入库会将其覆盖；请核对后放弃这些记录，或写明理由强制入库。"
+    )
+    en = (
+        "The keys of the records at places {places} of receipt {batch} were published since (receipts "
+        "{receipts}), and storing the corrections would overwrite that. Discard them, or force it and say "
+        "why."
+    )
+
+
+class NotRedrivable(SijiError):
+    """The quarantined records of a batch cannot be published by themselves."""
+
+    kind = Kind.conflict
+    code = "not_redrivable"
+    zh = "回执 {batch} 的问题数据不能单独更正入库：{why_zh}；请修正后重新发布整批，并将其放弃。"
+    en = (
+        "The bad records of receipt {batch} cannot be redriven: {why_en}; publish a whole new batch, and "
+        "discard them."
+    )
 
 
 class BatchTooLarge(SijiError):

@@ -58,16 +58,24 @@ def form_of(name: str, head: bytes) -> str:
 
 
 def read_batch(
-    file: BinaryIO, told: Told, items: Sequence[Item], key_items: Sequence[str], *, most: int, limit: int
+    file: BinaryIO,
+    told: Told,
+    items: Sequence[Item],
+    key_items: Sequence[str],
+    *,
+    most: int,
+    limit: int,
+    correcting: bool = False,
 ) -> list[Change]:
     """The changes in a seekable file, at most `most`; `limit` bounds in bytes what a spreadsheet opens to.
 
+    Those of one that is `correcting` quarantined records have the places of these.
     Raises BatchTooLarge, EncodingUnclear, Unreadable, BadColumns, RowUnreadable, SheetTooLarge,
     SheetUnreadable, and as infra.textfile.read_text.
     """
     changes: list[Change] = []
     try:
-        for change in _read(file, told, items, key_items, limit):
+        for change in _read(file, told, items, key_items, limit, correcting):
             if len(changes) == most:
                 raise BatchTooLarge(limit=most)
             changes.append(change)
@@ -77,12 +85,18 @@ def read_batch(
 
 
 def _read(
-    file: BinaryIO, told: Told, items: Sequence[Item], key_items: Sequence[str], limit: int
+    file: BinaryIO,
+    told: Told,
+    items: Sequence[Item],
+    key_items: Sequence[str],
+    limit: int,
+    correcting: bool,
 ) -> Iterator[Change]:
     if told.form == XLSX:
-        return read_sheet(file, items, key_items, sheet=told.sheet, limit=limit)
+        return read_sheet(file, items, key_items, sheet=told.sheet, limit=limit, correcting=correcting)
     if told.form == CSV:
-        return read_csv(read_text(file, declared=told.encoding), items, key_items)
+        text = read_text(file, declared=told.encoding)
+        return read_csv(text, items, key_items, correcting=correcting)
     pieces = read_text(file, declared=told.encoding or "utf-8")
     values = read_array(pieces) if told.form == ARRAY else read_lines(pieces)
-    return (as_change(place, value) for place, value in values)
+    return (as_change(place, value, correcting=correcting) for place, value in values)

@@ -90,23 +90,37 @@ def lines_of(pieces: Iterable[str]) -> Iterator[str]:
     yield "".join(held)
 
 
-def as_change(place: int, document: Any) -> Change:
-    """The change that `{"op": "upsert" | "delete", "value": {…}}` says; without `op` an upsert.
+def as_change(place: int, document: Any, *, correcting: bool = False) -> Change:
+    """The change that `{"op": "upsert" | "delete", "value": {…}, "id": "…"}` says; without `op` an upsert.
 
+    The publisher's own id of the record may be left out. A correction has the `place` of the bad record, too.
     Raises Unreadable.
     """
+    needed = {"value", "place"} if correcting else {"value"}
     if (
         not isinstance(document, dict)
-        or "value" not in document
-        or not document.keys() <= {"op", "value"}
+        or not needed <= document.keys()
+        or not document.keys() <= needed | {"op", "id"}
         or (op := document.get("op", "upsert")) not in ("upsert", "delete")
+        or not isinstance(document.get("id", ""), str)
     ):
         raise Unreadable(
             place=place,
-            why_zh='每条应为 {"op":"upsert","value":{…}} 或 {"op":"delete","value":{主键信息项}}',
-            why_en='each is {"op":"upsert","value":{…}} or {"op":"delete","value":{its key items}}',
+            why_zh='每条应为 {"op":"upsert","value":{…}} 或 {"op":"delete","value":{主键信息项}}，可有文本 id'
+            + ('，并有 "place":原位置' if correcting else ""),
+            why_en='each is {"op":"upsert","value":{…}} or {"op":"delete","value":{its key items}}, may have '
+            'an "id", a text' + (', and has the bad record\'s "place"' if correcting else ""),
         )
-    return Change(document["value"], delete=OPERATIONS[op])
+    if correcting and not (isinstance(document["place"], int) and 0 < document["place"] < 10**9):
+        raise Unreadable(
+            place=place, why_zh="place 应为问题数据的位置", why_en="its place is not that of a bad record"
+        )
+    return Change(
+        document["value"],
+        delete=OPERATIONS[op],
+        place=document["place"] if correcting else None,
+        id=document.get("id"),
+    )
 
 
 class _Text:

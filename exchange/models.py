@@ -3,7 +3,16 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from infra.database import Base, Key
@@ -14,6 +23,9 @@ LIVE_STATES = ("pending", "active", "paused")
 GRANTED_STATES = ("active", "paused")
 LIVE = text("state IN ('pending', 'active', 'paused')")
 CLAIMED = text("state = 'claimed'")
+WAITING = text("state = 'waiting'")
+CORRECTING = text("corrects_id IS NOT NULL")
+REDRIVEN = text("redriven_into IS NOT NULL")
 UNSEALED_BATCH = text("message_seq IS NULL AND state = 'settled'")
 UNSEALED = text("message_seq IS NULL")
 
@@ -121,6 +133,7 @@ class Batch(Base):
     """A batch claimed by its idempotency key, and its receipt; `spans` are there once it is settled.
 
     `attempts` says how often somebody set about storing it, whether or not they are still at it;
+    `corrects_id` is the batch whose quarantined records it brings; `duplicates` were known by their ids;
     `message_seq` is its place in the message log.
     """
 
@@ -130,6 +143,7 @@ class Batch(Base):
         CheckConstraint("state IN ('claimed', 'settled')", name="state"),
         Index("ix_batches_dataset_id_state_id", "dataset_id", "state", "id"),
         Index("ix_batches_claimed", "claimed_at", postgresql_where=CLAIMED, sqlite_where=CLAIMED),
+        Index("ix_batches_corrects_id", "corrects_id", postgresql_where=CORRECTING, sqlite_where=CORRECTING),
         Index("ix_batches_unsealed", "id", postgresql_where=UNSEALED_BATCH, sqlite_where=UNSEALED_BATCH),
     )
 
@@ -147,6 +161,8 @@ class Batch(Base):
     upserts: Mapped[int]
     deletes: Mapped[int]
     quarantined: Mapped[int]
+    duplicates: Mapped[int] = mapped_column(default=0, server_default="0")
+    corrects_id: Mapped[int | None] = mapped_column(Key)
     digest: Mapped[str] = mapped_column(String(64))
     digests: Mapped[dict[str, Any]]
     spans: Mapped[dict[str, Any] | None]
@@ -156,17 +172,53 @@ class Batch(Base):
 
 
 class QuarantinedRecord(Base):
-    """A record that broke the rules: its place in the batch (from 1), why, and `raw` for its provider."""
+    """A record that broke the rules: its place in the batch (from 1), why, and `raw` for its provider.
+
+    `waiting`, until it is `redriven`, corrected, into another batch (`corrected`: SM3 of what it is there),
+    or `discarded` with a `reason`; a redrive that overwrote newer records has one too.
+    """
 
     __tablename__ = "quarantined_records"
-    __table_args__ = (UniqueConstraint("batch_id", "place"),)
+    __table_args__ = (
+        UniqueConstraint("batch_id", "place"),
+        Index("ix_quarantined_records_waiting", "batch_id", postgresql_where=WAITING, sqlite_where=WAITING),
+        Index(
+            "ix_quarantined_records_redriven_into",
+            "redriven_into",
+            postgresql_where=REDRIVEN,
+            sqlite_where=REDRIVEN,
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     batch_id: Mapped[int] = mapped_column(Key, ForeignKey("batches.id"))
     place: Mapped[int]
     is_delete: Mapped[bool]
+    record_id: Mapped[str | None] = mapped_column(String(128))
     reasons: Mapped[list[Any]]
     raw: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16), default="waiting", server_default="waiting")
+    redriven_into: Mapped[int | None] = mapped_column(Key)
+    corrected: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    reason: Mapped[str] = mapped_column(String(2000), default="", server_default="")
+    settled_by: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    settled_at: Mapped[datetime | None]
+
+
+class RecordId(Base):
+    """An id that a publisher gave a record of a dataset: which batch has it, and the record's digest, SM3.
+
+    It refers to batches without a foreign key, which would cost a look-up for each record.
+    """
+
+    __tablename__ = "record_ids"
+    __table_args__ = (Index("ix_record_ids_batch_id", "batch_id", postgresql_using="brin"),)
+
+    dataset_id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
+    publisher_id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
+    record_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    batch_id: Mapped[int] = mapped_column(Key)
 
 
 class Delivery(Base):

@@ -216,13 +216,56 @@ def find_position(session: Session, *, subscription_id: int, lock: bool = False)
 
 
 def list_quarantined(
-    session: Session, *, batch_id: int, after: int = 0, limit: int = 50
+    session: Session, *, batch_id: int, after: int = 0, limit: int = 50, waiting: bool = False
 ) -> list[QuarantinedRecord]:
-    """Quarantined records of a batch in order of place, behind `after`; `raw` is for the provider only."""
+    """Quarantined records of a batch in order of place, behind `after`, or those of them that wait.
+
+    `raw` is for the provider only.
+    """
     query = select(QuarantinedRecord).where(
         QuarantinedRecord.batch_id == batch_id, QuarantinedRecord.place > literal(after, BigInteger)
     )
+    if waiting:
+        query = query.where(QuarantinedRecord.state == "waiting")
     return list(session.scalars(query.order_by(QuarantinedRecord.place).limit(limit)))
+
+
+def lock_quarantined(session: Session, *, batch_id: int, places: Collection[int]) -> list[QuarantinedRecord]:
+    """The bad records at those places of a batch, locked, by place."""
+    query = select(QuarantinedRecord).where(
+        QuarantinedRecord.batch_id == batch_id, QuarantinedRecord.place.in_(places)
+    )
+    return list(session.scalars(locked(query.order_by(QuarantinedRecord.place))))
+
+
+def count_quarantined(session: Session, *, batch_ids: Collection[int]) -> dict[int, dict[str, int]]:
+    """How many bad records of each batch are in which state; nothing for a batch without any."""
+    query = (
+        select(QuarantinedRecord.batch_id, QuarantinedRecord.state, func.count())
+        .where(QuarantinedRecord.batch_id.in_(batch_ids))
+        .group_by(QuarantinedRecord.batch_id, QuarantinedRecord.state)
+    )
+    found: dict[int, dict[str, int]] = {}
+    for batch_id, state, count in session.execute(query):
+        found.setdefault(batch_id, {})[state] = count
+    return found
+
+
+def count_waiting(session: Session, *, dataset_id: int) -> int:
+    """How many bad records of a dataset wait to be corrected or discarded."""
+    query = (
+        select(func.count())
+        .select_from(QuarantinedRecord)
+        .join(Batch, Batch.id == QuarantinedRecord.batch_id)
+        .where(QuarantinedRecord.state == "waiting", Batch.dataset_id == dataset_id, Batch.quarantined > 0)
+    )
+    return session.scalar(query) or 0
+
+
+def list_corrections(session: Session, *, batch_id: int) -> list[Batch]:
+    """The batches that bring bad records of that one, corrected, oldest first."""
+    query = select(Batch).where(Batch.corrects_id == batch_id).order_by(Batch.id)
+    return list(session.scalars(query))
 
 
 def list_deliveries(

@@ -13,10 +13,10 @@ from openpyxl.worksheet._reader import WorkSheetParser
 
 from exchange.batch import Change
 from exchange.cells import CellError, Formula, read_sheet_cell
+from exchange.columns import Column, Reserved, change_of, columns_of, letters
 from exchange.errors import RowUnreadable, SheetUnreadable
 from exchange.schema import Item, Reason
 from exchange.sheet_parts import BROKEN, check_parts, no_spreadsheet
-from exchange.tables import Column, change_of, columns_of, letters
 
 MAX_ROWS = 1_048_576
 
@@ -25,9 +25,17 @@ Row = tuple[int, dict[int, Any]]
 
 
 def read_sheet(
-    file: BinaryIO, items: Sequence[Item], key_items: Sequence[str], *, sheet: str | None, limit: int
+    file: BinaryIO,
+    items: Sequence[Item],
+    key_items: Sequence[str],
+    *,
+    sheet: str | None,
+    limit: int,
+    correcting: bool = False,
 ) -> Iterator[Change]:
-    """The changes in a sheet of a seekable XLSX file: the one of that title, or the first that is not hidden.
+    """The changes in a sheet of a seekable XLSX file, or the corrections.
+
+    The sheet is the one of that title, or the first that is not hidden.
 
     `limit` bounds what the file may open to, in bytes. Raises SheetTooLarge, SheetUnreadable, BadColumns,
     RowUnreadable.
@@ -37,7 +45,7 @@ def read_sheet(
     for row, cells in _rows(file, sheet):
         if not columns:
             header = [_header(cells.get(place)) for place in range(1, max(cells) + 1)]
-            columns = columns_of(header, items, key_items)
+            columns = columns_of(header, items, key_items, correcting=correcting)
             continue
         if beyond := [place for place in cells if place > len(columns)]:
             raise RowUnreadable(
@@ -159,15 +167,28 @@ def _header(value: Any) -> str:
 def _change(row: int, cells: dict[int, Any], columns: Sequence[Column], key_items: Sequence[str]) -> Change:
     values: dict[str, Any] = {}
     faults: dict[str, Reason] = {}
-    operation = ""
+    reserved: dict[Reserved, str] = {}
     for place, item in enumerate(columns, start=1):
-        if place not in cells:
+        if isinstance(item, Reserved):
+            reserved[item] = _reserved(row, item, cells.get(place, ""))
             continue
-        if item is None:
-            operation = cells[place] if isinstance(cells[place], str) else "?"
+        if place not in cells:
             continue
         value, fault = read_sheet_cell(item, cells[place], cell=f"{letters(place)}{row}")
         values[item.name] = value
         if fault is not None:
             faults[item.name] = fault
-    return change_of(row, operation, values, faults, key_items)
+    return change_of(row, reserved, values, faults, key_items)
+
+
+def _reserved(row: int, column: Reserved, value: Any) -> str:
+    """The text of a cell in a column that is no item's. Raises RowUnreadable."""
+    if isinstance(value, str):
+        return value
+    if column is Reserved.place and isinstance(value, int | float) and value == int(value):
+        return str(int(value))
+    raise RowUnreadable(
+        row=row,
+        why_zh=f"“{column}”一列应为文本；请将该列设为文本格式后重新填写",
+        why_en=f"column {column} holds texts; format it as text and type it anew",
+    )

@@ -37,6 +37,11 @@ TYPES: Mapping[str, Pair] = {
 }
 SUBSCRIPTION_STATES: Mapping[str, Pair] = {state: (zh, state) for state, zh in STATES_ZH.items()}
 BATCH_STATES: Mapping[str, Pair] = {"claimed": ("写入中", "being stored"), "settled": ("已入库", "stored")}
+QUARANTINE_STATES: Mapping[str, Pair] = {
+    "waiting": ("待处理", "waiting"),
+    "redriven": ("已更正入库", "redriven"),
+    "discarded": ("已放弃", "discarded"),
+}
 WAYS: Mapping[str, Pair] = {"pull": ("接口拉取", "pull")}
 MASKS: Mapping[str, Pair] = {
     "keep_ends": ("保留首尾", "keep the ends"),

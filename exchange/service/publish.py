@@ -3,56 +3,70 @@
 Killed anywhere, the same batch sent again ends in the same receipt: the claim holds everything of it but the
 offsets, and the log stores a marker only once. Who meets a claim counts an attempt in it before setting about
 storing it, so that nobody gives it up meanwhile. No transaction is open while the log is called.
+
+Ids of records are taken with the claim. What another batch has that is not settled yet is waited for, and
+once that one has been left for long it is ended: whether its records count is known before ours are sorted.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from exchange.batch import Change, Sorted, encode, request_digest, sort_batch
+from exchange.batch import Change, Sorted, encode, request_digest, sort_batch, without_taken
 from exchange.broker.driver import Broker, BrokerConflict, BrokerPermanent, NewRecord, Span
-from exchange.errors import BatchInProgress, BatchRefused, BatchTooLarge, KeyReused, NotProvider
+from exchange.errors import (
+    BatchInProgress,
+    BatchRefused,
+    BatchTooLarge,
+    IdsInProgress,
+    KeyReused,
+    NotProvider,
+)
 from exchange.models import Batch, Dataset, DatasetVersion, QuarantinedRecord
-from exchange.queries import find_batch, find_claim, get_batch, get_dataset, list_claims
+from exchange.queries import find_batch, get_dataset
 from exchange.schema import RecordRules, read_item
 from exchange.service.catalogue import check_not_ended, make_topic
+from exchange.service.claims import CLAIM_PATIENCE, count_attempt, end_claim, give_up, settle, stored
+from exchange.service.receipts import Receipt, receipt_of
+from exchange.service.record_ids import others_ids, take_ids, unsettled_among
 from exchange.version_queries import get_version
 from identity.models import System
 from infra.database import reading, transaction
 from infra.errors import NotFound
 
 MAX_BATCH_RECORDS = 200_000
-CLAIM_PATIENCE = timedelta(seconds=60)
+IDS_WAIT_S = 10.0
+PAUSE_S = 0.1
+
+OnClaim = Callable[[Session, Batch], None]
+"""What else happens in the transaction that claims a batch; it may refuse by raising."""
 
 
 @dataclass(frozen=True)
-class Receipt:
-    """What became of a batch. `spans` are offsets by partition, None until it is `settled`."""
+class Wish:
+    """What is to be claimed: whose batch under which key, and how it was sent and read."""
 
-    id: int
-    dataset_id: int
     publisher_id: int
     key: str
-    state: str
-    update_mode: str
-    version: int
-    received: int
-    upserts: int
-    deletes: int
-    quarantined: int
     digest: str
-    digests: dict[int, str]
-    spans: dict[int, Span] | None
-    claimed_at: datetime
-    settled_at: datetime | None
+    version: int
+    marker: str
+    at: datetime
+    on_claim: OnClaim | None
 
-    def is_older(self, at: datetime) -> bool:
-        """Whether an earlier request than the one that came `at` settled the batch, or none has."""
-        return self.settled_at is None or self.settled_at < at
+
+class _Held(Exception):
+    """Ids of the batch are those of a claim that is not settled."""
+
+    def __init__(self, claim: Batch) -> None:
+        super().__init__()
+        self.batch_id, self.claimed_at = claim.id, claim.claimed_at
 
 
 def publish_batch(
@@ -66,6 +80,7 @@ def publish_batch(
     at: datetime,
     now: Callable[[], datetime],
     version: int | None = None,
+    on_claim: OnClaim | None = None,
 ) -> Receipt:
     """Store a batch of the provider's system `publisher_id` once, however often its idempotency `key` comes.
 
@@ -73,11 +88,12 @@ def publish_batch(
     `version` is the one whose items the changes were read under, if they were: `version_for` says which to
     take. What was stored gets its receipt whatever became of the dataset and its provider since.
 
-    Bad records go to quarantine. A full batch whose records are all bad replaces nothing. Raises
-    BatchTooLarge, BatchRefused, DatasetEnded, NotProvider, KeyReused, BatchInProgress, NotFound and the
-    broker's failures; after one that is retryable, send the same again. What the log refuses for good is
-    BatchRefused: nothing of it is left, and the key may be used for something else, unless it was tried
-    before and somebody may still be at it.
+    Bad records go to quarantine; those whose ids the publisher's earlier batches have are duplicates, or bad
+    if they differ. A full batch whose records are all bad replaces nothing. Raises BatchTooLarge,
+    BatchRefused, DatasetEnded, NotProvider, KeyReused, BatchInProgress, IdsInProgress, NotFound, what
+    `on_claim` raises, and the broker's failures; after one that is retryable, send the same again. What the
+    log refuses for good is BatchRefused: nothing of it is left, and the key may be used for something else,
+    unless it was tried before and somebody may still be at it.
     """
     if len(changes) > MAX_BATCH_RECORDS:
         raise BatchTooLarge(limit=MAX_BATCH_RECORDS)
@@ -97,34 +113,25 @@ def publish_batch(
         version = valid
         schema = get_version(session, dataset_id=dataset_id, version=version)
         session.expunge_all()
-    items = [read_item(document) for document in schema.items]
-    rules, full = RecordRules(items, dataset.key_items), dataset.update_mode == "full"
-    batch = sort_batch(changes, encoded, rules=rules, partitions=dataset.partitions, full=full)
+    batch = _sort(dataset, schema, changes, encoded)
     marker = None
     if claim is None:
         marker = broker.new_marker(dataset.topic)
-        claim = _claim(
-            engine,
-            dataset,
-            batch,
-            version=version,
-            publisher_id=publisher_id,
-            key=key,
-            marker=marker,
-            digest=digest,
-            at=at,
-        )
+        wish = Wish(publisher_id, key, digest, version, marker, at, on_claim)
+        claim, batch = _claim_once_free(engine, broker, dataset, batch, wish)
         if receipt := _known(claim, digest, dataset):
             return receipt
         if claim.version != version:  # claimed by another process, just after the items changed
             raise BatchInProgress(key=key, dataset=dataset.code)
+    if claim.marker != marker:  # another process's
+        batch = _as_claimed(engine, claim, batch)
     if claim.digest != batch.digest:  # never is anything stored but what was claimed
         raise KeyReused(key=key, dataset=dataset.code, batch=claim.id)
-    if claim.marker != marker:  # another process's
-        _count_attempt(engine, claim, dataset)
+    if claim.marker != marker:
+        count_attempt(engine, claim, dataset)
     spans = _store(engine, broker, dataset, schema, claim, batch, at=at)
-    receipt = _settle(engine, batch_id=claim.id, spans=spans, at=now())
-    if receipt is None:  # given up by another process that the log refused
+    receipt = settle(engine, batch_id=claim.id, spans=spans, at=now())
+    if receipt is None:  # given up by another process that the log refused, or ended by one
         raise BatchInProgress(key=key, dataset=dataset.code)
     return receipt
 
@@ -136,43 +143,6 @@ def version_for(session: Session, dataset: Dataset, *, publisher_id: int, key: s
     """
     claim = _find_claim(session, dataset, publisher_id=publisher_id, key=key)
     return claim.version if claim else dataset.version
-
-
-def list_unsettled(session: Session, *, at: datetime) -> list[tuple[int, str, str]]:
-    """(batch id, topic, marker) of the claims that nobody seems to be storing any more.
-
-    One whose publisher never comes back stays, and looking for it costs the more the longer it lies: after
-    an hour it is looked for once an hour, after a day once a day, not all of them in the same minute.
-    """
-    claims = list_claims(session, claimed_before=at - CLAIM_PATIENCE)
-    minute = int(at.timestamp()) // 60
-    return [
-        (batch_id, topic, marker)
-        for batch_id, topic, marker, claimed_at in claims
-        if (batch_id + minute) % _looked_for_every(at - claimed_at) == 0
-    ]
-
-
-def _looked_for_every(age: timedelta) -> int:
-    """Minutes between two looks."""
-    return 1 if age < timedelta(hours=1) else 60 if age < timedelta(days=1) else 24 * 60
-
-
-def settle_claim(
-    engine: Engine, broker: Broker, *, batch_id: int, topic: str, marker: str, at: datetime
-) -> None:
-    """Settle a batch if it reached the log although its publisher died. Raises the broker's failures.
-
-    A claim that did not reach it stays: it was never acknowledged, and its publisher sends it again.
-    """
-    spans = _stored(broker, topic, marker)
-    if spans is not None:
-        _settle(engine, batch_id=batch_id, spans=spans, at=at)
-
-
-def get_receipt(session: Session, *, batch_id: int) -> Receipt:
-    """The receipt of a batch; NotFound."""
-    return receipt_of(get_batch(session, batch_id=batch_id))
 
 
 def _find_claim(session: Session, dataset: Dataset, *, publisher_id: int, key: str) -> Batch | None:
@@ -201,35 +171,53 @@ def _known(claim: Batch, digest: str, dataset: Dataset) -> Receipt | None:
     return receipt_of(claim) if claim.state == "settled" else None
 
 
-def _claim(
-    engine: Engine,
-    dataset: Dataset,
-    batch: Sorted,
-    *,
-    version: int,
-    publisher_id: int,
-    key: str,
-    marker: str,
-    digest: str,
-    at: datetime,
-) -> Batch:
-    """Transaction 1: all of the receipt but the offsets; or the claim that another process made meanwhile."""
+def _sort(
+    dataset: Dataset, schema: DatasetVersion, changes: Sequence[Change], encoded: Sequence[bytes | None]
+) -> Sorted:
+    full = dataset.update_mode == "full"
+    if full and any(change.id is not None for change in changes):
+        raise BatchRefused(
+            dataset=dataset.code,
+            why_zh="它按全量更新，每批替换全部数据，记录不带标识",
+            why_en="it is replaced in full by each batch, so its records have no ids",
+        )
+    rules = RecordRules([read_item(document) for document in schema.items], dataset.key_items)
+    return sort_batch(changes, encoded, rules=rules, partitions=dataset.partitions, full=full)
+
+
+def _claim_once_free(
+    engine: Engine, broker: Broker, dataset: Dataset, batch: Sorted, wish: Wish
+) -> tuple[Batch, Sorted]:
+    """`_claim`, as soon as no id of the batch is held by one that is not settled. Raises IdsInProgress."""
+    deadline = time.monotonic() + IDS_WAIT_S
+    while True:
+        try:
+            return _claim(engine, dataset, batch, wish)
+        except _Held as held:
+            if wish.at - held.claimed_at > CLAIM_PATIENCE:
+                end_claim(engine, broker, batch_id=held.batch_id, at=wish.at)
+            elif time.monotonic() > deadline:
+                raise IdsInProgress(dataset=dataset.code, batch=held.batch_id) from held
+            else:
+                time.sleep(PAUSE_S)
+
+
+def _claim(engine: Engine, dataset: Dataset, batch: Sorted, wish: Wish) -> tuple[Batch, Sorted]:
+    """Transaction 1: all of the receipt but the offsets; or the claim that another process made meanwhile.
+
+    With the batch without the records whose ids others have. Raises _Held.
+    """
     claim = Batch(
         dataset_id=dataset.id,
-        publisher_id=publisher_id,
-        key=key,
-        marker=marker,
-        request_digest=digest,
+        publisher_id=wish.publisher_id,
+        key=wish.key,
+        marker=wish.marker,
+        request_digest=wish.digest,
         update_mode=dataset.update_mode,
-        version=version,
+        version=wish.version,
         state="claimed",
-        received=len(batch.good) + len(batch.bad),
-        upserts=batch.upserts,
-        deletes=len(batch.good) - batch.upserts,
-        quarantined=len(batch.bad),
-        digest=batch.digest,
-        digests={str(p): chained for p, chained in batch.digests.items()},
-        claimed_at=at,
+        claimed_at=wish.at,
+        **_counts(batch),
     )
     try:
         with transaction(engine) as session:
@@ -237,34 +225,61 @@ def _claim(
                 session.add(claim)
                 session.flush()
             except IntegrityError as error:  # another process claims the key
-                raise BatchInProgress(key=key, dataset=dataset.code) from error
+                raise BatchInProgress(key=wish.key, dataset=dataset.code) from error
+            batch = _with_ids(session, claim, batch)
             session.add_all(
                 QuarantinedRecord(
                     batch_id=claim.id,
                     place=bad.place,
                     is_delete=bad.delete,
+                    record_id=bad.id,
                     reasons=[reason.document() for reason in bad.reasons],
                     raw=bad.raw,
                 )
                 for bad in batch.bad
             )
+            if wish.on_claim is not None:
+                wish.on_claim(session, claim)
     except BatchInProgress:
         with reading(engine) as session:
-            other = find_batch(session, dataset_id=dataset.id, publisher_id=publisher_id, key=key)
+            other = find_batch(session, dataset_id=dataset.id, publisher_id=wish.publisher_id, key=wish.key)
             session.expunge_all()
         if other is None:  # the log refused it meanwhile, and the other process gave it up
             raise
-        return other
-    return claim
+        return other, batch
+    return claim, batch
 
 
-def _count_attempt(engine: Engine, claim: Batch, dataset: Dataset) -> None:
-    """Before storing what another process claimed: it is not given up from now on."""
-    with transaction(engine) as session:
-        batch = find_claim(session, batch_id=claim.id)
-        if batch is None:
-            raise BatchInProgress(key=claim.key, dataset=dataset.code)
-        batch.attempts += 1
+def _with_ids(session: Session, claim: Batch, batch: Sorted) -> Sorted:
+    """Take the ids of the batch, and leave out the records whose ids others have. Raises _Held."""
+    if take_ids(session, claim, batch.ids):
+        return batch
+    taken = others_ids(session, claim, batch.ids)
+    held = unsettled_among(session, {one.batch_id for one in taken.values()})
+    if held is not None:
+        raise _Held(held)
+    batch = without_taken(batch, taken)
+    for name, value in _counts(batch).items():
+        setattr(claim, name, value)
+    return batch
+
+
+def _as_claimed(engine: Engine, claim: Batch, batch: Sorted) -> Sorted:
+    """The batch without the records whose ids others had when it was claimed: they have them still."""
+    with reading(engine) as session:
+        return without_taken(batch, others_ids(session, claim, batch.ids))
+
+
+def _counts(batch: Sorted) -> dict[str, Any]:
+    return {
+        "received": len(batch.good) + len(batch.bad) + batch.duplicates,
+        "upserts": batch.upserts,
+        "deletes": len(batch.good) - batch.upserts,
+        "quarantined": len(batch.bad),
+        "duplicates": batch.duplicates,
+        "digest": batch.digest,
+        "digests": {str(p): chained for p, chained in batch.digests.items()},
+    }
 
 
 def _store(
@@ -282,10 +297,10 @@ def _store(
         make_topic(engine, broker, dataset_id=dataset.id, at=at)
         return _append(broker, dataset, schema, claim, batch)
     except BrokerPermanent as error:
-        spans = _stored(broker, dataset.topic, claim.marker)
+        spans = stored(broker, dataset.topic, claim.marker)
         if spans is not None:  # by an earlier attempt, or by another process
             return spans
-        _give_up(engine, batch_id=claim.id)
+        give_up(engine, batch_id=claim.id)
         raise BatchRefused(
             dataset=dataset.code,
             why_zh=f"数据交换日志拒绝写入：{error.facts['why_zh']}",
@@ -311,54 +326,3 @@ def _append(
         if spans is None:
             raise BatchInProgress(key=claim.key, dataset=dataset.code) from error
         return spans
-
-
-def _stored(broker: Broker, topic: str, marker: str) -> dict[int, Span] | None:
-    """Where the batch lies in the log, None if it does not; also of a topic that nobody has made yet."""
-    return None if broker.partitions(topic) is None else broker.find_batch(topic, marker=marker)
-
-
-def _give_up(engine: Engine, *, batch_id: int) -> None:
-    """Instead of transaction 2: nothing is left of a claim that the log refused, and its key is free.
-
-    Only if this was the one attempt at it: another one may yet end in the log, and is found by the claim.
-    """
-    with transaction(engine) as session:
-        batch = find_claim(session, batch_id=batch_id)
-        if batch and batch.state == "claimed" and batch.attempts == 1:
-            session.execute(delete(QuarantinedRecord).where(QuarantinedRecord.batch_id == batch_id))
-            session.delete(batch)
-
-
-def _settle(engine: Engine, *, batch_id: int, spans: dict[int, Span], at: datetime) -> Receipt | None:
-    """Transaction 2: the offsets; whoever comes second finds it done. None if the claim was given up."""
-    with transaction(engine) as session:
-        batch = find_claim(session, batch_id=batch_id)
-        if batch is None:
-            return None
-        if batch.state == "claimed":
-            batch.state, batch.settled_at = "settled", at
-            batch.spans = {str(p): [span.first, span.last, span.count] for p, span in spans.items()}
-        return receipt_of(batch)
-
-
-def receipt_of(batch: Batch) -> Receipt:
-    """The receipt of a batch as its row has it."""
-    return Receipt(
-        id=batch.id,
-        dataset_id=batch.dataset_id,
-        publisher_id=batch.publisher_id,
-        key=batch.key,
-        state=batch.state,
-        update_mode=batch.update_mode,
-        version=batch.version,
-        received=batch.received,
-        upserts=batch.upserts,
-        deletes=batch.deletes,
-        quarantined=batch.quarantined,
-        digest=batch.digest,
-        digests={int(p): digest for p, digest in batch.digests.items()},
-        spans=None if batch.spans is None else {int(p): Span(*span) for p, span in batch.spans.items()},
-        claimed_at=batch.claimed_at,
-        settled_at=batch.settled_at,
-    )

@@ -18,10 +18,9 @@ from exchange.broker.driver import Broker, LogRecord
 from exchange.digest import chain, combine, read_canonical, record_digest, sm3
 from exchange.models import Batch, Dataset, Delivery, Subscription
 from exchange.queries import get_dataset_by_code
+from exchange.service.ranges import read_range
 from exchange.service.shown import Lens, lens_then
 from infra.database import reading
-
-PAGE = 5_000
 
 
 @dataclass(frozen=True)
@@ -107,25 +106,14 @@ def _count(broker: Broker, topic: str, act: _Act) -> tuple[int, str]:
     """How many records of the act are in the log, and their digest."""
     count, digests = 0, {}
     for partition, (first, last) in sorted(act.ranges.items()):
-        found = [act.digest_of(record) for record in _read(broker, topic, partition, first, last, act.marker)]
+        found = [
+            act.digest_of(record)
+            for record in read_range(broker, topic, partition, first, last, marker=act.marker)
+        ]
         count += len(found)
         if found:
             digests[partition] = chain(found)
     return count, combine(digests)
-
-
-def _read(
-    broker: Broker, topic: str, partition: int, first: int, last: int, marker: str | None
-) -> Iterator[LogRecord]:
-    offset = first
-    while offset <= last:
-        part = broker.read(topic, partition=partition, offset=offset, limit=min(PAGE, last - offset + 1))
-        for record in part.records:
-            if record.offset <= last and (marker is None or record.headers.get("batch") == marker):
-                yield record
-        if part.next_offset <= offset:
-            return  # the log holds nothing more
-        offset = part.next_offset
 
 
 def _batches(session: Session, dataset: Dataset, start: datetime, end: datetime) -> list[_Act]:

@@ -10,8 +10,9 @@ from sqlalchemy import Engine
 from exchange.broker.driver import Broker, BrokerRetryable
 from exchange.queries import list_datasets_without_topic, list_left_behind
 from exchange.service.catalogue import make_topic
+from exchange.service.claims import end_claim, list_unsettled, settle_claim
 from exchange.service.entitlements import expire_subscriptions
-from exchange.service.publish import list_unsettled, settle_claim
+from exchange.service.redrive import list_left
 from exchange.service.subscriptions import follow_case
 from exchange.service.versions import enter_version
 from exchange.version_queries import list_versions_due
@@ -26,7 +27,7 @@ Job = tuple[str, Callable[[], object]]
 
 def sweep(engine: Engine, broker: Broker, *, at: datetime) -> None:
     """Expire subscriptions, follow ended cases, let versions hold whose day has come, make topics, settle
-    claims; may be repeated.
+    claims, end those of corrections that were left; may be repeated.
 
     What fails holds up nothing else, except that a log which does not answer is asked no more. Raises
     ExceptionGroup at the end, with all failures.
@@ -61,6 +62,13 @@ def _jobs(engine: Engine, broker: Broker, at: datetime) -> Iterator[Job]:
         yield (
             f"the topic of dataset {dataset_id}",
             partial(make_topic, engine, broker, dataset_id=dataset_id, at=at),
+        )
+    with reading(engine) as session:
+        left = list_left(session, at=at)
+    for batch_id in left:
+        yield (
+            f"the corrections of batch {batch_id}",
+            partial(end_claim, engine, broker, batch_id=batch_id, at=at),
         )
     with reading(engine) as session:
         claims = list_unsettled(session, at=at)

@@ -6,6 +6,7 @@ from portal.api import (
     calendar,
     case_acts,
     cases,
+    corrections,
     datasets,
     findings,
     grants,
@@ -53,6 +54,7 @@ ROUTERS = (
     journal.router,
     batches.router,  # these two before datasets, whose codes may hold '/'
     receipts.router,
+    corrections.router,
     datasets.router,
     registry.router,
     subscriptions.router,

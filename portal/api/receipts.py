@@ -7,9 +7,17 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from exchange.models import Batch, Dataset, QuarantinedRecord
-from exchange.queries import get_batch, get_dataset, get_dataset_by_code, list_batches, list_quarantined
-from exchange.service.publish import Receipt, receipt_of
+from exchange.queries import (
+    count_quarantined,
+    get_batch,
+    get_dataset,
+    get_dataset_by_code,
+    list_batches,
+    list_corrections,
+    list_quarantined,
+)
 from exchange.service.quarantine import look_at_quarantine
+from exchange.service.receipts import Receipt, receipt_of
 from identity.models import System
 from identity.queries import find_systems, get_system_by_id
 from identity.roles import Permission as P
@@ -44,11 +52,22 @@ class ReceiptOut(Out):
     upserts: int
     deletes: int
     quarantined: int
+    duplicates: int = Field(description="凭记录标识识别的重复 · known by their ids, not stored again")
+    corrects_id: int | None = Field(
+        description="其问题数据经更正后由本批入库的回执 · whose bad records it brings, corrected"
+    )
     digest: str
     digests: dict[int, str]
     spans: dict[int, SpanOut] | None
     claimed_at: datetime
     settled_at: datetime | None
+
+
+class ReceiptDetail(ReceiptOut):
+    """One receipt, with what became of its bad records: how many in which state, and in which receipts."""
+
+    quarantine: dict[str, int] = Field(examples=[{"waiting": 2, "redriven": 1}])
+    corrected_by: list[int]
 
 
 class ReasonOut(Out):
@@ -61,17 +80,24 @@ class ReasonOut(Out):
 
 
 class QuarantinedOut(Out):
-    """A record in quarantine: its place in the batch counts from 1."""
+    """A record in quarantine: its place in the batch counts from 1.
+
+    It waits, or was redriven, corrected, into another receipt, or discarded for a `reason`.
+    """
 
     place: int
     is_delete: bool
     reasons: list[ReasonOut]
+    state: str = Field(examples=["waiting"])
+    redriven_into: int | None
+    reason: str
 
 
 class RawOut(QuarantinedOut):
     """The same with what was sent, as ASCII JSON."""
 
     raw: str
+    record_id: str | None
 
 
 @router.get("/datasets/{code:path}/batches")
@@ -97,12 +123,17 @@ def receipts(
 @router.get("/batches/{receipt_id}")
 def receipt(
     asker: Annotated[Asker, needs(*SEES_RECEIPTS)], session: Reading, receipt_id: RowId
-) -> ReceiptOut:
-    """One receipt: counts, offsets, digests."""
+) -> ReceiptDetail:
+    """One receipt: counts, offsets, digests, and what became of its bad records."""
     batch = get_batch(session, batch_id=receipt_id)
     dataset = get_dataset(session, dataset_id=batch.dataset_id)
     _let_see(session, asker, dataset)
-    return show_receipt(receipt_of(batch), dataset, get_system_by_id(session, system_id=batch.publisher_id))
+    plain = show_receipt(receipt_of(batch), dataset, get_system_by_id(session, system_id=batch.publisher_id))
+    return ReceiptDetail(
+        **plain.model_dump(),
+        quarantine=count_quarantined(session, batch_ids=[batch.id]).get(batch.id, {}),
+        corrected_by=[one.id for one in list_corrections(session, batch_id=batch.id)],
+    )
 
 
 @router.get("/batches/{receipt_id}/quarantine")

@@ -20,6 +20,7 @@ COLUMNS = (
     Column("upserts", "新增更新", "upserts"),
     Column("deletes", "删除", "deletes"),
     Column("quarantined", "问题数据", "quarantined"),
+    Column("duplicates", "重复", "duplicates"),
     Column("settled_at", "入库时间", "stored"),
 )
 FACTS = (

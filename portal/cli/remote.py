@@ -154,6 +154,10 @@ class Portal:
         answer = self._call("POST", path, query=query, headers=headers, content=content)
         return answer.json(), REPLAYED in answer.headers
 
+    def download(self, path: str, **query: Any) -> bytes:
+        """The bytes of a file that is there. Raises Refused, PortalAway."""
+        return self._call("GET", path, query=query).content
+
     def _call(
         self, method: str, path: str, *, query: dict[str, Any] | None = None, **how: Any
     ) -> httpx2.Response:

@@ -1,24 +1,28 @@
 """One dataset: its catalogue entry, items, versions; for its provider the receipts and who subscribes."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
-from exchange.models import Dataset
+from exchange.models import Dataset, QuarantinedRecord
 from exchange.queries import (
+    count_quarantined,
+    count_waiting,
     find_dataset,
     get_batch,
     get_dataset,
     last_batches,
     list_batches,
+    list_corrections,
     list_quarantined,
     list_subscription_rows,
 )
 from exchange.service.quarantine import look_at_quarantine
 from exchange.version_queries import get_items, list_versions
+from exchange.wording import QUARANTINE_STATES
 from identity.queries import get_bureau_by_id, get_system_by_id
 from identity.roles import Permission as P
 from identity.service.access import may, permissions_of
@@ -62,6 +66,8 @@ def dataset(
         "items": get_items(session, dataset_id=found.id, version=found.version),
         "versions": list_versions(session, dataset_id=found.id),
         "publishes": publishes,
+        "waiting": count_waiting(session, dataset_id=found.id) if publishes else 0,
+        "counts": count_quarantined(session, batch_ids=[one.id for one in batches]),
         "sees_subscriptions": sees_subscriptions,
         "batches": batches[:SHOWN_BATCHES],
         "next_batches": str(batches[SHOWN_BATCHES - 1].id) if len(batches) > SHOWN_BATCHES else "",
@@ -85,10 +91,8 @@ def receipt(
     after: Place = 0,
 ) -> Response:
     """A batch's receipt, and its bad records by place with the reasons, never their values."""
-    found = _of_batch(session, asker, batch_id)
-    bad = list_quarantined(session, batch_id=batch_id, after=after, limit=PAGE)
-    places = [(one.place, one.is_delete, one.reasons, None) for one in bad]
-    return _show_receipt(request, session, found, batch_id, places, after=after, raw=False)
+    found = of_batch(session, asker, batch_id)
+    return show_receipt(request, session, found, batch_id, after=after)
 
 
 @router.post("/receipts/{batch_id}/raw")
@@ -101,12 +105,11 @@ def raw(
     after: Place = 0,
 ) -> Response:
     """The same with the values as they were sent; a form, since each look is journalled."""
-    found = _of_batch(session, asker, batch_id)
+    found = of_batch(session, asker, batch_id)
     bad = look_at_quarantine(
         session, batch_id=batch_id, actor=asker.actor.journal_id, at=at, after=after, limit=PAGE
     )
-    places = [(one.place, one.is_delete, one.reasons, one.raw) for one in bad]
-    return _show_receipt(request, session, found, batch_id, places, after=after, raw=True)
+    return show_receipt(request, session, found, batch_id, after=after, raw=bad)
 
 
 def dataset_of(session: Session, code: str) -> Dataset:
@@ -117,32 +120,41 @@ def dataset_of(session: Session, code: str) -> Dataset:
     return found
 
 
-def _of_batch(session: Session, asker: Asker, batch_id: int) -> Dataset:
+def of_batch(session: Session, asker: Asker, batch_id: int) -> Dataset:
+    """The dataset of a batch whose receipt the person sees. Raises NotFound, Forbidden."""
     found = get_dataset(session, dataset_id=get_batch(session, batch_id=batch_id).dataset_id)
     asker.at(session, found.bureau_id)
     return found
 
 
-def _show_receipt(
+def show_receipt(
     request: Request,
     session: Session,
     found: Dataset,
     batch_id: int,
-    places: Sequence[tuple[int, bool, list[Any], str | None]],
     *,
-    after: int,
-    raw: bool,
+    after: int = 0,
+    raw: Sequence[QuarantinedRecord] | None = None,
+    form: Form | None = None,
 ) -> Response:
+    """The page; `raw` are bad records that are shown with their values, else they are those behind `after`.
+
+    `form` is what was sent and could not be done.
+    """
     batch = get_batch(session, batch_id=batch_id)
-    last = places[-1][0] if places else after
+    bad = list_quarantined(session, batch_id=batch_id, after=after, limit=PAGE) if raw is None else raw
+    last = bad[-1].place if bad else after
     facts = {
         "dataset": found,
         "batch": batch,
         "publisher": get_system_by_id(session, system_id=batch.publisher_id),
-        "places": places,
+        "bad": bad,
+        "counts": count_quarantined(session, batch_ids=[batch_id]).get(batch_id, {}),
+        "corrections": list_corrections(session, batch_id=batch_id),
+        "states": QUARANTINE_STATES,
         "after": after,
         "next": last if list_quarantined(session, batch_id=batch_id, after=last, limit=1) else 0,
-        "raw": raw,
-        "form": Form(),
+        "raw": raw is not None,
+        "form": form or Form(),
     }
-    return render(request, "receipt.html", facts)
+    return render(request, "receipt.html", facts, status=form.status if form else 200)

@@ -23,8 +23,9 @@ from exchange.queries import find_batch, find_dataset, list_subscriptions
 from exchange.schema import Item
 from exchange.service.catalogue import Entry, create_dataset
 from exchange.service.positions import acknowledge
-from exchange.service.publish import Receipt, publish_batch, receipt_of
+from exchange.service.publish import publish_batch
 from exchange.service.pull import MAX_PAGE, pull
+from exchange.service.receipts import Receipt, receipt_of
 from exchange.service.shown import DeliveredRecord
 from exchange.service.subscriptions import request_subscription
 from identity.data import DIVISIONS

@@ -21,7 +21,8 @@ from exchange.broker.driver import BrokerRetryable
 from exchange.broker.kafka.log import KafkaLog
 from exchange.errors import BatchInProgress
 from exchange.models import Dataset
-from exchange.service.publish import Receipt, publish_batch
+from exchange.service.publish import publish_batch
+from exchange.service.receipts import Receipt
 from infra.database import open_database, reading, transaction
 from infra.lab.kafka import engine as kafka
 from infra.lab.kafka.place import Place

@@ -138,6 +138,14 @@ COMMANDS = {
         "shuju",
         "publish {dataset} {batch} --system 1306-zhb-s2",
     ),
+    "POST /api/v1/batches/{receipt_id}/quarantine/corrections": (
+        "shuju",
+        "quarantine correct {exchange_receipt} {corrections} --force 核实",
+    ),
+    "POST /api/v1/batches/{receipt_id}/quarantine/discarding": (
+        "shuju",
+        "quarantine discard {exchange_receipt} 2 --reason 测试数据",
+    ),
     "POST /api/v1/subscriptions": (
         "minzheng",
         "subscriptions new --dataset {dataset} --system 1306-mzj-s1 --item id --purpose 核验"
@@ -196,6 +204,7 @@ def named(city: Installation, prepared: tuple[Path, Named], sample_sqlite: tuple
         "entry": exchange.ENTRY,
         "version": {"items": [exchange.ITEM]},
         "batch": [{"value": {"id": "1"}}],
+        "corrections": [{"place": 9, "value": {"id": "2"}}],
     }.items():
         file = city.settings.data_dir / f"{name}.json"
         file.write_text(json.dumps(content))

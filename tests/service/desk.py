@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from exchange.batch import Change
-from exchange.service.publish import Receipt
 from exchange.service.pull import Page, pull
+from exchange.service.receipts import Receipt
 from exchange.service.shown import DeliveredRecord
 from exchange.service.subscriptions import request_subscription
 from infra.clock import city_date

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, func, select
 from exchange.batch import Change
 from exchange.broker.driver import Broker
 from exchange.models import Dataset
-from exchange.service.publish import Receipt, publish_batch
+from exchange.service.publish import publish_batch
+from exchange.service.receipts import Receipt
 from infra.database import reading, transaction
 from tests.brokers import everything, open_log
 from tests.factories import Exchange, make_dataset, make_exchange

@@ -19,7 +19,7 @@ from exchange.models import Batch, QuarantinedRecord
 from exchange.queries import get_dataset, list_batches, list_quarantined
 from exchange.schema import Item
 from exchange.service import publish as publishing
-from exchange.service.publish import Receipt, get_receipt
+from exchange.service.receipts import Receipt, get_receipt
 from exchange.service.versions import add_version
 from exchange.version_queries import list_versions
 from infra.database import reading, transaction

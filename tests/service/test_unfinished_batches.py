@@ -17,7 +17,7 @@ from exchange.models import Batch, Dataset, QuarantinedRecord
 from exchange.queries import find_batch, list_datasets_without_topic
 from exchange.schema import Item, Reason
 from exchange.service import publish as publishing
-from exchange.service.publish import list_unsettled
+from exchange.service.claims import give_up, list_unsettled
 from exchange.service.sweep import sweep
 from exchange.service.versions import add_version
 from exchange.tasks import make_dataset_topic, sweep_exchange
@@ -125,7 +125,7 @@ def test_who_meets_a_claim_that_is_given_up_meanwhile_is_told_to_come_back(
         monkeypatch.undo()
         with reading(provider.engine) as session:
             (claimed,) = session.scalars(select(Batch.id)).all()
-        publishing._give_up(provider.engine, batch_id=claimed)
+        give_up(provider.engine, batch_id=claimed)
         return find_batch(*args, **named)
 
     monkeypatch.setattr(publishing, "find_batch", before_it_is_claimed)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.batch import Change, encode, sort_batch
+from exchange.columns import letters
 from exchange.errors import BadColumns, RowUnreadable
 from exchange.schema import RecordRules
-from exchange.tables import check_rows, csv_rows, letters, read_csv
+from exchange.tables import check_rows, csv_rows, read_csv
 from tests.unit.tables import ITEMS, KEYS, records
 
 

@@ -61,9 +61,9 @@ def registry(route: str, *, json: Any = None, **names: str) -> Call:
     return Call(f"{method} /api/v1/registry{path}", names=names, json=json)
 
 
-def batch(route: str) -> Call:
+def batch(route: str, **how: Any) -> Call:
     """A call on the prepared receipt."""
-    return Call(route, bureau=PROVIDER, names={"receipt_id": "{exchange_receipt}"})
+    return Call(route, bureau=PROVIDER, names={"receipt_id": "{exchange_receipt}"}, **how)
 
 
 SEEN = {"if-match": '"r1"'}
@@ -96,6 +96,11 @@ CALLS = [
     batch("GET /api/v1/batches/{receipt_id}"),
     batch("GET /api/v1/batches/{receipt_id}/quarantine"),
     batch("GET /api/v1/batches/{receipt_id}/quarantine/raw"),
+    batch("GET /api/v1/batches/{receipt_id}/quarantine/file"),
+    batch(
+        "POST /api/v1/batches/{receipt_id}/quarantine/corrections", json=[{"place": 2, "value": {"id": "2"}}]
+    ),
+    batch("POST /api/v1/batches/{receipt_id}/quarantine/discarding", json={"places": [2], "reason": "测试"}),
     Call("GET /api/v1/subscriptions"),
     Call("POST /api/v1/subscriptions", bureau=SUBSCRIBER, json=WISH),
     subscription("GET ", (SUBSCRIBER, PROVIDER)),

@@ -18,6 +18,18 @@ CALLS = [
     Call("GET /datasets/{code:path}", bureau=ZHB, names={"code": CODE}),
     Call("GET /receipts/{batch_id}", bureau=ZHB, names={"batch_id": "{shared_batch}"}),
     Call("POST /receipts/{batch_id}/raw", bureau=ZHB, names={"batch_id": "{shared_batch}"}, form={}),
+    *(
+        Call(
+            f"POST /receipts/{{batch_id}}/{act}", bureau=ZHB, names={"batch_id": "{shared_batch}"}, form=form
+        )
+        for act, form in {
+            "correction": {"place": "2"},
+            "redrive": {"place": "2", "item.id": "x"},
+            "discard": {"place": "9", "reason": "测试"},
+            "file": {"form": "csv"},
+            "corrections": {},
+        }.items()
+    ),
     Call("GET /ask/{code:path}", names={"code": CODE}),
     Call(
         "POST /ask/{code:path}", bureau=ZHB, names={"code": CODE}, form=WISH | {"system": "{shared_office}"}
