@@ -349,6 +349,58 @@ class EncodingUnclear(SijiError):
     en = "The encoding cannot be told: from offset {offset} (from 0) it reads as UTF-8 and GB18030; name one"
 
 
+class WebhookInvalid(SijiError):
+    """A webhook that cannot be set so."""
+
+    code = "webhook_invalid"
+    zh = "共享申请 {subscription} 的推送设置不符合要求：{why_zh}"
+    en = "The webhook of subscription {subscription} is not acceptable: {why_en}"
+
+
+class WebhookState(SijiError):
+    """What cannot be done to a webhook as it is."""
+
+    kind = Kind.conflict
+    code = "webhook_state"
+    zh = "共享申请 {subscription} 的推送不能这样处理：{why_zh}"
+    en = "This cannot be done to the webhook of subscription {subscription}: {why_en}"
+
+
+class ExportChanged(SijiError):
+    """What a subscription shows has changed while its file was made or handed out."""
+
+    kind = Kind.conflict
+    code = "export_changed"
+    zh = "共享申请 {subscription} 的提供范围在导出过程中发生变化，请重新导出"
+    en = "What subscription {subscription} shows has changed while it was exported; export it again"
+
+
+class ExportTooLarge(SijiError):
+    """More rows than a file of that form has."""
+
+    kind = Kind.too_large
+    code = "export_too_large"
+    zh = (
+        "共享申请 {subscription} 共有 {count} 条记录，超过 XLSX 的上限 {limit} 条，"
+        "请改用 CSV、NDJSON 或 Parquet"
+    )
+    en = (
+        "Subscription {subscription} has {count} records, more than the {limit} rows of an XLSX file; "
+        "take CSV, NDJSON or Parquet"
+    )
+
+
+class ExportUnfit(SijiError):
+    """A value that a file of that form cannot hold as it is."""
+
+    code = "export_unfit"
+    zh = "共享申请 {subscription} 的信息项“{item}”有该格式无法原样保存的值，请改用 NDJSON 或 CSV"
+    en = (
+        "Item “{item}” of subscription {subscription} has a value that a file of this form cannot hold as "
+        "it is; take NDJSON or CSV"
+    )
+
+
 class ProofBroken(SijiError):
     """A proof of the message log does not hold."""
 

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from infra.database import Base, Key
+from infra.database import Base, Key, NullableDocument
 
 SHARE_TYPES = ("unconditional", "conditional", "none")
 UPDATE_MODES = ("incremental", "full")
@@ -91,7 +91,8 @@ class DatasetVersion(Base):
 class Subscription(Base):
     """A system's right to items of a dataset until a date, inclusive. `mask_key` keys its digests.
 
-    `masks` by item go before the catalogue's own; null there is an item released as it is.
+    `masks` by item go before the catalogue's own; null there is an item released as it is. `filters`, as
+    `Filter.document` writes them, must all hold for a record that is shown.
     """
 
     __tablename__ = "subscriptions"
@@ -116,6 +117,7 @@ class Subscription(Base):
     bureau_id: Mapped[int] = mapped_column(Key, ForeignKey("bureaus.id"), index=True)
     items: Mapped[list[str]]
     masks: Mapped[dict[str, Any]]
+    filters: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     purpose: Mapped[str] = mapped_column(String(2000))
     basis: Mapped[str] = mapped_column(String(2000))
     until_on: Mapped[date]
@@ -222,7 +224,11 @@ class RecordId(Base):
 
 
 class Delivery(Base):
-    """What a subscriber got: `ranges` are [first, last] offsets by partition; digests after `masks`."""
+    """What a subscriber got: `ranges` are [first, last] offsets by partition.
+
+    Count and digests are of what was left after `filters` and `masks`. `outcome` is None while a message or a
+    file is on its way: then it is `done`, or `unconfirmed` where nobody knows whether all of it arrived.
+    """
 
     __tablename__ = "deliveries"
     __table_args__ = (
@@ -237,11 +243,13 @@ class Delivery(Base):
     way: Mapped[str] = mapped_column(String(16))
     items: Mapped[list[str]]
     masks: Mapped[dict[str, Any]]
+    filters: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     generation: Mapped[int | None] = mapped_column(Key, ForeignKey("batches.id"))
     ranges: Mapped[dict[str, Any]]
     count: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64))
     digests: Mapped[dict[str, Any]]
+    outcome: Mapped[str | None] = mapped_column(String(16))
     acknowledged_at: Mapped[datetime | None]
     message_seq: Mapped[int | None] = mapped_column(Key)
 
@@ -258,3 +266,35 @@ class Position(Base):
     content: Mapped[dict[str, Any]]
     acknowledged_at: Mapped[datetime | None]
     moved_at: Mapped[datetime]
+
+
+class Webhook(Base):
+    """Where a subscription's records are posted to, and the message that is on its way, if there is one.
+
+    The message is `message_id` with the records between the places `before` and `after`, noted as
+    `delivery_id`; it stays until it is answered or skipped. `claim` is who is at it. `next_at` is when there
+    may be something to do, and `nudges` counts who said so.
+    """
+
+    __tablename__ = "webhooks"
+    __table_args__ = (CheckConstraint("state IN ('active', 'paused', 'dead')", name="state"),)
+
+    subscription_id: Mapped[int] = mapped_column(Key, ForeignKey("subscriptions.id"), primary_key=True)
+    url: Mapped[str] = mapped_column(String(2000))
+    secret: Mapped[str] = mapped_column(String(64))
+    old_secret: Mapped[str | None] = mapped_column(String(64))
+    old_until_at: Mapped[datetime | None]
+    state: Mapped[str] = mapped_column(String(16), default="active")
+    message_id: Mapped[str | None] = mapped_column(String(64))
+    delivery_id: Mapped[int | None] = mapped_column(Key, ForeignKey("deliveries.id"))
+    before: Mapped[dict[str, Any] | None] = mapped_column(NullableDocument)
+    after: Mapped[dict[str, Any] | None] = mapped_column(NullableDocument)
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_status: Mapped[int | None]
+    last_fault: Mapped[str] = mapped_column(String(16), default="")
+    last_tried_at: Mapped[datetime | None]
+    next_at: Mapped[datetime] = mapped_column(index=True)
+    claim: Mapped[str | None] = mapped_column(String(64))
+    claimed_until_at: Mapped[datetime | None]
+    nudges: Mapped[int] = mapped_column(default=0)
+    changed_at: Mapped[datetime]

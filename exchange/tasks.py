@@ -5,7 +5,9 @@ from celery import shared_task
 
 from exchange.broker.connect import connect_broker
 from exchange.broker.driver import BrokerRetryable
+from exchange.posting import Poster
 from exchange.service.catalogue import make_topic
+from exchange.service.hook_sending import Sender
 from exchange.service.messages import seal_messages, sign_messages
 from exchange.service.subscriptions import follow_case
 from exchange.service.sweep import sweep
@@ -32,6 +34,20 @@ def sweep_exchange() -> None:
     broker = connect_broker(place.settings)
     try:
         sweep(place.engine, broker, at=place.clock.now())
+    finally:
+        broker.close()
+
+
+@shared_task(name="exchange.send_webhook")
+def send_webhook(subscription_id: int) -> None:
+    """Post what a subscription's webhook has not got yet."""
+    place = here()
+    settings = place.settings
+    poster = Poster(settings.webhook_networks, ca_file=settings.webhook_ca_file)
+    broker = connect_broker(settings)
+    try:
+        sender = Sender(place.engine, broker, poster, clock=place.clock, retries_s=settings.webhook_retries_s)
+        sender.send(subscription_id)
     finally:
         broker.close()
 

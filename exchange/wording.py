@@ -37,12 +37,33 @@ TYPES: Mapping[str, Pair] = {
 }
 SUBSCRIPTION_STATES: Mapping[str, Pair] = {state: (zh, state) for state, zh in STATES_ZH.items()}
 BATCH_STATES: Mapping[str, Pair] = {"claimed": ("写入中", "being stored"), "settled": ("已入库", "stored")}
+WAYS: Mapping[str, Pair] = {
+    "pull": ("接口拉取", "pull"),
+    "webhook": ("推送", "webhook"),
+    "file": ("文件导出", "file"),
+}
+HOOK_STATES: Mapping[str, Pair] = {
+    "active": ("正常", "active"),
+    "paused": ("对方要求停止（410）", "stopped by its receiver (410)"),
+    "dead": ("多次失败，已停止", "stopped after the last try"),
+}
+HOOK_FAULTS: Mapping[str, Pair] = {
+    "": ("—", "—"),
+    "name": ("主机名无法解析", "its host's name cannot be resolved"),
+    "address": ("地址不在允许的网络内", "it lies in no network that may be called"),
+    "connect": ("无法连接", "nothing answers there"),
+    "certificate": ("证书无效", "its certificate is not valid"),
+    "tls": ("无法建立加密连接", "no TLS connection came about"),
+    "timeout": ("超时", "it took too long"),
+    "broken": ("连接中断", "the connection broke"),
+    "answer": ("应答不是 HTTP", "its answer was not HTTP"),
+    "status": ("应答不是 2xx", "its answer was not 2xx"),
+}
 QUARANTINE_STATES: Mapping[str, Pair] = {
     "waiting": ("待处理", "waiting"),
     "redriven": ("已更正入库", "redriven"),
     "discarded": ("已放弃", "discarded"),
 }
-WAYS: Mapping[str, Pair] = {"pull": ("接口拉取", "pull")}
 MASKS: Mapping[str, Pair] = {
     "keep_ends": ("保留首尾", "keep the ends"),
     "digest": ("摘要", "digest"),
@@ -60,6 +81,17 @@ LEVELS: Mapping[str, Pair] = {
     "full_transitive": ("双向兼容（全部历史版本）", "full, with all versions"),
 }
 NOTICES: Mapping[str, Pair] = {
+    "webhook_dead": (
+        "共享申请 {subscription}（{dataset}）的推送连续 {attempts} 次失败，已停止；"
+        "请排除故障后在申请页面重新推送或跳过",
+        "The webhook of subscription {subscription} ({dataset}) failed {attempts} times and has stopped; "
+        "mend it and let it be sent again, or skipped, on the subscription's page",
+    ),
+    "webhook_paused": (
+        "共享申请 {subscription}（{dataset}）的推送地址应答 410，推送已停止；需要时请在申请页面重新推送",
+        "The webhook of subscription {subscription} ({dataset}) answered 410 and has stopped; let it be sent "
+        "again on the subscription's page when it should go on",
+    ),
     "version_announced": (
         "数据集“{dataset}”（{code}）第 {version} 版自 {from_on} 起生效，"
         "影响您的共享申请 {subscription}：{why_zh}",
@@ -77,6 +109,19 @@ NOTICES: Mapping[str, Pair] = {
         "Version {version} of dataset “{dataset}” ({code}), which was to hold from {from_on} on, was taken "
         "back; your subscription {subscription} goes on as it is",
     ),
+}
+OPERATORS: Mapping[str, Pair] = {
+    "eq": ("等于", "is"),
+    "ne": ("不等于", "is not"),
+    "in": ("为其中之一", "is one of"),
+    "not_in": ("不在其中", "is none of"),
+    "lt": ("小于（早于）", "is below"),
+    "le": ("不大于（不晚于）", "is at most"),
+    "gt": ("大于（晚于）", "is above"),
+    "ge": ("不小于（不早于）", "is at least"),
+    "starts_with": ("开头为", "begins with"),
+    "is_empty": ("为空", "is empty"),
+    "is_not_empty": ("不为空", "is not empty"),
 }
 AS_IT_IS: Pair = ("不脱敏", "as it is")
 
@@ -103,3 +148,19 @@ def mask_words(document: Mapping[str, Any] | None) -> Pair:
         case _:
             zh, en = f"概化：仅前 {head} 字", f"generalised to its first {head} characters"
     return zh, en
+
+
+def filter_words(document: Mapping[str, Any]) -> Pair:
+    """A filter, as its JSON document, in a few words."""
+    zh, en = OPERATORS[document["operator"]]
+    shown = [_value_words(value) for value in document["values"]]
+    return (
+        f"{document['item']} {zh} {'、'.join(one for one, _ in shown)}".rstrip(),
+        f"{document['item']} {en} {', '.join(one for _, one in shown)}".rstrip(),
+    )
+
+
+def _value_words(value: Any) -> Pair:
+    if isinstance(value, bool):
+        return ("是", "true") if value else ("否", "false")
+    return (str(value), str(value))

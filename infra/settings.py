@@ -7,7 +7,16 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -99,6 +108,16 @@ class Settings(BaseSettings):
     kafka_password: SecretStr | None = Field(default=None, description="Its password.")
     kafka_connections: int = Field(
         default=4, ge=1, le=64, description="Producers, and consumers, that a process keeps open at most."
+    )
+    webhook_networks: tuple[Cidr, ...] = Field(
+        default=(), description="JSON: networks in which webhooks may lie, beside public https addresses."
+    )
+    webhook_ca_file: Path | None = Field(
+        default=None, description="CA of webhooks' certificates beside the usual ones, a PEM file."
+    )
+    webhook_retries_s: tuple[PositiveInt, ...] = Field(
+        default=(5, 30, 120, 600, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000),
+        description="JSON: seconds from each failed try of a webhook to the next; after the last it stops.",
     )
     engines: str = Field(
         default="", description="Engines of the lab for `siji run`: lab (all), or names with commas."

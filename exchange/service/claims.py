@@ -12,6 +12,7 @@ from exchange.queries import find_claim, get_dataset, list_claims
 from exchange.service.catalogue import make_topic
 from exchange.service.receipts import Receipt, receipt_of
 from exchange.service.record_ids import free_ids
+from exchange.service.webhooks import nudge_webhooks
 from infra.database import reading, transaction
 
 CLAIM_PATIENCE = timedelta(seconds=60)
@@ -92,6 +93,7 @@ def settle(engine: Engine, *, batch_id: int, spans: dict[int, Span], at: datetim
                 return None
             batch.state, batch.settled_at = "settled", at
             batch.spans = {str(p): [span.first, span.last, span.count] for p, span in spans.items()}
+            nudge_webhooks(session, dataset_id=batch.dataset_id, at=at)
         return receipt_of(batch)
 
 

@@ -1,20 +1,26 @@
-"""What happens to a subscription once granted: pause, resume, revoke, release of further items, expiry."""
+"""What happens to a subscription once granted: pause, resume, revoke, release of more, narrowing, expiry."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
+from exchange.filtering import Filter, read_filter
 from exchange.models import GRANTED_STATES, Subscription
 from exchange.queries import get_dataset, get_subscription, list_overdue_subscriptions
 from exchange.service.standing import (
+    Filters,
     Masks,
+    check_filters,
     check_items,
     check_masks,
+    documents_of,
     facts,
     invalid,
     items_of,
     move,
+    narrowed,
     record,
     seen,
 )
@@ -60,9 +66,12 @@ def release_items(
     actor: str,
     at: datetime,
     masks: Masks | None = None,
+    filters: Filters | None = None,
 ) -> Subscription:
     """The provider lets a live subscription see further items, or changes the masks of those it sees.
 
+    `filters`, if given, are all that shall hold from now on: those it has and that are among them stay as
+    they are. What a wider filter lets through of the past comes to who reads from the beginning again.
     Raises NotFound, SubscriptionState, SubscriptionInvalid, Stale.
     """
     subscription = seen(session, subscription_id, GRANTED_STATES, revision_seen)
@@ -74,9 +83,43 @@ def release_items(
     check_masks(dataset, known, released, masks or {})
     subscription.items = released
     subscription.masks = {**subscription.masks, **(masks or {})}
+    if filters is not None:
+        subscription.filters = _replaced(
+            subscription, check_filters(dataset, known, filters, before_grant=False)
+        )
     subscription.revision += 1
     record(session, subscription, "released", actor=actor, at=at, before=before)
     return subscription
+
+
+def narrow_subscription(
+    session: Session,
+    *,
+    subscription_id: int,
+    filters: Filters,
+    revision_seen: int,
+    actor: str,
+    at: datetime,
+) -> Subscription:
+    """The provider lets a live subscription see fewer records: `filters`, on any item, hold beside its own.
+
+    Raises NotFound, SubscriptionState, SubscriptionInvalid, Stale.
+    """
+    subscription = seen(session, subscription_id, GRANTED_STATES, revision_seen)
+    dataset = get_dataset(session, dataset_id=subscription.dataset_id)
+    if not filters:
+        raise invalid(dataset, "须至少写明一条筛选条件", "it takes at least one filter")
+    before = facts(subscription)
+    subscription.filters = narrowed(subscription, dataset, items_of(session, dataset), filters)
+    subscription.revision += 1
+    record(session, subscription, "narrowed", actor=actor, at=at, before=before)
+    return subscription
+
+
+def _replaced(subscription: Subscription, wanted: Sequence[Filter]) -> list[dict[str, Any]]:
+    """The wanted filters, as they are kept: one that has held from the start goes on as such."""
+    own = [read_filter(document) for document in subscription.filters]
+    return documents_of([next(filter(one.says_the_same, own), one) for one in wanted])
 
 
 def expire_subscriptions(session: Session, *, at: datetime) -> int:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from exchange.message_chain import BEGINNING, content_of, digest_of, link
 from exchange.message_models import MESSAGES, Message, MessageHead
 from exchange.models import Batch, Dataset, Delivery, Subscription
+from exchange.service.outcomes import DONE, PULL
 from identity.models import System
 from infra.database import insert_once, reading, serialise, transaction
 from infra.journal import KEY_FILE, Head, HeadWhy, Verification, compare_heads, make_or_load_key, sign_head
@@ -109,7 +110,7 @@ def _waiting(table: type[Batch] | type[Delivery]) -> tuple[Any, ...]:
     """Final and not yet in the chain."""
     if table is Batch:
         return Batch.message_seq.is_(None), Batch.state == "settled"
-    return (Delivery.message_seq.is_(None),)
+    return Delivery.message_seq.is_(None), Delivery.outcome.is_not(None)
 
 
 def _somebody_waits(engine: Engine) -> bool:
@@ -203,6 +204,10 @@ def delivery_facts(delivery: Delivery) -> dict[str, Any]:
     """What the record of a delivery says and never changes."""
     names = ("id", "way", "items", "masks", "generation", "ranges", "count", "digest", "digests")
     told = {name: getattr(delivery, name) for name in names}
+    if delivery.filters:  # messages of before there were filters do not name them
+        told["filters"] = delivery.filters
+    if (delivery.way, delivery.outcome) != (PULL, DONE):  # a page that was pulled has no other
+        told["outcome"] = delivery.outcome
     return {"kind": DELIVERY, **told, "subscription": delivery.subscription_id, "at": _said(delivery.at)}
 
 

@@ -7,6 +7,7 @@ in any order; only rewinding leads back, and what was pulled before it moves not
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -59,6 +60,12 @@ def acknowledge(
         delivery.acknowledged_at = at
     session.flush()
     return position
+
+
+def stand_behind(session: Session, *, subscription_id: int, place: Mapping[str, Any], at: datetime) -> None:
+    """Let the subscriber go on behind what lies before a place, as `Place.document` wrote it."""
+    position = _position(session, subscription_id, at)
+    position.content = later(read_place(position.content), read_place(place)).document()
 
 
 def rewind(

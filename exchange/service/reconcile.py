@@ -1,7 +1,7 @@
 """Do receipts and deliveries of a period agree with what is in the log: counts and SM3 digests of both sides.
 
-The ledger is what was acknowledged when it happened; beside it the same is counted anew from the log, under
-the masks of then. Both sides of a subscription can hold their own figures against the ledger's.
+The ledger is what was acknowledged when it happened; beside it the same is counted anew from the log, through
+the masks and filters of then. Both sides of a subscription can hold their own figures against the ledger's.
 """
 
 from collections import defaultdict
@@ -15,9 +15,11 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from exchange.broker.driver import Broker, LogRecord
-from exchange.digest import chain, combine, read_canonical, record_digest, sm3
+from exchange.digest import chain, chain_by_partition, combine, read_canonical, record_digest, sm3
 from exchange.models import Batch, Dataset, Delivery, Subscription
 from exchange.queries import get_dataset_by_code
+from exchange.service.latest import keeping_latest
+from exchange.service.outcomes import FILE
 from exchange.service.ranges import read_range
 from exchange.service.shown import Lens, lens_then
 from infra.database import reading
@@ -52,7 +54,7 @@ class Account:
 @dataclass(frozen=True)
 class _Act:
     """A batch or a delivery: what its row says, where its records lie (of one `marker` alone, if it has one),
-    and the digest that a record had in it.
+    and the digest that a record had in it, None if it was not; `file_of` is what a file was seen through.
     """
 
     id: int
@@ -60,7 +62,8 @@ class _Act:
     digest: str
     ranges: Mapping[int, tuple[int, int]]
     marker: str | None
-    digest_of: Callable[[LogRecord], bytes]
+    digest_of: Callable[[LogRecord], bytes | None]
+    file_of: Lens | None = None
 
 
 def reconcile(
@@ -104,16 +107,25 @@ def _tally(acts: Sequence[tuple[int, str]]) -> Tally:
 
 def _count(broker: Broker, topic: str, act: _Act) -> tuple[int, str]:
     """How many records of the act are in the log, and their digest."""
+    if act.file_of is not None:
+        return _count_latest(broker, topic, act, act.file_of)
     count, digests = 0, {}
     for partition, (first, last) in sorted(act.ranges.items()):
-        found = [
-            act.digest_of(record)
-            for record in read_range(broker, topic, partition, first, last, marker=act.marker)
-        ]
+        seen = map(act.digest_of, read_range(broker, topic, partition, first, last, marker=act.marker))
+        found = [digest for digest in seen if digest is not None]
         count += len(found)
         if found:
             digests[partition] = chain(found)
     return count, combine(digests)
+
+
+def _count_latest(broker: Broker, topic: str, act: _Act, lens: Lens) -> tuple[int, str]:
+    """The same of a file, which has the latest record of each key."""
+    with keeping_latest() as latest:
+        for partition, (first, last) in sorted(act.ranges.items()):
+            for record in read_range(broker, topic, partition, first, last, marker=act.marker):
+                latest.take(lens.show(record))
+        return len(latest), combine(chain_by_partition(latest.digests()))
 
 
 def _batches(session: Session, dataset: Dataset, start: datetime, end: datetime) -> list[_Act]:
@@ -135,7 +147,7 @@ def _deliveries(session: Session, dataset: Dataset, start: datetime, end: dateti
     )
     found: dict[int, list[_Act]] = defaultdict(list)
     for delivery, subscription, marker in session.execute(query.order_by(Delivery.id)):
-        lens = lens_then(subscription, items=delivery.items, masks=delivery.masks)
+        lens = lens_then(subscription, delivery)
         found[subscription.id].append(
             _Act(
                 delivery.id,
@@ -144,6 +156,7 @@ def _deliveries(session: Session, dataset: Dataset, start: datetime, end: dateti
                 _ranges(delivery.ranges),
                 marker,
                 partial(_as_seen, lens),
+                lens if delivery.way == FILE else None,
             )
         )
     return dict(sorted(found.items()))
@@ -159,5 +172,6 @@ def _as_published(record: LogRecord) -> bytes:
     return sm3(record.value)
 
 
-def _as_seen(lens: Lens, record: LogRecord) -> bytes:
-    return bytes.fromhex(lens.show(record).digest)
+def _as_seen(lens: Lens, record: LogRecord) -> bytes | None:
+    seen = lens.show(record)
+    return None if seen is None else bytes.fromhex(seen.digest)

@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from exchange.broker.driver import LogRecord
 from exchange.digest import keyed_sm3, read_canonical, record_digest, sm3
 from exchange.errors import SubscriptionInvalid
+from exchange.filtering import Filter, read_filter, sight
 from exchange.masking import Mask, apply_masks, read_mask
-from exchange.models import Subscription
+from exchange.models import Delivery, Subscription
 from exchange.queries import get_dataset
 from exchange.schema import PERSONAL
 from exchange.service.standing import mask_on
@@ -32,17 +33,32 @@ class DeliveredRecord:
 
 @dataclass(frozen=True)
 class Lens:
-    """Which items are seen, under which masks; `key` is the subscription's own."""
+    """Which records are seen, with which items under which masks; `key` is the subscription's own.
+
+    `full`: of a dataset whose batches replace everything.
+    """
 
     items: tuple[str, ...]
     masks: Mapping[str, Mask]
     key: bytes
+    filters: tuple[Filter, ...]
+    full: bool
 
-    def show(self, record: LogRecord) -> DeliveredRecord:
-        """The record through it."""
+    def show(self, record: LogRecord) -> DeliveredRecord | None:
+        """The record through it; None if its subscriber is to hear nothing of it.
+
+        One that the filters refuse and that may have been seen before is a delete without any value.
+        """
         delete = record.value is None
         value = read_canonical(record.key if record.value is None else record.value)
-        seen = apply_masks(value, items=self.items, masks=self.masks, key=self.key)
+        seen: dict[str, Any] = {}
+        match sight(self.filters, value, delete=delete, full=self.full):
+            case "hidden":
+                return None
+            case "gone":
+                delete = True
+            case "shown":
+                seen = apply_masks(value, items=self.items, masks=self.masks, key=self.key)
         return DeliveredRecord(
             partition=record.partition,
             offset=record.offset,
@@ -86,14 +102,23 @@ def view_of(session: Session, subscription: Subscription, items: Sequence[str] |
         partitions=dataset.partitions,
         bureau_id=subscription.bureau_id,
         full=dataset.update_mode == "full",
-        lens=Lens(tuple(wanted), masks, bytes.fromhex(subscription.mask_key)),
+        lens=Lens(
+            items=tuple(wanted),
+            masks=masks,
+            key=bytes.fromhex(subscription.mask_key),
+            filters=tuple(map(read_filter, subscription.filters)),
+            full=dataset.update_mode == "full",
+        ),
         personal=any(item.sensitivity in PERSONAL for item in shown),
     )
 
 
-def lens_then(
-    subscription: Subscription, *, items: Sequence[str], masks: Mapping[str, Mapping[str, Any]]
-) -> Lens:
-    """Through which a delivery was seen that was recorded with those items and masks."""
-    read = {name: read_mask(document) for name, document in masks.items()}
-    return Lens(tuple(items), read, bytes.fromhex(subscription.mask_key))
+def lens_then(subscription: Subscription, delivery: Delivery) -> Lens:
+    """Through which the delivery was seen."""
+    return Lens(
+        items=tuple(delivery.items),
+        masks={name: read_mask(document) for name, document in delivery.masks.items()},
+        key=bytes.fromhex(subscription.mask_key),
+        filters=tuple(map(read_filter, delivery.filters)),
+        full=delivery.generation is not None,
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.errors import NotShared, SubscriptionInvalid, SubscriptionState
+from exchange.filtering import MAX_FILTERS, BadFilter, Filter, declare, read_filter
 from exchange.masking import BadMask, Mask, check_mask, read_mask
 from exchange.models import Dataset, Subscription
 from exchange.queries import get_subscription
@@ -29,6 +30,8 @@ STATES_ZH = {
     "expired": "已到期",
 }
 Masks = Mapping[str, Mapping[str, Any] | None]
+Filters = Sequence[Mapping[str, Any]]
+"""Each an item, an operator and values, as `exchange.filtering.declare` takes them."""
 
 
 def move(
@@ -127,6 +130,59 @@ def check_masks(dataset: Dataset, known: Mapping[str, Item], items: Sequence[str
                 raise invalid(dataset, error.why_zh, error.why_en) from error
 
 
+def check_filters(
+    dataset: Dataset, known: Mapping[str, Item], filters: Filters, *, before_grant: bool
+) -> list[Filter]:
+    """The filters that those documents declare for `known` items; raises SubscriptionInvalid."""
+    try:
+        return declare(filters, items=known, key_items=dataset.key_items, before_grant=before_grant)
+    except BadFilter as error:
+        raise invalid(dataset, error.why_zh, error.why_en) from error
+
+
+def check_wished_filters(
+    dataset: Dataset, known: Mapping[str, Item], items: Sequence[str], filters: Filters
+) -> list[dict[str, Any]]:
+    """The filters that a subscriber asks for, as they are kept; raises SubscriptionInvalid.
+
+    Only on items that it asks for, and that the catalogue does not mask: by what comes and what does not, it
+    could tell what a mask hides.
+    """
+    open_to_it = {name: known[name] for name in items if known[name].mask is None}
+    for one in filters:
+        if one.get("item") not in open_to_it:
+            raise invalid(
+                dataset,
+                "筛选条件只能用于所申请的、且目录未规定脱敏的信息项",
+                "filters are for the items that it asks for and that the catalogue does not mask",
+            )
+    return documents_of(check_filters(dataset, open_to_it, filters, before_grant=True))
+
+
+def documents_of(filters: Sequence[Filter]) -> list[dict[str, Any]]:
+    """As a subscription keeps them, each once."""
+    distinct = [one for n, one in enumerate(filters) if not any(map(one.says_the_same, filters[:n]))]
+    return [one.document() for one in distinct]
+
+
+def plain(documents: Filters) -> list[dict[str, Any]]:
+    """Kept filters as they were asked for."""
+    return [{name: one[name] for name in ("item", "operator", "values")} for one in documents]
+
+
+def narrowed(
+    subscription: Subscription, dataset: Dataset, known: Mapping[str, Item], further: Filters
+) -> list[dict[str, Any]]:
+    """The subscription's filters with further ones, as they are kept; raises SubscriptionInvalid."""
+    own = [read_filter(document) for document in subscription.filters]
+    added = check_filters(dataset, known, further, before_grant=subscription.state == "pending")
+    if len(own) + len(added) > MAX_FILTERS:
+        raise invalid(
+            dataset, f"筛选条件合计最多 {MAX_FILTERS} 条", f"it has at most {MAX_FILTERS} filters in all"
+        )
+    return documents_of([*own, *added])
+
+
 def invalid(dataset: Dataset, why_zh: str, why_en: str) -> SubscriptionInvalid:
     """The refusal, with its reason in both languages."""
     return SubscriptionInvalid(dataset=dataset.code, why_zh=why_zh, why_en=why_en)
@@ -139,6 +195,7 @@ def facts(subscription: Subscription) -> dict[str, Any]:
         "system_id",
         "items",
         "masks",
+        "filters",
         "purpose",
         "basis",
         "until_on",

@@ -24,15 +24,19 @@ from exchange.queries import (
 )
 from exchange.service.standing import (
     SUBJECT,
+    Filters,
     Masks,
     check_masks,
     check_shared,
     check_wish,
+    check_wished_filters,
     facts,
     in_state,
     invalid,
     items_of,
     move,
+    narrowed,
+    plain,
     record,
 )
 from identity.models import System
@@ -60,12 +64,13 @@ def request_subscription(
     until_on: date,
     at: datetime,
     masks: Masks | None = None,
+    filters: Filters = (),
 ) -> Subscription:
     """Ask for `items` of a dataset until `until_on`, inclusive: a case of approval, submitted at once.
 
     An unconditional dataset is granted here and now. `masks` by item are the subscriber's own wish and leave
-    the items alone that the catalogue masks. Raises NotFound, DatasetEnded, NotShared, SubscriptionInvalid
-    and SubscriptionExists.
+    the items alone that the catalogue masks; `filters` are on items that it asks for. Raises
+    NotFound, DatasetEnded, NotShared, SubscriptionInvalid and SubscriptionExists.
     """
     keep_tree_still(session)
     serialise(session, f"exchange.subscription:{dataset_id}:{system_id}")
@@ -91,6 +96,7 @@ def request_subscription(
         bureau_id=system.bureau_id,
         items=list(items),
         masks=wished,
+        filters=check_wished_filters(dataset, known, items, filters),
         purpose=purpose.strip(),
         basis=basis.strip(),
         until_on=until_on,
@@ -130,8 +136,11 @@ def edit_subscription(
     purpose: str | None = None,
     basis: str | None = None,
     until_on: date | None = None,
+    filters: Filters | None = None,
 ) -> Subscription:
     """Change what a pending subscription asks for; its case begins again. `revision_seen` is the case's.
+
+    `filters` replace those asked for before.
 
     Raises NotFound, SubscriptionState, SubscriptionInvalid, and as approval's `edit_case`.
     """
@@ -155,6 +164,8 @@ def edit_subscription(
         until_on=subscription.until_on,
         at=at,
     )
+    wished = plain(subscription.filters) if filters is None else filters
+    subscription.filters = check_wished_filters(dataset, known, subscription.items, wished)
     subscription.revision += 1
     outcome = edit_case(
         session,
@@ -179,12 +190,13 @@ def decide_subscription(
     at: datetime,
     reason: str = "",
     masks: Masks | None = None,
+    filters: Filters = (),
 ) -> Subscription:
     """The provider's data steward answers a pending subscription. `revision_seen` is the case's.
 
-    `masks` by item go before the catalogue's and the subscriber's; null releases an item as it is. A refusal
-    and a return need a reason. Raises NotFound, SubscriptionState, SubscriptionInvalid, NotShared, and as
-    approval's `decide`.
+    `masks` by item go before the catalogue's and the subscriber's; null releases an item as it is. `filters`,
+    on any item, are added to its own. A refusal and a return need a reason. Raises NotFound,
+    SubscriptionState, SubscriptionInvalid, NotShared, and as approval's `decide`.
     """
     subscription = in_state(session, subscription_id, ("pending",))
     dataset = get_dataset(session, dataset_id=subscription.dataset_id)
@@ -192,9 +204,12 @@ def decide_subscription(
         check_shared(dataset)
         if subscription.until_on < city_date(at):
             raise invalid(dataset, "申请的使用期限已过", "the last day it asks for is past")
+        known = items_of(session, dataset)
         if masks:
-            check_masks(dataset, items_of(session, dataset), subscription.items, masks)
+            check_masks(dataset, known, subscription.items, masks)
             subscription.masks = {**subscription.masks, **masks}
+        if filters:
+            subscription.filters = narrowed(subscription, dataset, known, filters)
     outcome = decide(
         session,
         case_id=_case_id(subscription),

@@ -1,6 +1,6 @@
 """The sweep over rows that wait: what a lost message or a killed process left behind is completed here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import takewhile
@@ -12,9 +12,11 @@ from exchange.queries import list_datasets_without_topic, list_left_behind
 from exchange.service.catalogue import make_topic
 from exchange.service.claims import end_claim, list_unsettled, settle_claim
 from exchange.service.entitlements import expire_subscriptions
+from exchange.service.outcomes import end_left
 from exchange.service.redrive import list_left
 from exchange.service.subscriptions import follow_case
 from exchange.service.versions import enter_version
+from exchange.service.webhooks import list_due, nudge
 from exchange.version_queries import list_versions_due
 from identity.actor import INSTALLATION
 from infra.clock import city_date
@@ -52,6 +54,11 @@ def _jobs(engine: Engine, broker: Broker, at: datetime) -> Iterator[Job]:
         cases = list_left_behind(session)
     for case_id in cases:
         yield f"case {case_id}", partial(_follow, engine, case_id, at)
+    yield "deliveries that nobody is at any more", partial(_end_left, engine, at)
+    with reading(engine) as session:
+        hooks = list_due(session, at=at)
+    if hooks:
+        yield "the webhooks that are due", partial(_nudge, engine, hooks)
     with reading(engine) as session:
         entering = list_versions_due(session, today=city_date(at))
     for dataset_id in entering:
@@ -82,6 +89,16 @@ def _jobs(engine: Engine, broker: Broker, at: datetime) -> Iterator[Job]:
 def _expire(engine: Engine, at: datetime) -> None:
     with transaction(engine) as session:
         expire_subscriptions(session, at=at)
+
+
+def _end_left(engine: Engine, at: datetime) -> None:
+    with transaction(engine) as session:
+        end_left(session, at=at)
+
+
+def _nudge(engine: Engine, hooks: Sequence[int]) -> None:
+    with transaction(engine) as session:
+        nudge(session, hooks)
 
 
 def _enter(engine: Engine, dataset_id: int, at: datetime) -> None:

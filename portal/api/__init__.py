@@ -29,6 +29,7 @@ from portal.api import (
     subscriptions,
     systems,
     tokens,
+    webhooks,
 )
 
 ROUTERS = (
@@ -59,5 +60,6 @@ ROUTERS = (
     registry.router,
     subscriptions.router,
     subscription_acts.router,
+    webhooks.router,
     records.router,
 )

@@ -3,9 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import Query
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 from sqlalchemy.orm import Session
 
+from exchange.files import Format
 from exchange.queries import SubscriptionRow, get_subscription_row
 from exchange.service.positions import acknowledge, rewind
 from exchange.service.pull import MAX_PAGE, pull
@@ -20,6 +22,7 @@ from portal.api.subscription_shapes import (
     RewindIn,
     position_out,
 )
+from portal.exporting import file_of
 from portal.needs import Asker, needs
 from portal.numbers import RowId
 
@@ -82,6 +85,31 @@ def records(
         items=items,
     )
     return PullOut.model_validate(page)
+
+
+@router.get("/subscriptions/{number}/export", response_class=StreamingResponse)
+def exporting(
+    asker: Puller,
+    here: Here,
+    log: Log,
+    number: RowId,
+    form: Annotated[Format, Query(alias="format", description="文件格式 · form of the file")] = "csv",
+) -> StreamingResponse:
+    """The latest record of each key as a file, as a fresh reader would have it; it moves no place.
+
+    The headers Siji-Delivery, Siji-Count and Siji-Digest name the delivery and what is in the file. A file
+    whose transfer breaks off is not whole.
+    """
+    with reading(here.engine) as session:
+        view = _own(session, asker, number)
+    return file_of(
+        here,
+        log,
+        subscription_id=number,
+        system_id=asker.actor.system_id or view.system.id,
+        actor=asker.actor.journal_id,
+        form=form,
+    )
 
 
 @router.post("/subscriptions/{number}/acknowledgement")

@@ -1,4 +1,4 @@
-"""What the provider does with subscriptions to its datasets: decide, pause, resume, revoke, release items."""
+"""What the provider does with subscriptions to its datasets: decide, pause, revoke, release, narrow."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from exchange.queries import get_subscription_row
 from exchange.service.entitlements import (
+    narrow_subscription,
     pause_subscription,
     release_items,
     resume_subscription,
@@ -17,11 +18,13 @@ from identity.roles import Permission as P
 from portal.access import At, Writing
 from portal.api.shapes import api_router
 from portal.api.subscription_shapes import (
+    NarrowingIn,
     ReasonIn,
     ReleaseIn,
     SubscriptionDecisionIn,
     SubscriptionDetail,
     answer,
+    filters_of,
     masks_of,
 )
 from portal.needs import Asker, needs
@@ -52,6 +55,7 @@ def decide(
         revision_seen=seen,
         reason=body.reason,
         masks=masks_of(body.masks),
+        filters=filters_of(body.filters),
         at=at,
     )
     return answer(session, response, changed)
@@ -121,13 +125,37 @@ def release(
     number: RowId,
     body: ReleaseIn,
 ) -> SubscriptionDetail:
-    """The provider lets it see further items, or changes masks."""
+    """The provider lets it see further items, changes masks, or says anew which records it sees."""
     _as_provider(session, asker, number)
     changed = release_items(
         session,
         subscription_id=number,
         items=body.items,
         masks=masks_of(body.masks),
+        filters=None if body.filters is None else filters_of(body.filters),
+        revision_seen=seen,
+        actor=asker.actor.journal_id,
+        at=at,
+    )
+    return answer(session, response, changed)
+
+
+@router.post("/subscriptions/{number}/narrowing")
+def narrow(
+    asker: Provider,
+    session: Writing,
+    response: Response,
+    at: At,
+    seen: Seen,
+    number: RowId,
+    body: NarrowingIn,
+) -> SubscriptionDetail:
+    """The provider lets it see fewer records from now on: the filters hold beside those there are."""
+    _as_provider(session, asker, number)
+    changed = narrow_subscription(
+        session,
+        subscription_id=number,
+        filters=filters_of(body.filters),
         revision_seen=seen,
         actor=asker.actor.journal_id,
         at=at,

@@ -1,19 +1,20 @@
 """How the API speaks of a subscription: what is sent, and how one is shown with its items and their masks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import Response
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 
 from approval.flow import Decision
+from exchange.filtering import MAX_FILTERS, MAX_VALUES
 from exchange.models import Position, Subscription
 from exchange.place import read_place
 from exchange.queries import SubscriptionRow, get_subscription_row
-from exchange.service.standing import mask_on
+from exchange.service.standing import mask_on, plain
 from exchange.service.subscriptions import revision_to_act_on
 from exchange.version_queries import known_items
 from portal.api.dataset_shapes import MaskShape
@@ -23,8 +24,36 @@ from portal.revisions import tag
 
 LONGEST_CURSOR = 32_768
 State = Literal["pending", "active", "paused", "refused", "withdrawn", "revoked", "expired"]
+Operator = Literal[
+    "eq", "ne", "in", "not_in", "lt", "le", "gt", "ge", "starts_with", "is_empty", "is_not_empty"
+]
 MasksIn = dict[str, MaskShape | None]
 MASKS_EXAMPLE = {"身份证号": {"kind": "keep_ends", "head": 6, "tail": 2}, "姓名": None}
+
+
+class FilterIn(In):
+    """A condition on the records that are shown; all of them must hold."""
+
+    item: str = Field(max_length=64, examples=["区划"])
+    operator: Operator = Field(examples=["starts_with"])
+    values: list[str | StrictInt | StrictFloat | StrictBool] = Field(
+        default=[],
+        max_length=MAX_VALUES,
+        examples=[["1306"]],
+        description="is_empty、is_not_empty 无值，in、not_in 一个或多个，其余一个 · "
+        "none for is_empty and is_not_empty, one or more for in and not_in, else one",
+    )
+
+
+class FilterOut(Out):
+    """A condition on the records that are shown; all of them hold."""
+
+    item: str = Field(examples=["区划"])
+    operator: str = Field(examples=["starts_with"])
+    values: list[Any] = Field(examples=[["1306"]])
+
+
+FiltersIn = Annotated[list[FilterIn], Field(max_length=MAX_FILTERS)]
 
 
 class SubscriptionIn(In):
@@ -37,6 +66,7 @@ class SubscriptionIn(In):
     basis: str = Field(default="", max_length=2000, examples=["《社会保险法》第七十四条"])
     until_on: date = Field(examples=["2026-12-31"])
     masks: dict[str, MaskShape] = Field(default={}, description="申请方自愿脱敏 · the subscriber's own wish")
+    filters: FiltersIn = Field(default=[], description="只要符合这些条件的记录 · only records that fit")
 
 
 class SubscriptionEdit(In):
@@ -46,14 +76,19 @@ class SubscriptionEdit(In):
     purpose: str | None = Field(default=None, max_length=2000, examples=["社会保险待遇资格核验"])
     basis: str | None = Field(default=None, max_length=2000, examples=["《社会保险法》第七十四条"])
     until_on: date | None = Field(default=None, examples=["2026-12-31"])
+    filters: FiltersIn | None = Field(default=None, description="取代原有条件 · in place of those asked for")
 
 
 class SubscriptionDecisionIn(In):
-    """The provider's answer; `masks` go before the catalogue's, and null releases an item as it is."""
+    """The provider's answer; `masks` go before the catalogue's, and null releases an item as it is.
+
+    `filters` are added to those that were asked for.
+    """
 
     decision: Decision = Field(examples=["approve"])
     reason: str = Field(default="", max_length=2000)
     masks: MasksIn = Field(default={}, examples=[MASKS_EXAMPLE])
+    filters: FiltersIn = Field(default=[])
 
 
 class ReasonIn(In):
@@ -63,10 +98,17 @@ class ReasonIn(In):
 
 
 class ReleaseIn(In):
-    """Further items, or other masks of those that are seen already."""
+    """Further items, or other masks of those that are seen already; `filters`, if given, in place of all."""
 
     items: list[str] = Field(default=[], max_length=500)
     masks: MasksIn = Field(default={}, examples=[MASKS_EXAMPLE])
+    filters: FiltersIn | None = None
+
+
+class NarrowingIn(In):
+    """Conditions that hold beside those there are."""
+
+    filters: FiltersIn = Field(min_length=1)
 
 
 class SubscriptionOut(Out):
@@ -97,9 +139,10 @@ class SeenItem(Out):
 
 
 class SubscriptionDetail(SubscriptionOut):
-    """All of a subscription; `items` with the masks that hold."""
+    """All of a subscription; `items` with the masks that hold, `filters` that its records fit."""
 
     items: list[SeenItem]
+    filters: list[FilterOut]
     purpose: str
     basis: str
     reason: str
@@ -173,9 +216,10 @@ def answer(session: Session, response: Response, changed: Subscription) -> Subsc
         items.append(
             SeenItem(name=name, label=known[name].label, sensitivity=known[name].sensitivity, mask=document)
         )
+    filters = [FilterOut(**one) for one in plain(view.subscription.filters)]
     own = ("purpose", "basis", "reason", "decided_at", "ended_at")
     told = {name: getattr(view.subscription, name) for name in own}
-    return SubscriptionDetail(**_named(view), **told, items=items, revision=revision)
+    return SubscriptionDetail(**_named(view), **told, items=items, filters=filters, revision=revision)
 
 
 def position_out(position: Position) -> PositionOut:
@@ -189,6 +233,11 @@ def position_out(position: Position) -> PositionOut:
 def masks_of(shapes: Mapping[str, MaskShape | None]) -> dict[str, dict[str, Any] | None]:
     """As the exchange takes masks by item."""
     return {name: shape.model_dump() if shape else None for name, shape in shapes.items()}
+
+
+def filters_of(shapes: Sequence[FilterIn]) -> list[dict[str, Any]]:
+    """As the exchange takes filters."""
+    return [one.model_dump() for one in shapes]
 
 
 def _named(view: SubscriptionRow) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from portal.api.subscription_shapes import (
     SubscriptionIn,
     SubscriptionOut,
     answer,
+    filters_of,
     line,
     masks_of,
 )
@@ -98,6 +99,7 @@ def request(
             basis=body.basis,
             until_on=body.until_on,
             masks=masks_of(body.masks),
+            filters=filters_of(body.filters),
             at=at,
         )
         return answer(session, response, made)

@@ -43,7 +43,9 @@ ROOMS: dict[str, Sub] = {
         "receipts": ("receipts", "发布回执 · receipts of what was published"),
         "quarantine": ("quarantine", "问题数据 · records that were not taken"),
         "subscriptions": ("subscriptions", "共享申请 · subscriptions"),
+        "webhooks": ("webhooks", "数据推送 · webhooks of subscriptions"),
         "pull": ("pull:pull", "拉取数据 · pull records"),
+        "export": ("export:export", "导出文件 · export a file of records"),
     },
     "机构与账号 · bureaus and accounts": {
         "bureaus": ("bureaus", "部门树 · the tree of bureaus"),

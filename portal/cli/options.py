@@ -1,6 +1,7 @@
 """Options that several commands have, and reading what they name."""
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -65,6 +66,14 @@ class LimitUnclear(SijiError):
     en = "The limit “{given}” is not KEY=N with a whole N or unlimited and a KEY of {known}"
 
 
+class FilterUnclear(SijiError):
+    """A filter that is not ITEM OPERATOR VALUE…."""
+
+    code = "filter_unclear"
+    zh = "第 {place} 个 --filter 无效：应为“信息项 比较方式 值…”，如 '区划 in 130602 130606'，含空格的加引号"
+    en = "--filter number {place} is not ITEM OPERATOR VALUE…, as in '区划 in 130602 130606'; quote blanks"
+
+
 class InstantUnclear(SijiError):
     """An instant that is not one of ISO 8601."""
 
@@ -106,6 +115,18 @@ def read_limit(pairs: Sequence[str] | None) -> dict[str, int | None] | None:
             raise LimitUnclear(given=pair, known=", ".join(known))
         limit[key] = None if told == UNLIMITED else int(told)
     return limit or None
+
+
+def read_filters(given: Sequence[str] | None) -> list[dict[str, Any]]:
+    """The filters that such texts as '区划 in 130602 130606' tell, quoted as in a shell. FilterUnclear."""
+    filters = []
+    for place, one in enumerate(given or (), start=1):
+        try:
+            item, operator, *values = shlex.split(one)
+        except ValueError as error:
+            raise FilterUnclear(place=place) from error
+        filters.append({"item": item, "operator": operator, "values": values})
+    return filters
 
 
 def read_instant(given: str) -> str:

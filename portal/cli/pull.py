@@ -68,7 +68,7 @@ def pull(
             cursor = page["cursor"]
             if cursor_file is not None:
                 _keep(cursor_file, page["cursor"])
-            if acknowledge and page["records"]:
+            if acknowledge and (page["records"] or not page["complete"]):  # or all were filtered out
                 told = at("subscriptions", subscription, "acknowledgement")
                 portal.send("POST", told, {"cursor": page["cursor"]})
             if is_at_end:

@@ -1,6 +1,7 @@
 """`siji quarantine`: the records of a batch that were not taken, and why; correcting and discarding them."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
@@ -69,9 +70,10 @@ def export(
 ) -> None:
     """导出待更正的问题数据 · Write the waiting records to a file to correct; each look is journalled."""
     form = "xlsx" if file.suffix.lower() == ".xlsx" else "csv"
-    content = open_portal().download(at("batches", receipt, "quarantine", "file"), form=form)
+    sink = BytesIO()
+    open_portal().download(at("batches", receipt, "quarantine", "file"), sink, form=form)
     try:
-        file.write_bytes(content)
+        file.write_bytes(sink.getvalue())
     except OSError as error:
         raise FileUnwritable(file=str(file), why=error.strerror) from error
 

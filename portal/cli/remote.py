@@ -3,10 +3,10 @@
 import json
 import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import httpx2
@@ -154,9 +154,18 @@ class Portal:
         answer = self._call("POST", path, query=query, headers=headers, content=content)
         return answer.json(), REPLAYED in answer.headers
 
-    def download(self, path: str, **query: Any) -> bytes:
-        """The bytes of a file that is there. Raises Refused, PortalAway."""
-        return self._call("GET", path, query=query).content
+    def download(self, path: str, sink: BinaryIO, **query: Any) -> Mapping[str, str]:
+        """Write the body of what is there, whole, to `sink`; its headers. Raises Refused, PortalAway."""
+        try:
+            with self._client.stream("GET", path, params=query) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refusal(answer)
+                for piece in answer.iter_bytes():
+                    sink.write(piece)
+                return answer.headers
+        except httpx2.TransportError as error:
+            raise PortalAway(url=self.url, why=str(error)) from error
 
     def _call(
         self, method: str, path: str, *, query: dict[str, Any] | None = None, **how: Any

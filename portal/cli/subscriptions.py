@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from approval.flow import Decision
+from exchange.wording import OPERATORS as OPERATOR_WORDS
 from exchange.wording import SENSITIVITIES, SUBSCRIPTION_STATES, WAYS, mask_words
-from portal.cli.options import AsJson, Number, Reason, Revision, read_document, told
+from portal.cli.options import AsJson, Number, Reason, Revision, read_document, read_filters, told
 from portal.cli.remote import at, open_portal
 from portal.cli.tables import Column, Part, show_list, show_one
 
@@ -22,6 +23,15 @@ Masks = Annotated[
     Path | None,
     typer.Option(help='JSON 文件 {信息项: 脱敏方式或 null}，- 为标准输入 · {"item": mask or null}'),
 ]
+Filter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="'ITEM OPERATOR [VALUE…]'",
+        help="只要符合条件的记录，如 '区划 in 130602 130606'，可重复 · only records that fit",
+    ),
+]
+Unfiltered = Annotated[bool, typer.Option("--no-filter", help="取消全部条件 · without any filter")]
 
 COLUMNS = (
     Column("id", "编号", "number"),
@@ -53,6 +63,16 @@ SEEN = Part(
         Column("label", "中文名", "label"),
         Column("sensitivity", "敏感级别", "sensitivity", SENSITIVITIES),
         Column("mask", "脱敏", "mask", told=mask_words),
+    ),
+)
+FILTERS = Part(
+    "filters",
+    "筛选条件（须全部符合）",
+    "Filters, all of which hold",
+    (
+        Column("item", "信息项", "item"),
+        Column("operator", "比较", "operator", OPERATOR_WORDS),
+        Column("values", "值", "values"),
     ),
 )
 POSITION = (
@@ -101,11 +121,13 @@ def new(
     until_on: Annotated[str, typer.Option(help="期限（含当日）· last day, YYYY-MM-DD")],
     basis: Basis = None,
     masks: Masks = None,
+    filters: Filter = None,
     as_json: AsJson = False,
 ) -> None:
     """申请共享 · Ask for items of a dataset; unconditional sharing is granted at once."""
     body = told(dataset=dataset, system=system, items=items, purpose=purpose, until_on=until_on, basis=basis)
-    _show(open_portal().send("POST", "/subscriptions", body | {"masks": read_document(masks)}), as_json)
+    body |= {"masks": read_document(masks), "filters": read_filters(filters)}
+    _show(open_portal().send("POST", "/subscriptions", body), as_json)
 
 
 @app.command()
@@ -115,11 +137,14 @@ def edit(
     purpose: Purpose = None,
     basis: Basis = None,
     until_on: UntilOn = None,
+    filters: Filter = None,
+    no_filter: Unfiltered = False,
     revision: Revision = None,
     as_json: AsJson = False,
 ) -> None:
     """修改共享申请 · Change what is asked for while it is pending; its case begins again."""
     body = told(items=items or None, purpose=purpose, basis=basis, until_on=until_on)
+    body |= _filters_anew(filters, no_filter)
     _change("PATCH", number, "", body, revision, as_json)
 
 
@@ -135,11 +160,13 @@ def decide(
     decision: Annotated[Decision, typer.Argument(help="同意、不同意、退回 · what you decide")],
     reason: Reason = "",
     masks: Masks = None,
+    filters: Filter = None,
     revision: Revision = None,
     as_json: AsJson = False,
 ) -> None:
-    """答复共享申请 · Answer as the provider, with the masks that shall hold."""
-    body = {"decision": decision, "reason": reason} | {"masks": read_document(masks)}
+    """答复共享申请 · Answer as the provider, with the masks that shall hold, and further filters."""
+    body: dict[str, Any] = {"decision": decision, "reason": reason, "masks": read_document(masks)}
+    body["filters"] = read_filters(filters)
     _change("POST", number, "/decision", body, revision, as_json)
 
 
@@ -185,18 +212,26 @@ def release(
     number: Number,
     items: Items = None,
     masks: Masks = None,
+    filters: Filter = None,
+    no_filter: Unfiltered = False,
     revision: Revision = None,
     as_json: AsJson = False,
 ) -> None:
-    """增加信息项 · Let it see further items, or change masks."""
-    _change(
-        "POST",
-        number,
-        "/release",
-        {"items": items or []} | {"masks": read_document(masks)},
-        revision,
-        as_json,
-    )
+    """扩大提供范围 · Let it see further items, change masks, or say anew which records it sees."""
+    body: dict[str, Any] = {"items": items or [], "masks": read_document(masks)}
+    body |= _filters_anew(filters, no_filter)
+    _change("POST", number, "/release", body, revision, as_json)
+
+
+@app.command()
+def narrow(
+    number: Number,
+    filters: Filter = None,
+    revision: Revision = None,
+    as_json: AsJson = False,
+) -> None:
+    """缩小提供范围 · Let it see only records that also fit these filters."""
+    _change("POST", number, "/narrowing", {"filters": read_filters(filters)}, revision, as_json)
 
 
 @app.command()
@@ -205,10 +240,15 @@ def deliveries(number: Number, as_json: AsJson = False) -> None:
     show_list(open_portal().list(at("subscriptions", number, "deliveries")), DELIVERIES, as_json=as_json)
 
 
+def _filters_anew(filters: list[str] | None, no_filter: bool) -> dict[str, Any]:
+    """What is to be in place of the filters there are; nothing if they stay."""
+    return {"filters": read_filters(filters)} if filters or no_filter else {}
+
+
 def _change(method: str, number: int, act: str, body: Any, revision: int | None, as_json: bool) -> None:
     here = at("subscriptions", number)
     _show(open_portal().revise(method, here + act, body, seen=here, revision=revision), as_json)
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:
-    show_one(found, FACTS, SEEN, as_json=as_json)
+    show_one(found, FACTS, SEEN, FILTERS, as_json=as_json)

@@ -26,6 +26,7 @@ from portal.pages import (
     subscriptions,
     systems,
     tokens,
+    webhooks,
 )
 
 ROUTERS = (
@@ -50,6 +51,7 @@ ROUTERS = (
     publishing.router,
     subscriptions.router,
     subscription_acts.router,
+    webhooks.router,
     report.router,
     people.router,
     people_acts.router,

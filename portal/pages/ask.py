@@ -1,7 +1,7 @@
 """Asking for a dataset: which items, for what, on which basis, until when, for which system."""
 
 from datetime import date, datetime
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -21,6 +21,7 @@ from portal.form import Form, Sent, SentForm
 from portal.needs import Asker, form_needs, page_needs
 from portal.numbers import RowId
 from portal.pages.datasets import dataset_of
+from portal.pages.filter_fields import shown_filters, typed_filters
 from portal.pages.sharing_words import SHARING
 from portal.render import render
 
@@ -37,6 +38,7 @@ class Wish(TypedDict):
     purpose: str
     basis: str
     until_on: date
+    filters: list[dict[str, Any]]
 
 
 @router.get("/ask/{code:path}")
@@ -73,7 +75,8 @@ def edit(
 ) -> Response:
     """The form with what is asked for, for changing it while it is pending."""
     found = get_subscription(session, subscription_id=subscription_id)
-    form = Form.of(item=found.items, purpose=found.purpose, basis=found.basis, until_on=found.until_on)
+    told = {"item": found.items, "purpose": found.purpose, "basis": found.basis, "until_on": found.until_on}
+    form = Form.of(**told, **shown_filters(found.filters))
     return _show_edit(request, session, asker, subscription_id, form)
 
 
@@ -95,7 +98,7 @@ def _request(sent: Sent, asker: Asker, code: str) -> str | None:
     form = sent.form
     form.text("system", longest=64)
     with reading(sent.here.engine) as session:
-        wish = _read_wish(form, dataset_of(session, code), at=sent.at)
+        wish = _read_wish(session, form, dataset_of(session, code), at=sent.at)
     if wish is None:
         return None
 
@@ -119,7 +122,7 @@ def _edit(sent: Sent, asker: Asker, subscription_id: int) -> str | None:
     form = sent.form
     with reading(sent.here.engine) as session:
         found = get_subscription(session, subscription_id=subscription_id)
-        wish = _read_wish(form, get_dataset(session, dataset_id=found.dataset_id), at=sent.at)
+        wish = _read_wish(session, form, get_dataset(session, dataset_id=found.dataset_id), at=sent.at)
     if wish is None:
         return None
 
@@ -138,7 +141,7 @@ def _edit(sent: Sent, asker: Asker, subscription_id: int) -> str | None:
     return sent.once(asker.actor, edit_it)
 
 
-def _read_wish(form: Form, dataset: Dataset, *, at: datetime) -> Wish | None:
+def _read_wish(session: Session, form: Form, dataset: Dataset, *, at: datetime) -> Wish | None:
     """What is asked for; None if something is wrong with it, which is noted in the form."""
     items = form.all_typed("item")
     purpose = form.text("purpose", longest=2000)
@@ -148,9 +151,11 @@ def _read_wish(form: Form, dataset: Dataset, *, at: datetime) -> Wish | None:
         form.refuse("until_on", PAST)
     if not items:
         form.refuse("item", NO_ITEM)
+    known = {item.name: item for item in get_items(session, dataset_id=dataset.id, version=dataset.version)}
+    filters = typed_filters(form, known, dataset.key_items)
     if form.is_wrong or until_on is None:
         return None
-    return {"items": items, "purpose": purpose, "basis": basis, "until_on": until_on}
+    return {"items": items, "purpose": purpose, "basis": basis, "until_on": until_on, "filters": filters}
 
 
 def _show(request: Request, session: Session, asker: Asker, code: str, form: Form) -> Response:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from exchange import wording
+from portal.pages.filter_fields import filter_rows
 
 SHARING: dict[str, Any] = {
     "share_types": wording.SHARE_TYPES,
@@ -14,4 +15,9 @@ SHARING: dict[str, Any] = {
     "ways": wording.WAYS,
     "masks": wording.MASKS,
     "mask_words": wording.mask_words,
+    "hook_states": wording.HOOK_STATES,
+    "hook_faults": wording.HOOK_FAULTS,
+    "operators": wording.OPERATORS,
+    "filter_words": wording.filter_words,
+    "filter_rows": filter_rows,
 }

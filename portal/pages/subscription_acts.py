@@ -8,22 +8,28 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from approval.flow import DECISIONS, Decision
+from exchange.files import FORMATS
 from exchange.models import Subscription
 from exchange.queries import get_dataset, get_subscription
 from exchange.service.entitlements import (
+    narrow_subscription,
     pause_subscription,
     release_items,
     resume_subscription,
     revoke_subscription,
 )
-from exchange.service.standing import Masks, items_of
+from exchange.service.standing import Filters, Masks, items_of, plain
 from exchange.service.subscriptions import decide_subscription, withdraw_subscription
 from identity.roles import Permission as P
 from infra.database import reading
+from infra.errors import SijiError
+from portal.access import Log
+from portal.exporting import file_of
 from portal.flash import Pair, onward
-from portal.form import Form, Sent, SentForm
+from portal.form import CORRECTABLE, Form, Sent, SentForm
 from portal.needs import Asker, form_needs
 from portal.numbers import RowId
+from portal.pages.filter_fields import typed_filters
 from portal.pages.mask_fields import AS_CATALOGUED, typed_mask
 from portal.pages.subscriptions import show_subscription
 
@@ -39,6 +45,7 @@ SAID: dict[str, Pair] = {
     "pause": ("已暂停，暂停期间不再提供数据", "Paused: nothing is handed out until it is resumed"),
     "resume": ("已恢复", "Resumed"),
     "revoke": ("已撤销", "The subscription is revoked"),
+    "narrow": ("提供范围已缩小", "Fewer records are shown from now on"),
     "release": ("提供范围已更新", "What is released has been changed"),
 }
 
@@ -52,6 +59,7 @@ def decide(request: Request, subscription_id: RowId, asker: Provider, sent: Sent
     if decision in ("refuse", "return") and not reason:
         form.refuse("reason", NEEDS_REASON)
     masks = _masks(sent, subscription_id) if decision == "approve" else None
+    filters = _filters(sent, subscription_id) if decision == "approve" else ()
 
     def act(session: Session, found: Subscription) -> None:
         decide_subscription(
@@ -63,6 +71,7 @@ def decide(request: Request, subscription_id: RowId, asker: Provider, sent: Sent
             at=sent.at,
             reason=reason,
             masks=masks,
+            filters=filters,
         )
 
     return _act(request, sent, asker, subscription_id, "decide", SAID.get(decision, ("", "")), act)
@@ -110,16 +119,63 @@ def revoke(request: Request, subscription_id: RowId, asker: Provider, sent: Sent
     return _act(request, sent, asker, subscription_id, "revoke", SAID["revoke"], act)
 
 
-@router.post("/subscriptions/{subscription_id}/release")
-def release(request: Request, subscription_id: RowId, asker: Provider, sent: SentForm) -> Response:
-    """Let it see further items, or under other masks."""
-    items = sent.form.all_typed("item")
-    masks = _masks(sent, subscription_id, items)
+@router.post("/subscriptions/{subscription_id}/narrow")
+def narrow(request: Request, subscription_id: RowId, asker: Provider, sent: SentForm) -> Response:
+    """Let it see fewer records."""
+    filters = _filters(sent, subscription_id)
 
     def act(session: Session, found: Subscription) -> None:
-        release_items(session, **_seen(sent, asker, found), items=items, masks=masks)
+        narrow_subscription(session, **_seen(sent, asker, found), filters=filters)
+
+    return _act(request, sent, asker, subscription_id, "narrow", SAID["narrow"], act)
+
+
+@router.post("/subscriptions/{subscription_id}/release")
+def release(request: Request, subscription_id: RowId, asker: Provider, sent: SentForm) -> Response:
+    """Let it see further items, under other masks, or records that a filter kept back."""
+    items = sent.form.all_typed("item")
+    masks = _masks(sent, subscription_id, items)
+    lifted = sent.form.all_typed("unfilter")
+
+    def act(session: Session, found: Subscription) -> None:
+        kept = [one for n, one in enumerate(plain(found.filters)) if str(n) not in lifted]
+        filters = kept if lifted else None
+        release_items(session, **_seen(sent, asker, found), items=items, masks=masks, filters=filters)
 
     return _act(request, sent, asker, subscription_id, "release", SAID["release"], act)
+
+
+@router.post("/subscriptions/{subscription_id}/export")
+def export(
+    request: Request,
+    subscription_id: RowId,
+    asker: Annotated[Asker, form_needs(P.datasets_pull)],
+    sent: SentForm,
+    log: Log,
+) -> Response:
+    """Hand out the file of what the subscription shows now."""
+    form = sent.form.one_of("format", tuple(FORMATS))
+    with reading(sent.here.engine) as session:
+        found = get_subscription(session, subscription_id=subscription_id)
+        asker.at(session, found.bureau_id)
+    try:
+        if not sent.form.is_wrong:
+            return file_of(
+                sent.here,
+                log,
+                subscription_id=subscription_id,
+                system_id=found.system_id,
+                actor=asker.actor.journal_id,
+                form=next(one for one in FORMATS if one == form),
+            )
+    except SijiError as error:
+        if error.kind not in CORRECTABLE:
+            raise
+        sent.form.refusal = error
+    with reading(sent.here.engine) as session:
+        return show_subscription(
+            request, session, asker, subscription_id, at=sent.at, form=sent.form, acting="export"
+        )
 
 
 def _act(
@@ -159,6 +215,13 @@ def _masks(sent: Sent, subscription_id: int, further: Sequence[str] = ()) -> Mas
             for name in (*found.items, *further)
             if name in known and sent.form.typed(f"mask.{name}") != AS_CATALOGUED
         }
+
+
+def _filters(sent: Sent, subscription_id: int) -> Filters:
+    with reading(sent.here.engine) as session:
+        found = get_subscription(session, subscription_id=subscription_id)
+        dataset = get_dataset(session, dataset_id=found.dataset_id)
+        return typed_filters(sent.form, items_of(session, dataset), dataset.key_items)
 
 
 def _revision(form: Form) -> int:

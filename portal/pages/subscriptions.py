@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from approval.queries import view_case
+from exchange.files import FORMATS
 from exchange.models import LIVE_STATES, Dataset, Subscription
 from exchange.queries import (
     get_dataset,
@@ -17,6 +18,7 @@ from exchange.queries import (
 )
 from exchange.schema import Item
 from exchange.service.standing import items_of
+from exchange.service.webhooks import find_webhook
 from identity.models import Person
 from identity.queries import get_bureau_by_id, get_system_by_id, list_names
 from identity.roles import Permission as P
@@ -117,6 +119,7 @@ def show_subscription(
         "subscriber": get_bureau_by_id(session, bureau_id=found.bureau_id),
         "system": get_system_by_id(session, system_id=found.system_id),
         "released": [(known[name], _mask_of(found, known[name])) for name in found.items if name in known],
+        "items": list(known.values()),
         "others": [item for name, item in known.items() if name not in found.items],
         "view": view,
         "names": list_names(
@@ -128,6 +131,11 @@ def show_subscription(
         else "",
         "decides": provides and found.state == "pending",
         "governs": provides and found.state in ("active", "paused"),
+        "exports": found.state == "active"
+        and may(session, asker.actor, P.datasets_pull, bureau_id=found.bureau_id),
+        "formats": FORMATS,
+        "hook": find_webhook(session, subscription_id=found.id),
+        "subscribes": may(session, asker.actor, P.subscriptions_request, bureau_id=found.bureau_id),
         "withdraws": view is not None
         and found.state == "pending"
         and view.case.applicant_id == asker.actor.id,

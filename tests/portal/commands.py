@@ -1,6 +1,7 @@
 """A portal that really listens, over the sample city, and the `siji` command as its people call it."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,14 +89,14 @@ class Siji:
         stdin: str | bytes | None = None,
         **more: str,
     ) -> Result:
-        """What became of a command line, its words split at blanks; `by` is signed in before."""
+        """What became of a command line, its words split as in a shell; `by` is signed in before."""
         home = self._homes / (by or "nobody")
         env = {"HOME": str(home), "SIJI_PORTAL_URL": self.url, "LC_ALL": language, "COLUMNS": "200", **more}
         if by and not (home / ".siji").exists():
             home.mkdir(exist_ok=True)
             entered = CliRunner().invoke(app, ["sign-in", by], env=env, input=self._password)
             assert entered.exit_code == 0, entered.output
-        words = line.split() if isinstance(line, str) else line
+        words = shlex.split(line) if isinstance(line, str) else line
         return CliRunner().invoke(app, words, env=env, input=stdin, catch_exceptions=False)
 
     def did(self, line: str | list[str], **how: Any) -> str:
@@ -106,7 +107,7 @@ class Siji:
 
     def json(self, line: str | list[str], **how: Any) -> Any:
         """What a command that went well told as JSON."""
-        words = line.split() if isinstance(line, str) else line
+        words = shlex.split(line) if isinstance(line, str) else line
         return json.loads(self.did([*words, "--json"], **how))
 
     def refused(self, line: str | list[str], **how: Any) -> str:

@@ -108,6 +108,23 @@ def test_a_pull_goes_on_where_the_last_one_ended(
     assert len(siji.json(f"subscriptions deliveries {granted}", by="minzheng")) == 4
 
 
+def test_a_file_is_there_once_it_is_whole(
+    siji: Siji, granted: int, token: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "people.csv"
+    told = siji(f"export {granted} --out {out}", **token)
+    assert "已导出 25 条记录" in told.stderr, told.output
+    lines = out.read_bytes().decode("utf-8-sig").splitlines()
+    assert lines[:2] == ["id,name", "0000,王**"]
+    [delivery] = siji.json(f"subscriptions deliveries {granted}", by="minzheng")
+    assert (delivery["way"], delivery["count"]) == ("file", 25)
+    assert delivery["digest"] in told.stderr
+    siji.refused(
+        f"export {granted} --out {tmp_path / 'none.xlsx'} --format xlsx", SIJI_TOKEN="siji_1_nonsense"
+    )
+    assert sorted(tmp_path.glob("*.[cpx]*")) == [out]
+
+
 def test_a_pull_killed_before_its_cursor_was_kept_repeats_and_loses_nothing(
     siji: Siji, granted: int, token: dict[str, str], tmp_path: Path
 ) -> None:

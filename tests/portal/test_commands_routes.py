@@ -179,6 +179,27 @@ COMMANDS = {
         "shuju",
         f"subscriptions release {{exchange_subscription}} --item id {STALE}",
     ),
+    "PUT /api/v1/subscriptions/{number}/webhook": (
+        "minzheng",
+        "webhooks set {exchange_subscription} https://a.example/in",
+    ),
+    "DELETE /api/v1/subscriptions/{number}/webhook": ("minzheng", "webhooks remove {exchange_subscription}"),
+    "POST /api/v1/subscriptions/{number}/webhook/secret": (
+        "minzheng",
+        "webhooks rotate {exchange_subscription}",
+    ),
+    "POST /api/v1/subscriptions/{number}/webhook/redrive": (
+        "minzheng",
+        "webhooks redrive {exchange_subscription}",
+    ),
+    "POST /api/v1/subscriptions/{number}/webhook/skip": (
+        "minzheng",
+        "webhooks skip {exchange_subscription} --reason 补录",
+    ),
+    "POST /api/v1/subscriptions/{number}/narrowing": (
+        "shuju",
+        f"subscriptions narrow {{exchange_subscription}} --filter 'id starts_with 1306' {STALE}",
+    ),
     "POST /api/v1/subscriptions/{number}/revocation": (
         "shuju",
         f"subscriptions revoke {{exchange_subscription}} {STALE}",

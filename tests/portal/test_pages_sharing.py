@@ -16,11 +16,12 @@ from exchange.queries import get_subscription
 from exchange.service.guard import SharingGuard
 from exchange.version_queries import get_items
 from identity.queries import get_bureau
+from identity.roles import Role
 from infra.clock import CITY_ZONE
 from infra.database import reading, transaction
 from infra.installation import Installation
 from infra.journal import JournalEntry
-from tests.portal.conftest import SignIn, csrf_of
+from tests.portal.conftest import SignIn, appoint, csrf_of
 from tests.portal.sharing import CODE, DELIVERED, PLANTED, Shared, share
 
 TEMPLATES = Path(__file__).parents[2] / "portal/templates"
@@ -276,6 +277,52 @@ def test_pause_resume_release_and_revoke(sign_in: SignIn, installation: Installa
         assert answer.status_code == 303, (act, answer.text)
         assert state_of(installation, shared.active).state == state
     assert state_of(installation, shared.active).items == ["id", "name", "town"]
+
+
+def test_conditions_are_asked_for_added_and_lifted(
+    sign_in: SignIn, installation: Installation, shared: Shared
+) -> None:
+    """By the applicant on what it asks for, by the steward on anything; what is wrong is said at its row."""
+    path = f"/subscriptions/{shared.pending}"
+    browser, steward = sign_in("minzheng"), sign_in("shuju")
+    wish = {"item": ["id", "town"], "purpose": "核对", "basis": "依法", "until_on": "2999-12-31"}
+    wish |= {"filter_item.0": "town", "filter_operator.0": "in", "revision": "1"}
+    wrong = send(browser, f"{path}/edit", wish | {"filter_values.0": "", "filter_values.1": PLANTED})
+    assert "筛选值个数不符" in unescape(wrong.text)
+    assert 'id="filter_item.1-error">请填写此项' in wrong.text
+    assert send(browser, f"{path}/edit", wish | {"filter_values.0": "130602\n130606\n"}).status_code == 303
+    assert "town 为其中之一 130602、130606" in steward.get(path).text
+    assert "130602\n130606</textarea>" in browser.get(f"{path}/edit").text
+    further = {"filter_item.0": "name", "filter_operator.0": "is_not_empty"}
+    granted = send(steward, f"{path}/decide", {"decision": "approve", "revision": "2"} | further)
+    assert granted.status_code == 303
+    for act, form, items in (
+        ("narrow", {"filter_item.0": "id", "filter_operator.0": "ne", "filter_values.0": DELIVERED}, 3),
+        ("release", {"unfilter": ["0", "2"]}, 1),
+    ):
+        revision = str(state_of(installation, shared.pending).revision)
+        answer = send(steward, f"{path}/{act}", form | {"revision": revision})
+        assert answer.status_code == 303, answer.text
+        assert len(state_of(installation, shared.pending).filters) == items
+    browser.post("/language", data={"language": "en"})
+    assert "name is not empty" in browser.get(path).text
+
+
+def test_who_may_pull_saves_a_file_from_the_page(
+    sign_in: SignIn, installation: Installation, shared: Shared
+) -> None:
+    path = f"/subscriptions/{shared.active}"
+    appoint(installation, "minzheng", Role.developer, "1306-mzj")
+    browser = sign_in("minzheng")
+    assert "导出文件" in browser.get(path).text
+    file = send(browser, f"{path}/export", {"format": "csv"})
+    assert file.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "attachment" in file.headers["content-disposition"]
+    assert file.text.startswith("\ufeffid,name\r\n")
+    assert DELIVERED not in file.text
+    assert send(browser, f"{path}/export", {"format": "exe"}).status_code == 422
+    assert "文件导出" in browser.get(path).text
+    assert send(sign_in("shuju"), f"{path}/export", {"format": "csv"}).status_code == 403
 
 
 def test_the_applicant_changes_what_was_returned_and_takes_it_back(

@@ -38,6 +38,8 @@ WISH = {
     "until_on": "{exchange_until}",
 }
 
+NARROWER = {"item": "id", "operator": "starts_with", "values": ["1306"]}
+
 
 def provider(route: str, **how: Any) -> Call:
     """A call at the provider's."""
@@ -106,14 +108,22 @@ CALLS = [
     subscription("GET ", (SUBSCRIBER, PROVIDER)),
     subscription("GET /deliveries", (SUBSCRIBER, PROVIDER)),
     subscription("GET /records", SUBSCRIBER),
+    subscription("GET /export", SUBSCRIBER),
     subscription("POST /acknowledgement", SUBSCRIBER, json={"cursor": "none"}),
     subscription("POST /rewind", SUBSCRIBER, json={}),
+    subscription("PUT /webhook", SUBSCRIBER, json={"url": "https://a.example/in"}),
+    subscription("GET /webhook", (SUBSCRIBER, PROVIDER)),
+    subscription("POST /webhook/secret", SUBSCRIBER, json={}),
+    subscription("POST /webhook/redrive", SUBSCRIBER),
+    subscription("POST /webhook/skip", SUBSCRIBER, json={"reason": "补录"}),
+    subscription("DELETE /webhook", SUBSCRIBER),
     subscription("PATCH ", SUBSCRIBER, json={"purpose": "改"}, headers=SEEN),
     subscription("POST /withdrawal", SUBSCRIBER, json={}),
     subscription("POST /decision", json={"decision": "approve"}, headers=SEEN),
     subscription("POST /pause", json={"reason": "暂停"}, headers=SEEN),
     subscription("POST /resumption", headers=SEEN),
     subscription("POST /release", json={"items": ["id"]}, headers=SEEN),
+    subscription("POST /narrowing", json={"filters": [NARROWER]}, headers=SEEN),
     subscription("POST /revocation", json={"reason": "终止"}, headers=SEEN),
 ]
 

@@ -38,6 +38,12 @@ CALLS = [
     Call("POST /publish/{code:path}", bureau=ZHB, names={"code": CODE}, form=OFFICE | {"do": "preview"}),
     Call("GET /subscriptions"),
     Call("GET /subscriptions/{subscription_id}", bureau=ZHB, names=OWN),
+    Call(
+        "POST /subscriptions/{subscription_id}/webhook/{act}",
+        bureau=ZHB,
+        names=OWN | {"act": "set"},
+        form={"url": "https://a.example/in"},
+    ),
     Call("GET /subscriptions/{subscription_id}/edit", bureau=ZHB, names=OWN),
     Call("POST /subscriptions/{subscription_id}/edit", bureau=ZHB, names=OWN, form=WISH | {"revision": "9"}),
     *(
@@ -45,9 +51,11 @@ CALLS = [
         for act, form in {
             "decide": {"decision": "approve", "revision": "9"},
             "withdraw": {},
+            "export": {"format": "csv"},
             "pause": {"reason": "核查", "revision": "9"},
             "resume": {"revision": "9"},
             "revoke": {"reason": "不再需要", "revision": "9"},
+            "narrow": {"filter_item.0": "town", "filter_operator.0": "is_not_empty", "revision": "9"},
             "release": {"item": "town", "revision": "9"},
         }.items()
     ),
