@@ -152,6 +152,15 @@ class RewindInvalid(SijiError):
     en = "Subscription {subscription} cannot be rewound so: {why_en}."
 
 
+class TopicState(SijiError):
+    """The subscription's topic is not as the act needs it."""
+
+    kind = Kind.conflict
+    code = "topic_state"
+    zh = "共享申请 {subscription} 的专用主题不能这样操作：{why_zh}。"
+    en = "That cannot be done with the topic of subscription {subscription}: {why_en}."
+
+
 class NotProvider(SijiError):
     """A system publishes to a dataset of another bureau."""
 

@@ -226,8 +226,9 @@ class RecordId(Base):
 class Delivery(Base):
     """What a subscriber got: `ranges` are [first, last] offsets by partition.
 
-    Count and digests are of what was left after `filters` and `masks`. `outcome` is None while a message or a
-    file is on its way: then it is `done`, or `unconfirmed` where nobody knows whether all of it arrived.
+    Count and digests are of what was left after `filters` and `masks`. `outcome` is None while a message, a
+    file or a run to a topic is on its way: then it is `done`, or `unconfirmed` where nobody knows whether all
+    of it arrived.
     """
 
     __tablename__ = "deliveries"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from sqlalchemy import BigInteger, Select, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from approval.flow import OPEN
@@ -268,11 +268,16 @@ def list_corrections(session: Session, *, batch_id: int) -> list[Batch]:
     return list(session.scalars(query))
 
 
+def handed_out() -> ColumnElement[bool]:
+    """Of deliveries: not a run to a topic of which it is not known yet whether it is in the log."""
+    return or_(Delivery.way != "topic", Delivery.outcome.is_not(None))
+
+
 def list_deliveries(
     session: Session, *, subscription_id: int, before: int | None = None, limit: int = 50
 ) -> list[Delivery]:
     """Deliveries under a subscription, newest first; `before` is the last id seen."""
-    query = select(Delivery).where(Delivery.subscription_id == subscription_id)
+    query = select(Delivery).where(Delivery.subscription_id == subscription_id, handed_out())
     if before is not None:
         query = query.where(Delivery.id < before)
     return list(session.scalars(query.order_by(Delivery.id.desc()).limit(limit)))

@@ -3,12 +3,14 @@ that waits or has run out."""
 
 from celery import shared_task
 
-from exchange.broker.connect import connect_broker
+from exchange.broker.connect import connect_broker, connect_rights
 from exchange.broker.driver import BrokerRetryable
 from exchange.posting import Poster
 from exchange.service.catalogue import make_topic
 from exchange.service.hook_sending import Sender
 from exchange.service.messages import seal_messages, sign_messages
+from exchange.service.relaying import Relayer
+from exchange.service.rights import keep_rights, policy_of
 from exchange.service.subscriptions import follow_case
 from exchange.service.sweep import sweep
 from identity.actor import INSTALLATION
@@ -50,6 +52,30 @@ def send_webhook(subscription_id: int) -> None:
         sender.send(subscription_id)
     finally:
         broker.close()
+
+
+@shared_task(name="exchange.relay", autoretry_for=(BrokerRetryable,), retry_backoff=True, max_retries=3)
+def relay_subscription(subscription_id: int) -> None:
+    """Bring a subscription's own topic up to date."""
+    place = here()
+    broker = connect_broker(place.settings)
+    try:
+        Relayer(place.engine, broker, place.clock.now).relay(subscription_id)
+    finally:
+        broker.close()
+
+
+@shared_task(name="exchange.keep_rights")
+def keep_rights_of_readers() -> None:
+    """Bring topics, users and rights on the log to what the records say."""
+    place = here()
+    keeper = connect_rights(place.settings)
+    if keeper is None:
+        return
+    try:
+        keep_rights(place.engine, keeper, policy_of(place.settings), at=place.clock.now())
+    finally:
+        keeper.close()
 
 
 @shared_task(name="exchange.seal_messages")

@@ -41,6 +41,7 @@ WAYS: Mapping[str, Pair] = {
     "pull": ("接口拉取", "pull"),
     "webhook": ("推送", "webhook"),
     "file": ("文件导出", "file"),
+    "topic": ("专用主题", "topic of its own"),
 }
 HOOK_STATES: Mapping[str, Pair] = {
     "active": ("正常", "active"),
@@ -63,6 +64,28 @@ QUARANTINE_STATES: Mapping[str, Pair] = {
     "waiting": ("待处理", "waiting"),
     "redriven": ("已更正入库", "redriven"),
     "discarded": ("已放弃", "discarded"),
+}
+TOPIC_STATES: Mapping[str, Pair] = {
+    "making": ("正在建立", "being made"),
+    "filled": ("持续写入", "being filled"),
+    "stopped": ("未生效或已暂停，不写入也不可读", "stopped: neither filled nor read"),
+    "ended": ("已停用", "ended"),
+}
+RIGHTS: Mapping[str, Pair] = {
+    "topic_missing": ("缺少主题", "topic is missing"),
+    "topic_config": ("主题配置不符", "topic is configured otherwise"),
+    "topic_partitions": ("分区数不符", "topic has another number of partitions"),
+    "topic_replicas": ("副本数不符", "topic has another number of replicas"),
+    "topic_stray": ("主题没有对应的共享申请", "topic of no subscription"),
+    "user_missing": ("缺少用户", "user is missing"),
+    "user_changed": ("用户口令被改动", "user's password was changed"),
+    "user_extra": ("多余的用户", "user is too many"),
+    "acl_missing": ("缺少授权", "right is missing"),
+    "acl_extra": ("多余的授权", "right is too many"),
+    "acl_foreign": ("他人可读本平台主题", "somebody else has a right to a topic"),
+    "quota_missing": ("缺少限速", "quota is missing"),
+    "quota_changed": ("限速不符", "quota is another"),
+    "quota_extra": ("多余的限速", "quota is too many"),
 }
 MASKS: Mapping[str, Pair] = {
     "keep_ends": ("保留首尾", "keep the ends"),

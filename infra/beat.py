@@ -35,6 +35,7 @@ def schedule(settings: Settings) -> dict[str, int]:
         "provisioning.sweep": settings.job_sweep_s,
         "provisioning.push_quotas": settings.job_sweep_s,
         "exchange.sweep": settings.job_sweep_s,
+        "exchange.keep_rights": settings.job_sweep_s,
         "infra.seal_journal": MINUTE,
         "exchange.seal_messages": MINUTE,
         "provisioning.tend_maintenances": MINUTE,

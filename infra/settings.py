@@ -109,6 +109,23 @@ class Settings(BaseSettings):
     kafka_connections: int = Field(
         default=4, ge=1, le=64, description="Producers, and consumers, that a process keeps open at most."
     )
+    kafka_public_bootstrap: str = Field(
+        default="", description="The brokers as subscribers reach them; empty: kafka_bootstrap."
+    )
+    kafka_prefix: str = Field(
+        default="siji",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
+        description="What subscribers' topics and users on Kafka begin with; an installation's own.",
+    )
+    kafka_replicas: int | None = Field(
+        default=None, ge=1, le=32, description="Copies of each topic; none: as Kafka's brokers are told."
+    )
+    topic_retention_days: int = Field(
+        default=7, ge=1, le=3650, description="Days that a subscriber's own topic keeps its records."
+    )
+    topic_byte_rate: int = Field(
+        default=10 * MIB, ge=1024, description="Bytes a second that a subscriber reads of it at most."
+    )
     webhook_networks: tuple[Cidr, ...] = Field(
         default=(), description="JSON: networks in which webhooks may lie, beside public https addresses."
     )

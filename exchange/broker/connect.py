@@ -4,6 +4,8 @@ from exchange.broker.driver import Broker
 from exchange.broker.embedded import EmbeddedLog
 from exchange.broker.kafka.access import KafkaAccess
 from exchange.broker.kafka.log import KafkaLog
+from exchange.broker.kafka.rights import KafkaRights
+from exchange.broker.rights import RightsKeeper
 from infra.settings import Settings
 
 FILE = "exchange.sqlite"
@@ -17,13 +19,21 @@ def connect_broker(settings: Settings) -> Broker:
     return EmbeddedLog(settings.data_dir / FILE)
 
 
+def connect_rights(settings: Settings) -> RightsKeeper | None:
+    """Who keeps the rights of those who read the log themselves; None if nobody but Siji reads it."""
+    return KafkaRights(_access(settings)) if settings.exchange == "kafka" else None
+
+
 def _kafka(settings: Settings) -> KafkaLog:
+    return KafkaLog(_access(settings), connections=settings.kafka_connections)
+
+
+def _access(settings: Settings) -> KafkaAccess:
     if settings.kafka_ca_file is None or settings.kafka_password is None:
         raise ValueError("settings without what Kafka needs were not checked")
-    access = KafkaAccess(
+    return KafkaAccess(
         bootstrap=settings.kafka_bootstrap,
         ca_file=settings.kafka_ca_file,
         user=settings.kafka_user,
         password=settings.kafka_password.get_secret_value(),
     )
-    return KafkaLog(access, connections=settings.kafka_connections)

@@ -12,6 +12,7 @@ from exchange.queries import find_claim, get_dataset, list_claims
 from exchange.service.catalogue import make_topic
 from exchange.service.receipts import Receipt, receipt_of
 from exchange.service.record_ids import free_ids
+from exchange.service.relays import nudge_relays
 from exchange.service.webhooks import nudge_webhooks
 from infra.database import reading, transaction
 
@@ -94,6 +95,7 @@ def settle(engine: Engine, *, batch_id: int, spans: dict[int, Span], at: datetim
             batch.state, batch.settled_at = "settled", at
             batch.spans = {str(p): [span.first, span.last, span.count] for p, span in spans.items()}
             nudge_webhooks(session, dataset_id=batch.dataset_id, at=at)
+            nudge_relays(session, dataset_id=batch.dataset_id)
         return receipt_of(batch)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from exchange.filtering import Filter, read_filter
 from exchange.models import GRANTED_STATES, Subscription
 from exchange.queries import get_dataset, get_subscription, list_overdue_subscriptions
+from exchange.service.relays import nudge
 from exchange.service.standing import (
     Filters,
     Masks,
@@ -42,6 +43,7 @@ def resume_subscription(
     """Go on with what was paused. NotFound, SubscriptionState, Stale."""
     subscription = seen(session, subscription_id, ("paused",), revision_seen)
     move(session, subscription, "active", actor=actor, reason="", at=at)
+    nudge(session, [subscription_id])
     return subscription
 
 

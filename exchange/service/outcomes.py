@@ -1,4 +1,6 @@
-"""How deliveries ended. A message or a file is on its way until that is known, and chained only then."""
+"""How deliveries ended. Messages, files and runs to topics are on their way until that is known, and chained
+only then.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,7 +11,7 @@ from sqlalchemy.orm import Session
 from exchange.models import GRANTED_STATES, Delivery, Subscription, Webhook
 
 DONE, UNCONFIRMED = "done", "unconfirmed"
-PULL, WEBHOOK, FILE = "pull", "webhook", "file"
+PULL, WEBHOOK, FILE, TOPIC = "pull", "webhook", "file", "topic"
 """Ways of delivery; a file holds the latest record of each key alone."""
 FILE_LASTS = timedelta(hours=24)
 """A file that is not handed out whole by then was left by a process that is no more."""

@@ -57,7 +57,7 @@ def read_again(broker: Broker, view: View, batch: Batch | None, place: Place, *,
     Raises the broker's failures, BrokerRetryable too if the log gives only a part of it.
     """
     if batch is not None:
-        spans = [(partition, start) for partition, start, _last in _unread(batch, place)]
+        spans = [(partition, start) for partition, start, _last in unread(batch, place)]
     else:
         turns = ((place.turn + step) % view.partitions for step in range(view.partitions))
         spans = [(partition, place.positions.get(partition, 0)) for partition in turns]
@@ -72,7 +72,7 @@ def read_again(broker: Broker, view: View, batch: Batch | None, place: Place, *,
                 )
             found += [record for record in part.records if record.offset < end and _is_of(batch, record)]
             position = part.next_offset
-    complete = batch is not None and not _unread(batch, until)
+    complete = batch is not None and not unread(batch, until)
     return _looked_at(view, found, until, complete)
 
 
@@ -176,12 +176,19 @@ def generation_of(session: Session, dataset_id: int, place: Place) -> Batch | No
     """The full batch to read: the one begun unless it is finished, then the newest."""
     if place.generation is not None:
         begun = get_batch(session, batch_id=place.generation)
-        if _unread(begun, place):
+        if unread(begun, place):
             return begun
     return find_generation(session, dataset_id=dataset_id)
 
 
-def _unread(batch: Batch, place: Place) -> list[tuple[int, int, int]]:
+def ends_generation(read: Read, batch: Batch | None, before: Place) -> bool:
+    """Whether the page that began at `before` is the one with which its reader has all of the generation."""
+    if batch is None or not read.complete:
+        return False
+    return before.generation != batch.id or bool(unread(batch, before))
+
+
+def unread(batch: Batch, place: Place) -> list[tuple[int, int, int]]:
     """(partition, next offset, last offset) of what is left of a generation."""
     own = place.positions if place.generation == batch.id else {}
     spans = {int(p): span for p, span in (batch.spans or {}).items()}
@@ -217,7 +224,7 @@ def _read_generation(
 ) -> tuple[list[LogRecord], Place, bool]:
     found: list[LogRecord] = []
     positions = dict(place.positions) if place.generation == batch.id else {}
-    for partition, start, last in _unread(batch, place):
+    for partition, start, last in unread(batch, place):
         position = start
         while position <= last and len(found) < limit:
             part = broker.read(view.topic, partition=partition, offset=position, limit=limit - len(found))
@@ -227,4 +234,4 @@ def _read_generation(
             position = part.next_offset
         positions[partition] = position
     after = Place(positions, generation=batch.id)
-    return found, after, not _unread(batch, after)
+    return found, after, not unread(batch, after)

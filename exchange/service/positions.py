@@ -16,6 +16,7 @@ from exchange.models import Dataset, Delivery, Position, Subscription
 from exchange.place import BEGINNING, NotOurs, Place, later, read_cursor, read_place
 from exchange.queries import find_generation, find_position, get_dataset, list_ends
 from exchange.service.entitled import entitled, of_system
+from exchange.service.relays import put_back
 from infra.database import insert_once
 from infra.journal import append
 
@@ -98,6 +99,7 @@ def rewind(
     position = _position(session, subscription_id, at)
     before = position.content
     position.content = replace(place, rewinds=read_place(before).rewinds + 1).document()
+    put_back(session, subscription_id=subscription_id, place=place)
     session.flush()
     append(
         session,

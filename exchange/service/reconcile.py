@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from exchange.broker.driver import Broker, LogRecord
 from exchange.digest import chain, chain_by_partition, combine, read_canonical, record_digest, sm3
 from exchange.models import Batch, Dataset, Delivery, Subscription
-from exchange.queries import get_dataset_by_code
+from exchange.queries import get_dataset_by_code, handed_out
 from exchange.service.latest import keeping_latest
 from exchange.service.outcomes import FILE
 from exchange.service.ranges import read_range
@@ -144,6 +144,7 @@ def _deliveries(session: Session, dataset: Dataset, start: datetime, end: dateti
         .join(Subscription, Subscription.id == Delivery.subscription_id)
         .outerjoin(Batch, Batch.id == Delivery.generation)
         .where(Subscription.dataset_id == dataset.id, Delivery.at >= start, Delivery.at < end)
+        .where(handed_out())
     )
     found: dict[int, list[_Act]] = defaultdict(list)
     for delivery, subscription, marker in session.execute(query.order_by(Delivery.id)):

@@ -16,6 +16,7 @@ from exchange.service.catalogue import check_not_ended
 from exchange.version_queries import get_items
 from infra.clock import city_date
 from infra.errors import Stale
+from infra.jobs import enqueue
 from infra.journal import append
 
 SUBJECT = "subscription"
@@ -45,6 +46,7 @@ def move(
         subscription.ended_at = at
     record(session, subscription, state, actor=actor, at=at, before=before)
     session.flush()
+    enqueue(session, "exchange.keep_rights", lasts_s=60)
 
 
 def in_state(session: Session, subscription_id: int, states: Sequence[str]) -> Subscription:

@@ -14,6 +14,8 @@ from exchange.service.claims import end_claim, list_unsettled, settle_claim
 from exchange.service.entitlements import expire_subscriptions
 from exchange.service.outcomes import end_left
 from exchange.service.redrive import list_left
+from exchange.service.relays import list_due_relays
+from exchange.service.relays import nudge as nudge_relays
 from exchange.service.subscriptions import follow_case
 from exchange.service.versions import enter_version
 from exchange.service.webhooks import list_due, nudge
@@ -60,6 +62,10 @@ def _jobs(engine: Engine, broker: Broker, at: datetime) -> Iterator[Job]:
     if hooks:
         yield "the webhooks that are due", partial(_nudge, engine, hooks)
     with reading(engine) as session:
+        relays = list_due_relays(session)
+    if relays:
+        yield "the relays that may have something to do", partial(_nudge_relays, engine, relays)
+    with reading(engine) as session:
         entering = list_versions_due(session, today=city_date(at))
     for dataset_id in entering:
         yield f"the new version of dataset {dataset_id}", partial(_enter, engine, dataset_id, at)
@@ -99,6 +105,11 @@ def _end_left(engine: Engine, at: datetime) -> None:
 def _nudge(engine: Engine, hooks: Sequence[int]) -> None:
     with transaction(engine) as session:
         nudge(session, hooks)
+
+
+def _nudge_relays(engine: Engine, relays: Sequence[int]) -> None:
+    with transaction(engine) as session:
+        nudge_relays(session, relays)
 
 
 def _enter(engine: Engine, dataset_id: int, at: datetime) -> None:

@@ -29,6 +29,7 @@ from portal.api import (
     subscriptions,
     systems,
     tokens,
+    topics,
     webhooks,
 )
 
@@ -60,6 +61,7 @@ ROUTERS = (
     registry.router,
     subscriptions.router,
     subscription_acts.router,
+    topics.router,
     webhooks.router,
     records.router,
 )

@@ -26,6 +26,7 @@ from portal.pages import (
     subscriptions,
     systems,
     tokens,
+    topics,
     webhooks,
 )
 
@@ -51,6 +52,7 @@ ROUTERS = (
     publishing.router,
     subscriptions.router,
     subscription_acts.router,
+    topics.router,
     webhooks.router,
     report.router,
     people.router,

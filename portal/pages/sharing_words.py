@@ -13,6 +13,7 @@ SHARING: dict[str, Any] = {
     "levels": wording.LEVELS,
     "states": wording.SUBSCRIPTION_STATES,
     "ways": wording.WAYS,
+    "topic_states": wording.TOPIC_STATES,
     "masks": wording.MASKS,
     "mask_words": wording.mask_words,
     "hook_states": wording.HOOK_STATES,

@@ -17,6 +17,7 @@ from exchange.queries import (
     list_subscription_rows,
 )
 from exchange.schema import Item
+from exchange.service.relays import find_relay
 from exchange.service.standing import items_of
 from exchange.service.webhooks import find_webhook
 from identity.models import Person
@@ -25,13 +26,14 @@ from identity.roles import Permission as P
 from identity.service.access import may
 from infra.clock import city_date
 from infra.workdays import load_calendar
-from portal.access import At, Reading
+from portal.access import At, Reading, installation_of
 from portal.api.shapes import id_of
 from portal.form import Form
 from portal.needs import Asker, page_needs
 from portal.numbers import RowId
 from portal.pages.sharing_words import SHARING
 from portal.render import render
+from portal.topics import prefix_of, view_topic
 
 router = APIRouter(include_in_schema=False)
 Side = Literal["", "all", "ours", "asked_of_us"]
@@ -111,6 +113,8 @@ def show_subscription(
     deliveries = list_deliveries(
         session, subscription_id=found.id, before=id_of(before), limit=SHOWN_DELIVERIES + 1
     )
+    settings = installation_of(request).settings
+    relay = find_relay(session, subscription_id=found.id)
     provides = may(session, asker.actor, P.subscriptions_decide, bureau_id=dataset.bureau_id)
     facts = {
         "subscription": found,
@@ -129,13 +133,15 @@ def show_subscription(
         "next_deliveries": str(deliveries[SHOWN_DELIVERIES - 1].id)
         if len(deliveries) > SHOWN_DELIVERIES
         else "",
+        "topic": None if relay is None else view_topic(session, settings, relay, found, dataset),
+        "has_kafka": prefix_of(settings) is not None,
+        "subscribes": may(session, asker.actor, P.subscriptions_request, bureau_id=found.bureau_id),
         "decides": provides and found.state == "pending",
         "governs": provides and found.state in ("active", "paused"),
         "exports": found.state == "active"
         and may(session, asker.actor, P.datasets_pull, bureau_id=found.bureau_id),
         "formats": FORMATS,
         "hook": find_webhook(session, subscription_id=found.id),
-        "subscribes": may(session, asker.actor, P.subscriptions_request, bureau_id=found.bureau_id),
         "withdraws": view is not None
         and found.state == "pending"
         and view.case.applicant_id == asker.actor.id,

@@ -159,6 +159,12 @@ COMMANDS = {
         "kaifa",
         "subscriptions rewind {exchange_subscription} --to 2026-03-02T09:00+08:00",
     ),
+    "PUT /api/v1/subscriptions/{number}/topic": ("minzheng", "topics open {exchange_subscription}"),
+    "POST /api/v1/subscriptions/{number}/topic/credential": (
+        "minzheng",
+        "topics credential {exchange_subscription}",
+    ),
+    "DELETE /api/v1/subscriptions/{number}/topic": ("minzheng", "topics end {exchange_subscription}"),
     "POST /api/v1/subscriptions/{number}/withdrawal": (
         "minzheng",
         "subscriptions withdraw {exchange_subscription}",

@@ -21,6 +21,7 @@ MODELS = (
     "provisioning.models",
     "exchange.models",
     "exchange.message_models",
+    "exchange.relay_models",
 )
 
 

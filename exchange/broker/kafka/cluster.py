@@ -61,7 +61,7 @@ class Cluster:
                 raise error(name)
             return Topic(name, told["topic_id"], len(told["partitions"]))
 
-        return self._ask(describe)
+        return self.ask(describe)
 
     def ends(self, topic: str, partitions: Sequence[int], *, committed: bool = True) -> dict[int, int]:
         """By partition: the first offset above what is decided, or (not `committed`) above all there is."""
@@ -79,13 +79,13 @@ class Cluster:
             name: {"num_partitions": partitions, "replication_factor": -1, "configs": dict(configs)},
         }
         with suppress(raised.TopicAlreadyExistsError):  # by another process, or by an attempt that timed out
-            self._ask(lambda admin: admin.create_topics(wanted))
-        self._ask(lambda admin: admin.wait_for_topics([name], timeout_ms=int(ASK_S * 1000)))
+            self.ask(lambda admin: admin.create_topics(wanted))
+        self.ask(lambda admin: admin.wait_for_topics([name], timeout_ms=int(ASK_S * 1000)))
 
     def delete_topic(self, name: str) -> None:
         """Remove it, if it is there, and wait until it is gone."""
         with suppress(raised.UnknownTopicOrPartitionError):
-            self._ask(lambda admin: admin.delete_topics([name]))
+            self.ask(lambda admin: admin.delete_topics([name]))
         deadline = time.monotonic() + ASK_S
         while self.find_topic(name) is not None:
             if time.monotonic() > deadline:
@@ -101,12 +101,12 @@ class Cluster:
                 if error is not raised.NoError:
                     raise error(group)
 
-        self._ask(alter)
+        self.ask(alter)
 
     def noted_offsets(self, group: str, topic: str, partitions: int) -> dict[int, int]:
         """Where a group goes on, by partition; those it never committed are absent."""
         asked = {group: [TopicPartition(topic, p) for p in range(partitions)]}
-        told = self._ask(lambda admin: admin.list_group_offsets(asked))[group]
+        told = self.ask(lambda admin: admin.list_group_offsets(asked))[group]
         return {place.partition: at.offset for place, at in sorted(told.items()) if at.offset != NO_OFFSET}
 
     def close(self) -> None:
@@ -124,13 +124,13 @@ class Cluster:
     ) -> dict[int, int]:
         asked = {TopicPartition(topic, p): spec for p in partitions}
         try:
-            told = self._ask(lambda admin: admin.list_partition_offsets(asked, isolation_level=level))
+            told = self.ask(lambda admin: admin.list_partition_offsets(asked, isolation_level=level))
         except raised.UnknownTopicOrPartitionError:
             self.find_topic(topic)  # tells lacking rights from a topic that is not there
             raise
         return {p: told[TopicPartition(topic, p)].offset for p in partitions}
 
-    def _ask(self, question: Callable[[Any], Answer]) -> Answer:
+    def ask(self, question: Callable[[Any], Answer]) -> Answer:
         """Ask until it is answered or the time is over: leaders and coordinators move, brokers come back."""
         deadline = time.monotonic() + ASK_S
         while True:

@@ -44,6 +44,9 @@ CALLS = [
         names=OWN | {"act": "set"},
         form={"url": "https://a.example/in"},
     ),
+    Call(
+        "POST /subscriptions/{subscription_id}/topic/{act}", bureau=ZHB, names=OWN | {"act": "open"}, form={}
+    ),
     Call("GET /subscriptions/{subscription_id}/edit", bureau=ZHB, names=OWN),
     Call("POST /subscriptions/{subscription_id}/edit", bureau=ZHB, names=OWN, form=WISH | {"revision": "9"}),
     *(
