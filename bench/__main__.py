@@ -6,7 +6,7 @@ from importlib import import_module
 from bench.tables import Measured, show
 
 BENCHMARKS = ("claims", "imports", "report")
-LONG = ("exchange", "publish", "openstack", "openstack_large")
+LONG = ("exchange", "publish", "relaying", "openstack", "openstack_large")
 """Only when named: they take an engine or a whole lab of their own, some of them many minutes."""
 
 

@@ -410,6 +410,15 @@ class ExportUnfit(SijiError):
     )
 
 
+class ProofNotYet(SijiError):
+    """A receipt that the message log does not have yet."""
+
+    kind = Kind.conflict
+    code = "proof_not_yet"
+    zh = "回执 {receipt} 尚未封存，请一分钟后再下载存证"
+    en = "Receipt {receipt} is not sealed yet; ask for its proof again in a minute"
+
+
 class ProofBroken(SijiError):
     """A proof of the message log does not hold."""
 

@@ -15,8 +15,9 @@ class Relay(Base):
     `name` is that of the topic, of the user who may read it, and the beginning of that user's groups. A run
     that is open has a `marker`, what it was `before` it and is `after` it, and its pending delivery, if it
     shows any records. Who is at it holds it, as `holder`, until `held_until_at`; `nudges` counts who came
-    meanwhile. What was settled before `reached_at` has been relayed. `salt` and `salted_password` (hex) are
-    of SCRAM-SHA-512; the password itself is kept by nobody but the subscriber.
+    meanwhile, and since `nudged_at` a message is on its way to whoever takes it next. What was settled before
+    `reached_at` has been relayed. `salt` and `salted_password` (hex) are of SCRAM-SHA-512; the password
+    itself is kept by nobody but the subscriber.
     """
 
     __tablename__ = "relays"
@@ -32,6 +33,7 @@ class Relay(Base):
     holder: Mapped[str | None] = mapped_column(String(32))
     held_until_at: Mapped[datetime | None]
     nudges: Mapped[int] = mapped_column(default=0)
+    nudged_at: Mapped[datetime | None]
     reached_at: Mapped[datetime | None]
     salt: Mapped[str] = mapped_column(String(64), default="")
     salted_password: Mapped[str] = mapped_column(String(128), default="")

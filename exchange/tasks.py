@@ -3,7 +3,7 @@ that waits or has run out."""
 
 from celery import shared_task
 
-from exchange.broker.connect import connect_broker, connect_rights
+from exchange.broker.connect import connect_broker, connect_rights, shared_broker
 from exchange.broker.driver import BrokerRetryable
 from exchange.posting import Poster
 from exchange.service.catalogue import make_topic
@@ -58,11 +58,7 @@ def send_webhook(subscription_id: int) -> None:
 def relay_subscription(subscription_id: int) -> None:
     """Bring a subscription's own topic up to date."""
     place = here()
-    broker = connect_broker(place.settings)
-    try:
-        Relayer(place.engine, broker, place.clock.now).relay(subscription_id)
-    finally:
-        broker.close()
+    Relayer(place.engine, shared_broker(place.settings), place.clock.now).relay(subscription_id)
 
 
 @shared_task(name="exchange.keep_rights")

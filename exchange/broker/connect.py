@@ -1,5 +1,7 @@
 """Picks the log that the settings name; the only importer of a concrete one."""
 
+from functools import cache
+
 from exchange.broker.driver import Broker
 from exchange.broker.embedded import EmbeddedLog
 from exchange.broker.kafka.access import KafkaAccess
@@ -17,6 +19,12 @@ def connect_broker(settings: Settings) -> Broker:
         return _kafka(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     return EmbeddedLog(settings.data_dir / FILE)
+
+
+@cache
+def shared_broker(settings: Settings) -> Broker:
+    """The same, kept open for as long as this process runs: signing in anew costs more than a small job."""
+    return connect_broker(settings)
 
 
 def connect_rights(settings: Settings) -> RightsKeeper | None:

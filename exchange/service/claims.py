@@ -95,7 +95,7 @@ def settle(engine: Engine, *, batch_id: int, spans: dict[int, Span], at: datetim
             batch.state, batch.settled_at = "settled", at
             batch.spans = {str(p): [span.first, span.last, span.count] for p, span in spans.items()}
             nudge_webhooks(session, dataset_id=batch.dataset_id, at=at)
-            nudge_relays(session, dataset_id=batch.dataset_id)
+            nudge_relays(session, dataset_id=batch.dataset_id, at=at)
         return receipt_of(batch)
 
 

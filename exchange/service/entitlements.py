@@ -43,7 +43,7 @@ def resume_subscription(
     """Go on with what was paused. NotFound, SubscriptionState, Stale."""
     subscription = seen(session, subscription_id, ("paused",), revision_seen)
     move(session, subscription, "active", actor=actor, reason="", at=at)
-    nudge(session, [subscription_id])
+    nudge(session, [subscription_id], at=at)
     return subscription
 
 

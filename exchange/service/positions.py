@@ -99,7 +99,7 @@ def rewind(
     position = _position(session, subscription_id, at)
     before = position.content
     position.content = replace(place, rewinds=read_place(before).rewinds + 1).document()
-    put_back(session, subscription_id=subscription_id, place=place)
+    put_back(session, subscription_id=subscription_id, place=place, at=at)
     session.flush()
     append(
         session,

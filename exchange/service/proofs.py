@@ -6,7 +6,7 @@ nothing was left out of it, shown as another's, only the installation can tell.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,12 +27,13 @@ KIND = "siji.messages"
 
 @dataclass(frozen=True)
 class Wanted:
-    """The messages of a subscription, else of a dataset, of [start, end)."""
+    """The messages of a subscription, else of a dataset, of [start, end); or of them that of one receipt."""
 
     dataset_id: int
     subscription_id: int | None
     start: datetime
     end: datetime
+    receipt_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,10 @@ def write_proof(engine: Engine, wanted: Wanted, *, named: dict[str, Any]) -> Ite
         seq = through + 1
 
 
-def check_proof(lines: Iterable[bytes], public_key: Ed25519PublicKey) -> ProofFound:
-    """Follow the chain through a proof. Raises ProofBroken, with the line that does not hold."""
+def check_proof(lines: Iterable[bytes], public_keys: Sequence[Ed25519PublicKey]) -> ProofFound:
+    """Follow the chain through a proof, whose heads may be signed with any of the keys: the present one and
+    those of before it. Raises ProofBroken, with the line that does not hold.
+    """
     number, counts = 1, {"receipt": 0, "delivery": 0}
     records = signed_to = 0
     of: dict[str, Any] = {}
@@ -91,8 +94,9 @@ def check_proof(lines: Iterable[bytes], public_key: Ed25519PublicKey) -> ProofFo
                 if of.pop("kind") != KIND:
                     raise ValueError(KIND)
             elif "head" in told:
-                head = parse_head(json.dumps(told["head"]), number, public_key, MESSAGES.name)
-                if not head.genuine or (head.seq, head.digest) != (seq, digest):
+                stated = json.dumps(told["head"])
+                heads = (parse_head(stated, number, key, MESSAGES.name) for key in public_keys)
+                if not any(head.genuine and (head.seq, head.digest) == (seq, digest) for head in heads):
                     raise ProofBroken(line=number, **HEAD)
                 signed_to = seq
             elif "others" in told:
@@ -121,7 +125,7 @@ LEFT_OUT = {
     "why_en": "a message was taken out or put in before it",
 }
 HEAD = {
-    "why_zh": "签名与此前的消息不符：此前有内容被改动，或签名不是该密钥的",
+    "why_zh": "签名与此前的消息不符：此前有内容被改动，或签名不是所给密钥的",
     "why_en": "its signature does not fit what comes before: that was changed, or another key signed it",
 }
 
@@ -134,6 +138,8 @@ def _stretch(engine: Engine, wanted: Wanted) -> tuple[int, int]:
         )
         if wanted.subscription_id is not None:
             mine = mine.where(Message.subscription_id == wanted.subscription_id)
+        if wanted.receipt_id is not None:
+            mine = mine.where(Message.kind == "receipt", Message.about_id == wanted.receipt_id)
         first, last = session.execute(mine).one()
         if first is None or last is None:
             return 1, 0
@@ -163,6 +169,8 @@ def _links(rows: Iterable[Message], wanted: Wanted, heads: dict[int, MessageHead
 
 def _is_wanted(row: Message, wanted: Wanted) -> bool:
     mine = row.dataset_id == wanted.dataset_id and wanted.subscription_id in (None, row.subscription_id)
+    if wanted.receipt_id is not None:
+        mine = mine and (row.kind, row.about_id) == ("receipt", wanted.receipt_id)
     return mine and wanted.start <= row.at < wanted.end
 
 

@@ -34,7 +34,7 @@ from exchange.service.pages import (
     read_page,
     record_delivery,
 )
-from exchange.service.relays import CLOCKS, NUDGE_LASTS_S, RIGHTS_TASK, get_relay, nudge
+from exchange.service.relays import CLOCKS, NUDGE_LASTS_S, RIGHTS_TASK, get_relay, keep_subscription, nudge
 from exchange.service.shown import View, view_of
 from exchange.topic_records import ends_of_generation, topic_record
 from infra.database import reading, transaction
@@ -43,7 +43,8 @@ from infra.jobs import enqueue
 ACTOR = "installation"
 LEASE = timedelta(seconds=10)
 RUNS, RECORDS = 50, 2_000
-"""At most so many runs at a call, of so many records each."""
+BUDGET = timedelta(seconds=2)
+"""At most so many runs at a call, of so many records each, and no new one after so long: others wait too."""
 
 NOTHING = combine({})
 """The digest of no records."""
@@ -67,7 +68,7 @@ class Relayer:
         What is left is for a nudge that this sends. Nothing happens while another worker holds the relay: it
         looks again before it ends. Raises NotFound and the broker's failures, after which a sweep goes on.
         """
-        holder = secrets.token_hex(16)
+        holder, began = secrets.token_hex(16), self.now()
         if not self._take(subscription_id, holder):
             return 0
         stored = 0
@@ -78,10 +79,12 @@ class Relayer:
                 if step in ("end", "lost"):
                     return stored
                 stored += step == "stored"
+                if self.now() > began + BUDGET:
+                    break
         finally:
             self._give_back(subscription_id, holder)
         with transaction(self.engine) as session:
-            nudge(session, [subscription_id])
+            nudge(session, [subscription_id], at=self.now())
         return stored
 
     def _take(self, subscription_id: int, holder: str) -> bool:
@@ -91,7 +94,7 @@ class Relayer:
             if relay.held_until_at is not None and relay.held_until_at > at:
                 relay.nudges += 1
                 return False
-            relay.holder, relay.held_until_at = holder, at + self.lease
+            relay.holder, relay.held_until_at, relay.nudged_at = holder, at + self.lease, None
         return True
 
     def _give_back(self, subscription_id: int, holder: str) -> None:
@@ -161,6 +164,7 @@ class Relayer:
             return self._pass_over(seen, place, after, reached_at=reached_at, holder=holder)
         marker = self.broker.new_marker(seen.name)
         with transaction(self.engine) as session:
+            keep_subscription(session, subscription.id)  # before the relay, as those do who change it
             relay = get_relay(session, subscription_id=subscription.id, lock=True)
             if not self._holds(relay, holder) or relay.marker or read_place(relay.content) != place:
                 return "lost"

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, exists, or_, select
+from sqlalchemy import Select, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from exchange.errors import TopicState
@@ -25,6 +25,9 @@ TASK = "exchange.relay"
 RIGHTS_TASK = "exchange.keep_rights"
 PASSWORD_BYTES, SALT_BYTES = 24, 24
 NUDGE_LASTS_S = 60
+ON_ITS_WAY = timedelta(seconds=10)
+"""After this a message that nobody took counts as lost."""
+UNSEEN = {"synchronize_session": False}
 NEWEST = 200
 """Batches that are looked at for the end of what is settled."""
 CLOCKS = timedelta(minutes=5)
@@ -43,6 +46,11 @@ def get_relay(session: Session, *, subscription_id: int, lock: bool = False) -> 
     if found is None:
         raise NotFound(what_zh="专用主题", what_en="topic of subscription", key=subscription_id)
     return found
+
+
+def keep_subscription(session: Session, subscription_id: int) -> None:
+    """Let nobody change the subscription until the commit."""
+    session.scalar(locked(select(Subscription).where(Subscription.id == subscription_id), read=True))
 
 
 def open_topic(
@@ -78,7 +86,7 @@ def open_topic(
     relay.ended_at = None
     session.flush()
     _record(session, subscription, relay, "topic_opened", actor=actor, at=at)
-    nudge(session, [subscription_id])
+    nudge(session, [subscription_id], at=at)
     return relay
 
 
@@ -119,14 +127,15 @@ def issue_credential(session: Session, *, subscription_id: int, actor: str, at: 
     return password
 
 
-def put_back(session: Session, *, subscription_id: int, place: Place) -> None:
+def put_back(session: Session, *, subscription_id: int, place: Place, at: datetime) -> None:
     """Let the relay, if there is one, write what lies behind `place` once more."""
     relay = find_relay(session, subscription_id=subscription_id, lock=True)
     if relay is not None:
         rewinds = read_place(relay.content).rewinds + 1
         relay.content = Place(place.positions, place.turn, place.generation, None, rewinds).document()
         relay.reached_at = None
-        nudge(session, [subscription_id])
+        session.flush()
+        nudge(session, [subscription_id], at=at)
 
 
 def lag_of(session: Session, relay: Relay, dataset: Dataset) -> int:
@@ -143,15 +152,30 @@ def lag_of(session: Session, relay: Relay, dataset: Dataset) -> int:
     return sum(max(0, end - place.positions.get(p, 0)) for p, end in ends.items())
 
 
-def nudge(session: Session, subscription_ids: Iterable[int]) -> None:
-    """Let the relays look, once this commits."""
-    for subscription_id in subscription_ids:
+def nudge(session: Session, subscription_ids: Iterable[int], *, at: datetime) -> None:
+    """Let the relays look, once this commits.
+
+    Who holds one looks again, and where a message is on its way no other is sent: else so many would wait
+    that revocations came too late.
+    """
+    ids = list(subscription_ids)
+    held = update(Relay).where(Relay.subscription_id.in_(ids), Relay.held_until_at > at)
+    session.execute(held.values(nudges=Relay.nudges + 1), execution_options=UNSEEN)
+    waiting = update(Relay).where(
+        Relay.subscription_id.in_(ids),
+        or_(Relay.held_until_at.is_(None), Relay.held_until_at <= at),
+        or_(Relay.nudged_at.is_(None), Relay.nudged_at <= at - ON_ITS_WAY),
+    )
+    sent = waiting.values(nudged_at=at).returning(Relay.subscription_id)
+    for subscription_id in session.scalars(sent, execution_options=UNSEEN).all():
         enqueue(session, TASK, subscription_id, lasts_s=NUDGE_LASTS_S)
 
 
-def nudge_relays(session: Session, *, dataset_id: int) -> None:
+def nudge_relays(session: Session, *, dataset_id: int, at: datetime) -> None:
     """Something of the dataset may be new to its subscribers: let their relays look, once this commits."""
-    nudge(session, session.scalars(_living().where(Subscription.dataset_id == dataset_id)).all())
+    found = session.scalars(_living().where(Subscription.dataset_id == dataset_id)).all()
+    if found:
+        nudge(session, found, at=at)
 
 
 def list_due_relays(session: Session) -> list[int]:

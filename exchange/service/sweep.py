@@ -64,7 +64,7 @@ def _jobs(engine: Engine, broker: Broker, at: datetime) -> Iterator[Job]:
     with reading(engine) as session:
         relays = list_due_relays(session)
     if relays:
-        yield "the relays that may have something to do", partial(_nudge_relays, engine, relays)
+        yield "the relays that may have something to do", partial(_nudge_relays, engine, relays, at)
     with reading(engine) as session:
         entering = list_versions_due(session, today=city_date(at))
     for dataset_id in entering:
@@ -107,9 +107,9 @@ def _nudge(engine: Engine, hooks: Sequence[int]) -> None:
         nudge(session, hooks)
 
 
-def _nudge_relays(engine: Engine, relays: Sequence[int]) -> None:
+def _nudge_relays(engine: Engine, relays: Sequence[int], at: datetime) -> None:
     with transaction(engine) as session:
-        nudge_relays(session, relays)
+        nudge_relays(session, relays, at=at)
 
 
 def _enter(engine: Engine, dataset_id: int, at: datetime) -> None:

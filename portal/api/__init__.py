@@ -16,6 +16,7 @@ from portal.api import (
     maintenances,
     me,
     people,
+    proofs,
     receipts,
     records,
     regions,
@@ -62,6 +63,7 @@ ROUTERS = (
     subscriptions.router,
     subscription_acts.router,
     topics.router,
+    proofs.router,
     webhooks.router,
     records.router,
 )

@@ -55,7 +55,7 @@ class DiscardIn(In):
 class DiscardedOut(Out):
     """How many were set aside now."""
 
-    discarded: int
+    discarded: int = Field(examples=[2])
 
 
 @router.get("/batches/{receipt_id}/quarantine/file", response_class=Response)
@@ -88,7 +88,10 @@ def correction_file(
                     "schema": {"type": "array", "items": {"type": "object"}},
                     "example": [{"place": 2, "value": {"code": "130624", "name": "阜平县"}}],
                 },
-                "application/x-ndjson": {"schema": {"type": "string"}},
+                "application/x-ndjson": {
+                    "schema": {"type": "string"},
+                    "example": '{"place":2,"value":{"code":"130624","name":"阜平县"}}\n',
+                },
             },
         }
     },

@@ -39,7 +39,7 @@ class WebhookIn(In):
 class RotationIn(In):
     """For how long the old secret signs beside the new one."""
 
-    overlap_hours: int = Field(default=24, ge=0, le=LONGEST_OVERLAP_HOURS)
+    overlap_hours: int = Field(default=24, ge=0, le=LONGEST_OVERLAP_HOURS, examples=[24])
 
 
 class WebhookOut(Out):

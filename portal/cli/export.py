@@ -1,12 +1,12 @@
 """`siji export`: what a subscription shows now, as a file that is whole or not there."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from portal.cli.remote import at, open_portal
+from portal.cli.remote import at
+from portal.cli.saving import save
 from portal.cli.speech import say
 
 SAID = {
@@ -26,14 +26,6 @@ def export(
     ] = "csv",
 ) -> None:
     """导出文件 · Save the latest record of each key; the file is there once it is whole."""
-    making = out.with_name(f"{out.name}.part")
-    try:
-        with making.open("wb") as sink:
-            told = open_portal().download(at("subscriptions", subscription, "export"), sink, format=form)
-            sink.flush()
-            os.fsync(sink.fileno())
-        making.replace(out)
-    finally:
-        making.unlink(missing_ok=True)
+    told = save(at("subscriptions", subscription, "export"), out, format=form)
     facts = {name: told[f"Siji-{name.capitalize()}"] for name in ("count", "delivery", "digest")}
     say(SAID["exported"], err=True, **facts)

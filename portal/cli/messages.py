@@ -51,12 +51,17 @@ SAID = {
         "en": "The chain holds: {receipts} receipts, {deliveries} deliveries, {records} records, "
         "between messages {first} and {last}",
     },
+    "receipt": {
+        "zh": "回执 {receipt}（数据集 {dataset}）的存证",
+        "en": "A proof of receipt {receipt} of dataset {dataset}",
+    },
     "nothing": {"zh": "该期间没有消息", "en": "There was no message in that time"},
     "unsigned": {
         "zh": "签名仅覆盖至第 {signed_to} 条：其后的尚未签名，请在一小时后重新导出",
         "en": "Signed up to number {signed_to} only: what follows is not yet; export it again in an hour",
     },
 }
+OF = ("dataset", "subscription", "receipt", "first_day", "last_day")
 ABOUT = {
     "receipt": {"zh": "回执 {id}", "en": "receipt {id}"},
     "delivery": {"zh": "交付 {id}", "en": "delivery {id}"},
@@ -166,16 +171,22 @@ def prove(
 def check(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="存证文件 · the proof")],
     public_key: Annotated[
-        Path,
-        typer.Option("--public-key", exists=True, dir_okay=False, help="平台的验签公钥 · the platform's key"),
+        list[Path],
+        typer.Option(
+            "--public-key",
+            exists=True,
+            dir_okay=False,
+            help="平台的验签公钥，换过密钥可重复给出 · the platform's key; again for those before it",
+        ),
     ],
 ) -> None:
     """核对存证 · Check a proof without the platform; status 1 where it does not hold or is not yet signed."""
-    key = load_public_key(public_key)
+    keys = [load_public_key(one) for one in public_key]
     with file.open("rb") as lines:
-        found = check_proof(lines, key)
-    told = {name: found.of.get(name, "-") for name in ("dataset", "subscription", "first_day", "last_day")}
-    say(SAID["subscription" if "subscription" in found.of else "dataset"], **told)
+        found = check_proof(lines, keys)
+    told = {name: found.of.get(name, "-") for name in OF}
+    kind = next((one for one in ("receipt", "subscription") if one in found.of), "dataset")
+    say(SAID[kind], **told)
     facts = vars(found)
     if found.last < found.first:
         say(SAID["nothing"])

@@ -1,5 +1,6 @@
 """`siji receipts`: what became of the batches that were published."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from exchange.wording import BATCH_STATES, UPDATE_MODES
 from portal.cli.options import AsJson, Number
 from portal.cli.remote import at, open_portal
+from portal.cli.saving import save
 from portal.cli.tables import Column, show_list, show_one
 
 app = typer.Typer(no_args_is_help=True)
@@ -45,3 +47,12 @@ def list_(
 def show(number: Number, as_json: AsJson = False) -> None:
     """显示回执 · Show one receipt: counts and digests."""
     show_one(open_portal().get(at("batches", number)), FACTS, as_json=as_json)
+
+
+@app.command()
+def proof(
+    number: Number,
+    out: Annotated[Path, typer.Option(dir_okay=False, help="写入文件 · the file to write")],
+) -> None:
+    """下载存证 · Save the proof of a receipt; `siji messages check` checks it without the platform."""
+    save(at("batches", number, "proof"), out)

@@ -10,6 +10,7 @@ from exchange.wording import OPERATORS as OPERATOR_WORDS
 from exchange.wording import SENSITIVITIES, SUBSCRIPTION_STATES, WAYS, mask_words
 from portal.cli.options import AsJson, Number, Reason, Revision, read_document, read_filters, told
 from portal.cli.remote import at, open_portal
+from portal.cli.saving import save
 from portal.cli.tables import Column, Part, show_list, show_one
 
 app = typer.Typer(no_args_is_help=True)
@@ -110,6 +111,17 @@ def list_(
 def show(number: Number, as_json: AsJson = False) -> None:
     """显示共享申请 · Show a subscription with the items it shows, under which masks."""
     _show(open_portal().get(at("subscriptions", number)), as_json)
+
+
+@app.command()
+def proof(
+    number: Number,
+    start: Annotated[str, typer.Option("--from", help="首日 · first day, YYYY-MM-DD")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="写入文件 · the file to write")],
+    end: Annotated[str | None, typer.Option("--to", help="末日，缺省首日 · last day, or the first")] = None,
+) -> None:
+    """下载存证 · Save the proof of what was delivered; `siji messages check` needs no platform."""
+    save(at("subscriptions", number, "proof"), out, **{"from": start, "to": end or start})
 
 
 @app.command()

@@ -270,3 +270,28 @@ def test_the_message_log_is_sealed_proved_and_checked(
     found = siji("messages verify", **here)
     assert found.exit_code == 1
     assert "与台账不同，台账被改动" in found.stdout
+
+
+def test_both_sides_download_proofs_that_hold_without_the_platform(
+    siji: Siji, installation: Installation, granted: int, token: dict[str, str], tmp_path: Path
+) -> None:
+    siji.did(f"pull {granted} --out {tmp_path / 'out.ndjson'}", **token)
+    today = city_date(installation.clock.now()).isoformat()
+    receipt = siji.json(f"receipts list {CODE}", by="shuju")[0]["id"]
+    early = siji(f"receipts proof {receipt} --out {tmp_path / 'early'}", by="shuju")
+    assert (early.exit_code, "尚未封存" in early.stderr) == (1, True)
+    assert not list(tmp_path.glob("early*"))
+    folder = installation.settings.data_dir
+    siji.did("messages seal", SIJI_DATA_DIR=str(folder))
+    mine, theirs = tmp_path / "receipt.ndjson", tmp_path / "deliveries.ndjson"
+    siji.did(f"receipts proof {receipt} --out {mine}", by="shuju")
+    siji.did(f"subscriptions proof {granted} --from {today} --out {theirs}", by="minzheng")
+    check, key = {"SIJI_DATA_DIR": str(tmp_path / "nothing")}, folder / "journal-key.pub.pem"
+    told = siji.did(f"messages check {mine} --public-key {key}", **check)
+    assert f"回执 {receipt}（数据集 {CODE}）的存证" in told
+    assert "回执 1 条、交付 0 条" in told
+    told = siji.did(f"messages check {theirs} --public-key {key}", **check)
+    assert "回执 0 条、交付 1 条" in told
+    refused = siji(f"subscriptions proof {granted} --from 昨天 --out {theirs}", by="minzheng")
+    assert refused.exit_code == 1
+    assert "交付 1 条" in siji.did(f"messages check {theirs} --public-key {key}", **check)

@@ -18,10 +18,16 @@ from tests.service.desk import Desk
 class Counter(Desk):
     """One dataset, and one subscription with a topic."""
 
+    prefix = "siji"
+
     def open(self) -> str:
         with transaction(self.engine) as session:
             self.name = open_topic(
-                session, subscription_id=self.subscription_id, prefix="siji", actor="person:1", at=self.at
+                session,
+                subscription_id=self.subscription_id,
+                prefix=self.prefix,
+                actor="person:1",
+                at=self.at,
             ).name
         return self.name
 

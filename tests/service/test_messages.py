@@ -161,7 +161,7 @@ def made(line: bytes, **otherwise: Any) -> bytes:
 
 def check(lines: list[bytes], folder: Path) -> ProofFound:
     public = journal.load_public_key(journal.public_key_file(folder / journal.KEY_FILE))
-    return check_proof(lines, public)
+    return check_proof(lines, [public])
 
 
 def test_a_proof_holds_by_itself(busy: Desk, proof: Callable[..., list[bytes]], tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_proof_that_was_touched_does_not_hold(
 
 def test_another_installation_s_key_vouches_for_nothing(proof: Callable[..., list[bytes]]) -> None:
     with pytest.raises(ProofBroken):
-        check_proof(proof(), Ed25519PrivateKey.generate().public_key())
+        check_proof(proof(), [Ed25519PrivateKey.generate().public_key()])
 
 
 def test_two_sealers_at_once_add_each_message_once(database: Engine, tmp_path: Path, at: datetime) -> None:
@@ -260,3 +260,22 @@ def test_two_sealers_at_once_add_each_message_once(database: Engine, tmp_path: P
             counts = list(pool.map(lambda _: seal_messages(database, at=at), range(4)))
     assert sum(counts) == 30
     assert verify_messages(database).whole
+
+
+def test_after_a_change_of_the_key_both_keys_check_what_each_signed(busy: Desk, tmp_path: Path) -> None:
+    sign(busy, tmp_path / "old")
+    busy.publish(*people(2))
+    seal_messages(busy.engine, at=busy.at)
+    sign(busy, tmp_path / "new")
+    old, new = (
+        journal.load_public_key(journal.public_key_file(tmp_path / name / journal.KEY_FILE))
+        for name in ("old", "new")
+    )
+    start, end = busy.at - timedelta(days=1), busy.at + timedelta(days=1)
+    lines = list(write_proof(busy.engine, Wanted(busy.dataset_id, None, start, end), named={"dataset": "d"}))
+    assert sum(b'"head"' in line for line in lines) == 2
+    for keys in ([new, old], [old, new]):
+        assert check_proof(lines, keys).signed
+    for keys in ([old], [new], []):
+        with pytest.raises(ProofBroken):
+            check_proof(lines, keys)

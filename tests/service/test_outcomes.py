@@ -185,5 +185,5 @@ def test_a_proof_holds_messages_files_and_filters(hook: Hook, receiver: Receiver
     wanted = Wanted(hook.dataset_id, hook.subscription_id, start, hook.at + timedelta(days=1))
     key = make_or_load_key(tmp_path / KEY_FILE).public_key()
     proof = list(write_proof(hook.engine, wanted, named={"dataset": "open"}))
-    found = check_proof(proof, key)
+    found = check_proof(proof, [key])
     assert (found.deliveries, found.signed) == (3, True)

@@ -1,10 +1,13 @@
 """The relay: a subscription's own topic has what the subscription shows, once, whatever happens."""
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -17,9 +20,10 @@ from exchange.schema import Item
 from exchange.service.entitlements import pause_subscription, release_items, resume_subscription
 from exchange.service.entitlements import revoke_subscription as revoke
 from exchange.service.messages import seal_messages, verify_messages
+from exchange.service.pages import record_delivery
 from exchange.service.positions import rewind
 from exchange.service.reconcile import reconcile
-from exchange.service.relays import end_topic, get_relay, list_due_relays
+from exchange.service.relays import end_topic, get_relay, issue_credential, list_due_relays
 from infra.database import reading, transaction
 from tests.service.desk import upserts
 from tests.service.provider import open_provider
@@ -278,3 +282,56 @@ def test_a_lost_log_of_a_dataset_is_no_run(two: Counter) -> None:
     two.log.read = read
     assert two.ids() == ["2"]
     assert [one.count for one in two.all_deliveries()] == [1]
+
+
+def test_no_more_than_one_message_waits_for_a_relay(two: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr("exchange.service.relays.enqueue", lambda _s, _task, *ids, **_how: sent.append(*ids))
+
+    def publish(at: datetime) -> list[int]:
+        sent.clear()
+        two.at = at
+        two.publish(*upserts("9"))
+        return sent
+
+    second = timedelta(seconds=1)
+    assert publish(two.at) == []  # that of the fixture's own batch is on its way
+    assert publish(two.at + 11 * second) == [two.subscription_id]  # it counts as lost
+    assert publish(two.at + second) == []
+    two.relay()
+    assert publish(two.at + second) == [two.subscription_id]
+    read = two.log.end_offsets
+    told: list[object] = []
+
+    def slow(topic: str) -> Any:
+        found = read(topic)
+        if not told:
+            told.append(list(publish(two.at + second)))
+        return found
+
+    two.log.end_offsets = slow
+    assert two.relay() == 2
+    assert told == [[]]
+    assert len(two.topic()) == 7
+
+
+def test_a_run_and_who_changes_its_topic_do_not_wait_for_each_other(
+    two: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both lock the subscription first, then the relay: else one of the two were refused as busy."""
+    noted = Event()
+
+    def slow(*args: Any, **named: Any) -> Any:
+        noted.set()
+        time.sleep(1)
+        return record_delivery(*args, **named)
+
+    monkeypatch.setattr("exchange.service.relaying.record_delivery", slow)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(two.relay)
+        assert noted.wait(10)
+        with transaction(two.engine) as session:
+            number, actor = two.subscription_id, "person:1"
+            issue_credential(session, subscription_id=number, actor=actor, at=two.at)
+        assert run.result() == 1
+    assert two.ids() == ["1", "2"]

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("holder", sa.String(length=32), nullable=True),
         sa.Column("held_until_at", Instant(), nullable=True),
         sa.Column("nudges", sa.Integer(), nullable=False),
+        sa.Column("nudged_at", Instant(), nullable=True),
         sa.Column("reached_at", Instant(), nullable=True),
         sa.Column("salt", sa.String(length=64), nullable=False),
         sa.Column("salted_password", sa.String(length=128), nullable=False),
