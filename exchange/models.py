@@ -92,7 +92,8 @@ class Subscription(Base):
     """A system's right to items of a dataset until a date, inclusive. `mask_key` keys its digests.
 
     `masks` by item go before the catalogue's own; null there is an item released as it is. `filters`, as
-    `Filter.document` writes them, must all hold for a record that is shown.
+    `Filter.document` writes them, must all hold for a record that is shown. `continues_id` is the one that
+    ended before it, of the same system and bureau.
     """
 
     __tablename__ = "subscriptions"
@@ -125,6 +126,7 @@ class Subscription(Base):
     reason: Mapped[str] = mapped_column(String(2000), default="")
     mask_key: Mapped[str] = mapped_column(String(64))
     case_id: Mapped[int | None] = mapped_column(Key, ForeignKey("cases.id"), index=True)
+    continues_id: Mapped[int | None] = mapped_column(Key)
     requested_at: Mapped[datetime]
     decided_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

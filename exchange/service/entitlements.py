@@ -1,7 +1,7 @@
 """What happens to a subscription once granted: pause, resume, revoke, release of more, narrowing, expiry."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -115,6 +115,33 @@ def narrow_subscription(
     subscription.filters = narrowed(subscription, dataset, items_of(session, dataset), filters)
     subscription.revision += 1
     record(session, subscription, "narrowed", actor=actor, at=at, before=before)
+    return subscription
+
+
+def prolong_subscription(
+    session: Session,
+    *,
+    subscription_id: int,
+    until_on: date,
+    revision_seen: int,
+    actor: str,
+    at: datetime,
+) -> Subscription:
+    """The provider lets a live subscription go on until a later day, inclusive, without a break.
+
+    Raises NotFound, SubscriptionState, SubscriptionInvalid, Stale.
+    """
+    subscription = seen(session, subscription_id, GRANTED_STATES, revision_seen)
+    dataset = get_dataset(session, dataset_id=subscription.dataset_id)
+    if until_on <= subscription.until_on or until_on < city_date(at):
+        raise invalid(
+            dataset, "新的使用期限须晚于现有期限，且不早于今天", "its new last day is not a later one"
+        )
+    before = facts(subscription)
+    subscription.until_on = until_on
+    subscription.revision += 1
+    record(session, subscription, "prolonged", actor=actor, at=at, before=before)
+    nudge(session, [subscription_id], at=at)
     return subscription
 
 

@@ -13,6 +13,7 @@ from exchange.place import BEGINNING, Place, read_place
 from exchange.queries import find_generation, find_position
 from exchange.relay_models import Relay
 from exchange.scram import FEWEST, MOST, credential_of
+from exchange.service.continuing import topic_place
 from exchange.service.pages import unread
 from exchange.service.standing import SUBJECT, in_state
 from exchange.topic_records import topic_name
@@ -56,7 +57,9 @@ def keep_subscription(session: Session, subscription_id: int) -> None:
 def open_topic(
     session: Session, *, subscription_id: int, prefix: str | None, actor: str, at: datetime
 ) -> Relay:
-    """Let the subscription have a topic of its own, filled from where it stands; one that ended goes on.
+    """Let the subscription have a topic of its own; one that ended goes on.
+
+    It is filled from where the subscription stands, or where the topic of the one that it continues did.
 
     `prefix` is the installation's own on Kafka, None if it has none. Raises NotFound, SubscriptionState,
     TopicState.
@@ -75,10 +78,13 @@ def open_topic(
         )
     if relay is None:
         position = find_position(session, subscription_id=subscription_id)
+        place = topic_place(session, subscription)
+        if place is None:
+            place = BEGINNING if position is None else read_place(position.content)
         relay = Relay(
             subscription_id=subscription_id,
             name=topic_name(prefix, subscription_id, secrets.token_hex(4)),
-            content=BEGINNING.document() if position is None else position.content,
+            content=place.document(),
             made_at=at,
             nudges=0,
         )

@@ -22,6 +22,7 @@ from exchange.queries import (
     get_subscription,
     lock_live_subscription,
 )
+from exchange.service.continuing import continue_place, find_continued
 from exchange.service.standing import (
     SUBJECT,
     Filters,
@@ -68,9 +69,10 @@ def request_subscription(
 ) -> Subscription:
     """Ask for `items` of a dataset until `until_on`, inclusive: a case of approval, submitted at once.
 
-    An unconditional dataset is granted here and now. `masks` by item are the subscriber's own wish and leave
-    the items alone that the catalogue masks; `filters` are on items that it asks for. Raises
-    NotFound, DatasetEnded, NotShared, SubscriptionInvalid and SubscriptionExists.
+    An unconditional dataset is granted here and now. One that was granted before and ended is continued.
+    `masks` by item are the subscriber's own wish and leave the items alone that the catalogue masks;
+    `filters` are on items that it asks for. Raises NotFound, DatasetEnded, NotShared, SubscriptionInvalid
+    and SubscriptionExists.
     """
     keep_tree_still(session)
     serialise(session, f"exchange.subscription:{dataset_id}:{system_id}")
@@ -90,6 +92,7 @@ def request_subscription(
             dataset, "不能改动目录规定的脱敏方式", "what the catalogue masks is the provider's to decide"
         )
     _make_way(session, dataset, system_id, at=at)
+    earlier = find_continued(session, dataset_id=dataset.id, system_id=system.id, bureau_id=system.bureau_id)
     subscription = Subscription(
         dataset_id=dataset.id,
         system_id=system.id,
@@ -102,7 +105,8 @@ def request_subscription(
         until_on=until_on,
         state="pending",
         reason="",
-        mask_key=secrets.token_hex(32),
+        mask_key=secrets.token_hex(32) if earlier is None else earlier.mask_key,
+        continues_id=None if earlier is None else earlier.id,
         requested_at=at,
         revision=1,
     )
@@ -275,6 +279,8 @@ def _follow(
         subscription.decided_at = at
         state = "active" if outcome.approved else "refused"
         move(session, subscription, state, actor=actor, reason=reason, at=at)
+        if outcome.approved:
+            continue_place(session, subscription, at=at)
 
 
 def _make_way(session: Session, dataset: Dataset, system_id: int, *, at: datetime) -> None:

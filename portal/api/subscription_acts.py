@@ -1,4 +1,6 @@
-"""What the provider does with subscriptions to its datasets: decide, pause, revoke, release, narrow."""
+"""What the provider does with subscriptions to its datasets: decide, pause, revoke, release, narrow,
+prolong.
+"""
 
 from typing import Annotated
 
@@ -9,6 +11,7 @@ from exchange.queries import get_subscription_row
 from exchange.service.entitlements import (
     narrow_subscription,
     pause_subscription,
+    prolong_subscription,
     release_items,
     resume_subscription,
     revoke_subscription,
@@ -19,6 +22,7 @@ from portal.access import At, Writing
 from portal.api.shapes import api_router
 from portal.api.subscription_shapes import (
     NarrowingIn,
+    ProlongationIn,
     ReasonIn,
     ReleaseIn,
     SubscriptionDecisionIn,
@@ -156,6 +160,29 @@ def narrow(
         session,
         subscription_id=number,
         filters=filters_of(body.filters),
+        revision_seen=seen,
+        actor=asker.actor.journal_id,
+        at=at,
+    )
+    return answer(session, response, changed)
+
+
+@router.post("/subscriptions/{number}/prolongation")
+def prolong(
+    asker: Provider,
+    session: Writing,
+    response: Response,
+    at: At,
+    seen: Seen,
+    number: RowId,
+    body: ProlongationIn,
+) -> SubscriptionDetail:
+    """The provider lets it go on until a later day, without a break."""
+    _as_provider(session, asker, number)
+    changed = prolong_subscription(
+        session,
+        subscription_id=number,
+        until_on=body.until_on,
         revision_seen=seen,
         actor=asker.actor.journal_id,
         at=at,

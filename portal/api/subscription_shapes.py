@@ -111,6 +111,12 @@ class NarrowingIn(In):
     filters: FiltersIn = Field(min_length=1)
 
 
+class ProlongationIn(In):
+    """A later last day, inclusive."""
+
+    until_on: date = Field(examples=["2027-12-31"])
+
+
 class SubscriptionOut(Out):
     """A line of a list: whose, to what, until when."""
 
@@ -148,6 +154,9 @@ class SubscriptionDetail(SubscriptionOut):
     reason: str
     decided_at: datetime | None
     ended_at: datetime | None
+    continues_id: int | None = Field(
+        description="接续的共享申请，从其停止处继续 · the ended one that it goes on from"
+    )
     revision: int
 
 
@@ -217,7 +226,7 @@ def answer(session: Session, response: Response, changed: Subscription) -> Subsc
             SeenItem(name=name, label=known[name].label, sensitivity=known[name].sensitivity, mask=document)
         )
     filters = [FilterOut(**one) for one in plain(view.subscription.filters)]
-    own = ("purpose", "basis", "reason", "decided_at", "ended_at")
+    own = ("purpose", "basis", "reason", "decided_at", "ended_at", "continues_id")
     told = {name: getattr(view.subscription, name) for name in own}
     return SubscriptionDetail(**_named(view), **told, items=items, filters=filters, revision=revision)
 

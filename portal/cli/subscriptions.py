@@ -247,6 +247,17 @@ def narrow(
 
 
 @app.command()
+def prolong(
+    number: Number,
+    until_on: Annotated[str, typer.Option(help="新的使用期限（含当日）· its new last day, YYYY-MM-DD")],
+    revision: Revision = None,
+    as_json: AsJson = False,
+) -> None:
+    """延长使用期限 · Let it go on until a later day, without a break."""
+    _change("POST", number, "/prolongation", {"until_on": until_on}, revision, as_json)
+
+
+@app.command()
 def deliveries(number: Number, as_json: AsJson = False) -> None:
     """交付记录 · What was delivered under a subscription, the newest first."""
     show_list(open_portal().list(at("subscriptions", number, "deliveries")), DELIVERIES, as_json=as_json)

@@ -1,6 +1,7 @@
 """What is done to a subscription: the provider's answer and later acts, the applicant's withdrawal."""
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -14,6 +15,7 @@ from exchange.queries import get_dataset, get_subscription
 from exchange.service.entitlements import (
     narrow_subscription,
     pause_subscription,
+    prolong_subscription,
     release_items,
     resume_subscription,
     revoke_subscription,
@@ -46,6 +48,7 @@ SAID: dict[str, Pair] = {
     "resume": ("已恢复", "Resumed"),
     "revoke": ("已撤销", "The subscription is revoked"),
     "narrow": ("提供范围已缩小", "Fewer records are shown from now on"),
+    "prolong": ("使用期限已延长", "The last day is a later one now"),
     "release": ("提供范围已更新", "What is released has been changed"),
 }
 
@@ -128,6 +131,17 @@ def narrow(request: Request, subscription_id: RowId, asker: Provider, sent: Sent
         narrow_subscription(session, **_seen(sent, asker, found), filters=filters)
 
     return _act(request, sent, asker, subscription_id, "narrow", SAID["narrow"], act)
+
+
+@router.post("/subscriptions/{subscription_id}/prolong")
+def prolong(request: Request, subscription_id: RowId, asker: Provider, sent: SentForm) -> Response:
+    """Let it go on until a later day."""
+    until_on = sent.form.day("until_on") or date.min
+
+    def act(session: Session, found: Subscription) -> None:
+        prolong_subscription(session, **_seen(sent, asker, found), until_on=until_on)
+
+    return _act(request, sent, asker, subscription_id, "prolong", SAID["prolong"], act)
 
 
 @router.post("/subscriptions/{subscription_id}/release")

@@ -202,6 +202,10 @@ COMMANDS = {
         "minzheng",
         "webhooks skip {exchange_subscription} --reason 补录",
     ),
+    "POST /api/v1/subscriptions/{number}/prolongation": (
+        "shuju",
+        f"subscriptions prolong {{exchange_subscription}} --until-on 2039-01-01 {STALE}",
+    ),
     "POST /api/v1/subscriptions/{number}/narrowing": (
         "shuju",
         f"subscriptions narrow {{exchange_subscription}} --filter 'id starts_with 1306' {STALE}",

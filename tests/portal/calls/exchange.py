@@ -129,6 +129,7 @@ CALLS = [
     subscription("POST /pause", json={"reason": "暂停"}, headers=SEEN),
     subscription("POST /resumption", headers=SEEN),
     subscription("POST /release", json={"items": ["id"]}, headers=SEEN),
+    subscription("POST /prolongation", json={"until_on": "2039-01-01"}, headers=SEEN),
     subscription("POST /narrowing", json={"filters": [NARROWER]}, headers=SEEN),
     subscription("POST /revocation", json={"reason": "终止"}, headers=SEEN),
 ]

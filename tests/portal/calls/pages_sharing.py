@@ -58,6 +58,7 @@ CALLS = [
             "pause": {"reason": "核查", "revision": "9"},
             "resume": {"revision": "9"},
             "revoke": {"reason": "不再需要", "revision": "9"},
+            "prolong": {"until_on": "2039-01-01", "revision": "9"},
             "narrow": {"filter_item.0": "town", "filter_operator.0": "is_not_empty", "revision": "9"},
             "release": {"item": "town", "revision": "9"},
         }.items()
