@@ -425,3 +425,20 @@ class ProofBroken(SijiError):
     code = "proof_broken"
     zh = "存证不成立，第 {line} 行：{why_zh}"
     en = "The proof does not hold, line {line}: {why_en}"
+
+
+class RecallInvalid(SijiError):
+    """A recall, or an answer to one, that cannot be taken."""
+
+    code = "recall_invalid"
+    zh = "数据集“{dataset}”的撤回不符合要求：{why_zh}"
+    en = "The recall of records of “{dataset}” is not acceptable: {why_en}"
+
+
+class RecallAnswered(SijiError):
+    """A receiver has said already that it deleted the records."""
+
+    kind = Kind.conflict
+    code = "recall_answered"
+    zh = "共享申请 {subscription} 已确认删除撤回 {recall} 的数据，不能再改为未删除"
+    en = "Under subscription {subscription} the records of recall {recall} were confirmed deleted already"

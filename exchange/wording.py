@@ -65,6 +65,11 @@ QUARANTINE_STATES: Mapping[str, Pair] = {
     "redriven": ("已更正入库", "redriven"),
     "discarded": ("已放弃", "discarded"),
 }
+RECALL_ANSWERS: Mapping[str, Pair] = {
+    "": ("未答复", "not yet"),
+    "deleted": ("已删除", "deleted"),
+    "kept": ("未删除", "kept"),
+}
 TOPIC_STATES: Mapping[str, Pair] = {
     "making": ("正在建立", "being made"),
     "filled": ("持续写入", "being filled"),
@@ -114,6 +119,17 @@ NOTICES: Mapping[str, Pair] = {
         "共享申请 {subscription}（{dataset}）的推送地址应答 410，推送已停止；需要时请在申请页面重新推送",
         "The webhook of subscription {subscription} ({dataset}) answered 410 and has stopped; let it be sent "
         "again on the subscription's page when it should go on",
+    ),
+    "recall_told": (
+        "数据集“{dataset}”（{code}）撤回了已向您的共享申请 {subscription} 提供的 {count} 条数据"
+        "（撤回 {recall}）：{reason}。请删除，并在 {days} 个工作日内确认",
+        "{count} records of “{dataset}” ({code}) that were delivered under your subscription {subscription} "
+        "are recalled (recall {recall}): {reason}. Delete them, and confirm within {days} work days",
+    ),
+    "recall_overdue": (
+        "共享申请 {subscription} 未在 {days} 个工作日内确认数据集“{dataset}”（{code}）的撤回 {recall}",
+        "Recall {recall} of records of “{dataset}” ({code}) was not confirmed under subscription "
+        "{subscription} within {days} work days",
     ),
     "version_announced": (
         "数据集“{dataset}”（{code}）第 {version} 版自 {from_on} 起生效，"

@@ -25,7 +25,18 @@ from infra.journal import append
 
 CODE = re.compile(r"(?=.{1,64}$)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 RESERVED = frozenset(
-    {"batches", "deliveries", "edit", "new", "proof", "quarantine", "records", "subscriptions", "versions"}
+    {
+        "batches",
+        "deliveries",
+        "edit",
+        "new",
+        "proof",
+        "quarantine",
+        "recalls",
+        "records",
+        "subscriptions",
+        "versions",
+    }
 )
 """Words that addresses put beside a code, which may itself hold '/' (GB/T 21063): no part of it is one."""
 EDITABLE = (

@@ -111,7 +111,9 @@ def _count(broker: Broker, topic: str, act: _Act) -> tuple[int, str]:
         return _count_latest(broker, topic, act, act.file_of)
     count, digests = 0, {}
     for partition, (first, last) in sorted(act.ranges.items()):
-        seen = map(act.digest_of, read_range(broker, topic, partition, first, last, marker=act.marker))
+        seen = map(
+            act.digest_of, read_range(broker, topic, partition, first, last, marker=act.marker, may_end=True)
+        )
         found = [digest for digest in seen if digest is not None]
         count += len(found)
         if found:
@@ -123,7 +125,7 @@ def _count_latest(broker: Broker, topic: str, act: _Act, lens: Lens) -> tuple[in
     """The same of a file, which has the latest record of each key."""
     with keeping_latest() as latest:
         for partition, (first, last) in sorted(act.ranges.items()):
-            for record in read_range(broker, topic, partition, first, last, marker=act.marker):
+            for record in read_range(broker, topic, partition, first, last, marker=act.marker, may_end=True):
                 latest.take(lens.show(record))
         return len(latest), combine(chain_by_partition(latest.digests()))
 

@@ -13,6 +13,8 @@ from exchange.service.catalogue import make_topic
 from exchange.service.claims import end_claim, list_unsettled, settle_claim
 from exchange.service.entitlements import expire_subscriptions
 from exchange.service.outcomes import end_left
+from exchange.service.recalls import finish_recall, list_undone
+from exchange.service.receivers import remind_receivers
 from exchange.service.redrive import list_left
 from exchange.service.relays import list_due_relays
 from exchange.service.relays import nudge as nudge_relays
@@ -57,6 +59,7 @@ def _jobs(engine: Engine, broker: Broker, at: datetime) -> Iterator[Job]:
     for case_id in cases:
         yield f"case {case_id}", partial(_follow, engine, case_id, at)
     yield "deliveries that nobody is at any more", partial(_end_left, engine, at)
+    yield "the reminders of recalls", partial(_remind, engine, at)
     with reading(engine) as session:
         hooks = list_due(session, at=at)
     if hooks:
@@ -84,6 +87,13 @@ def _jobs(engine: Engine, broker: Broker, at: datetime) -> Iterator[Job]:
             partial(end_claim, engine, broker, batch_id=batch_id, at=at),
         )
     with reading(engine) as session:
+        recalls = list_undone(session)
+    for recall_id in recalls:
+        yield (
+            f"recall {recall_id}",
+            partial(finish_recall, engine, broker, recall_id=recall_id, at=at, now=lambda: at),
+        )
+    with reading(engine) as session:
         claims = list_unsettled(session, at=at)
     for batch_id, topic, marker in claims:
         yield (
@@ -100,6 +110,11 @@ def _expire(engine: Engine, at: datetime) -> None:
 def _end_left(engine: Engine, at: datetime) -> None:
     with transaction(engine) as session:
         end_left(session, at=at)
+
+
+def _remind(engine: Engine, at: datetime) -> None:
+    with transaction(engine) as session:
+        remind_receivers(session, at=at)
 
 
 def _nudge(engine: Engine, hooks: Sequence[int]) -> None:

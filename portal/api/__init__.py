@@ -17,6 +17,7 @@ from portal.api import (
     me,
     people,
     proofs,
+    recalls,
     receipts,
     records,
     regions,
@@ -55,7 +56,8 @@ ROUTERS = (
     hall.router,
     calendar.router,
     journal.router,
-    batches.router,  # these two before datasets, whose codes may hold '/'
+    batches.router,  # these before datasets, whose codes may hold '/'
+    recalls.router,
     receipts.router,
     corrections.router,
     datasets.router,

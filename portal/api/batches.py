@@ -129,7 +129,7 @@ def publish(
         dataset = get_dataset_by_code(session, code=code)
         asker.at(session, dataset.bureau_id)
         asker.covers(dataset.code)
-        publisher = _publisher(session, asker, system)
+        publisher = publisher_of(session, asker, system)
         if part is not None and dataset.update_mode == "full":
             raise BatchRefused(dataset=dataset.code, **NO_PARTS)
         version = version_for(session, dataset, publisher_id=publisher.id, key=key)
@@ -155,7 +155,7 @@ def publish(
     return show_receipt(receipt, dataset, publisher)
 
 
-def _publisher(session: Session, asker: Asker, code: str | None) -> System:
+def publisher_of(session: Session, asker: Asker, code: str | None) -> System:
     """The token's own system, or the one that a person names."""
     if asker.actor.system_id is not None:
         own = get_system_by_id(session, system_id=asker.actor.system_id)

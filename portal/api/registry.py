@@ -103,12 +103,18 @@ class RefusalOut(Out):
     message: str
 
 
+UNREADABLE: dict[str, Any] = {
+    "model": RefusalOut,
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+"""An address that holds a NUL is refused before anybody knows whose it is: in our shape."""
+
 router = APIRouter(
     prefix=f"{PREFIX}/registry",
     tags=["registry"],
     route_class=RegistryRoute,
     default_response_class=RegistryAnswer,
-    responses={status: {"model": RefusalOut} for status in REFUSALS},
+    responses={status: UNREADABLE if status == 422 else {"model": RefusalOut} for status in REFUSALS},
 )
 Reader = Annotated[Asker, needs(P.catalogue_see)]
 Subject = Annotated[str, Field(examples=["307003003/000001"])]

@@ -45,6 +45,7 @@ ROOMS: dict[str, Sub] = {
         "subscriptions": ("subscriptions", "共享申请 · subscriptions"),
         "webhooks": ("webhooks", "数据推送 · webhooks of subscriptions"),
         "topics": ("topics", "专用主题 · subscriptions' own topics on Kafka"),
+        "recalls": ("recalls", "撤回 · records taken back"),
         "pull": ("pull:pull", "拉取数据 · pull records"),
         "export": ("export:export", "导出文件 · export a file of records"),
     },

@@ -17,6 +17,7 @@ SHARING: dict[str, Any] = {
     "masks": wording.MASKS,
     "mask_words": wording.mask_words,
     "hook_states": wording.HOOK_STATES,
+    "recall_answers": wording.RECALL_ANSWERS,
     "hook_faults": wording.HOOK_FAULTS,
     "operators": wording.OPERATORS,
     "filter_words": wording.filter_words,

@@ -17,6 +17,7 @@ from exchange.queries import (
     list_subscription_rows,
 )
 from exchange.schema import Item
+from exchange.service.receivers import limit_of, list_received
 from exchange.service.relays import find_relay
 from exchange.service.standing import items_of
 from exchange.service.webhooks import find_webhook
@@ -142,6 +143,10 @@ def show_subscription(
         and may(session, asker.actor, P.datasets_pull, bureau_id=found.bureau_id),
         "formats": FORMATS,
         "hook": find_webhook(session, subscription_id=found.id),
+        "recalls": [
+            (one, receiver, *limit_of(session, one, receiver, at=at))
+            for one, receiver in list_received(session, subscription_id=found.id)
+        ],
         "withdraws": view is not None
         and found.state == "pending"
         and view.case.applicant_id == asker.actor.id,

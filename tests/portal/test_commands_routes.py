@@ -202,6 +202,14 @@ COMMANDS = {
         "minzheng",
         "webhooks skip {exchange_subscription} --reason 补录",
     ),
+    "POST /api/v1/datasets/{code:path}/recalls": (
+        "shuju",
+        'recalls new walked/000001 --key \'{{"id": "1"}}\' --reason 误发 --system 1306-zhb-s2',
+    ),
+    "POST /api/v1/subscriptions/{number}/recalls/{recall_id}": (
+        "minzheng",
+        "recalls answer {exchange_subscription} {exchange_recall} deleted",
+    ),
     "POST /api/v1/subscriptions/{number}/prolongation": (
         "shuju",
         f"subscriptions prolong {{exchange_subscription}} --until-on 2039-01-01 {STALE}",

@@ -22,6 +22,7 @@ MODELS = (
     "exchange.models",
     "exchange.message_models",
     "exchange.relay_models",
+    "exchange.recall_models",
 )
 
 

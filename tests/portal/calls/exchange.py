@@ -9,6 +9,7 @@ from exchange.broker.connect import connect_broker
 from exchange.schema import Item
 from exchange.service.catalogue import Entry, create_dataset
 from exchange.service.publish import publish_batch
+from exchange.service.recalls import Scope, recall
 from exchange.service.subscriptions import request_subscription
 from exchange.version_queries import list_versions
 from identity.queries import get_bureau, get_system
@@ -95,6 +96,20 @@ CALLS = [
         json=[{"value": {"id": "1"}}],
         headers={"idempotency-key": "walk"},
     ),
+    provider(
+        "POST /api/v1/datasets/{code:path}/recalls",
+        query={"system": f"{PROVIDER}-s2"},
+        json={"keys": [{"id": "1"}], "reason": "走查"},
+        headers={"idempotency-key": "walk"},
+    ),
+    provider("GET /api/v1/datasets/{code:path}/recalls"),
+    Call("GET /api/v1/recalls/{recall_id}", bureau=PROVIDER, names={"recall_id": "{exchange_recall}"}),
+    Call(
+        "POST /api/v1/subscriptions/{number}/recalls/{recall_id}",
+        bureau=SUBSCRIBER,
+        names={"number": "{exchange_subscription}", "recall_id": "{exchange_recall}"},
+        json={"answer": "deleted"},
+    ),
     batch("GET /api/v1/batches/{receipt_id}"),
     batch("GET /api/v1/batches/{receipt_id}/proof"),
     batch("GET /api/v1/batches/{receipt_id}/quarantine"),
@@ -113,6 +128,7 @@ CALLS = [
     subscription("GET /proof", (SUBSCRIBER, PROVIDER), query={"from": "2026-03-02", "to": "2026-03-02"}),
     subscription("POST /acknowledgement", SUBSCRIBER, json={"cursor": "none"}),
     subscription("POST /rewind", SUBSCRIBER, json={}),
+    subscription("GET /recalls", (SUBSCRIBER, PROVIDER)),
     subscription("PUT /webhook", SUBSCRIBER, json={"url": "https://a.example/in"}),
     subscription("GET /webhook", (SUBSCRIBER, PROVIDER)),
     subscription("POST /webhook/secret", SUBSCRIBER, json={}),
@@ -179,8 +195,21 @@ def prepare(installation: Installation) -> Named:
         at=at,
         now=installation.clock.now,
     )
+    taken_back = recall(
+        installation.engine,
+        broker,
+        dataset_id=dataset_id,
+        publisher_id=publisher_id,
+        key="prepared",
+        scope=Scope(receipt.id),
+        reason="走查",
+        actor="person:1",
+        at=at,
+        now=installation.clock.now,
+    )
     broker.close()
     return {
+        "exchange_recall": taken_back.id,
         "exchange_subscription": subscription_id,
         "exchange_receipt": receipt.id,
         "exchange_schema": schema_id,

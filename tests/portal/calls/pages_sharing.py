@@ -47,6 +47,12 @@ CALLS = [
     Call(
         "POST /subscriptions/{subscription_id}/topic/{act}", bureau=ZHB, names=OWN | {"act": "open"}, form={}
     ),
+    Call(
+        "POST /subscriptions/{subscription_id}/recalls/{recall_id}",
+        bureau=ZHB,
+        names=OWN | {"recall_id": "1"},
+        form={"answer": "deleted"},
+    ),
     Call("GET /subscriptions/{subscription_id}/edit", bureau=ZHB, names=OWN),
     Call("POST /subscriptions/{subscription_id}/edit", bureau=ZHB, names=OWN, form=WISH | {"revision": "9"}),
     *(
